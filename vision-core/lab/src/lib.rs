@@ -1,0 +1,1 @@
+//! Network namespaces, faults and small servers for tests.
