@@ -1,8 +1,13 @@
 //! vision-core
 
 pub mod base;
+pub mod netns;
+#[allow(dead_code, reason = "filled room by room")]
+mod probe;
+mod sys;
 
 pub use base::{
     Budget, Cancel, Capability, DecodeError, Endpoint, Error, EventSource, Family, Host, LinkAddr,
     Pacer, PortRange, Prefix, Reason, Result, Timestamp, Ttl, Untrusted,
 };
+pub use netns::{Netns, NetnsId, Selector, Target};

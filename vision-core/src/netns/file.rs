@@ -1,0 +1,192 @@
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
+use nix::sys::stat::{Mode, SFlag, fstat};
+
+use super::NetnsId;
+use super::proc::{self, ProcDir};
+use super::target::Process;
+use crate::base::{Error, Op, Result};
+
+/// No file a troubleshooter reads from a container is larger.
+const LIMIT_BYTES: u64 = 64 * 1024;
+
+/// A file as the target sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TargetFile {
+    /// The content, at most 64 KiB.
+    pub bytes: Vec<u8>,
+    /// Where it was read.
+    pub origin: FileOrigin,
+}
+
+/// Through which door a target's file was read.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum FileOrigin {
+    /// Through the root of a process in the namespace.
+    Process {
+        /// The process.
+        pid: u32,
+    },
+    /// From `/etc/netns/NAME/`, which `ip netns exec` mounts over `/etc`.
+    NamedNetns {
+        /// The namespace's name.
+        name: String,
+    },
+    /// The caller's own file, which is the target's as well.
+    Own,
+    /// The caller's own file, because the namespace has neither a process nor files of its own.
+    Inherited,
+}
+
+/// Reads through `/proc/PID/root`, never leaving it.
+pub(super) fn read_in_process(process: &Process, path: &str) -> Result<TargetFile> {
+    let origin = FileOrigin::Process { pid: process.pid };
+    read_through(process.dir(), path).map(|bytes| TargetFile { bytes, origin })
+}
+
+fn read_through(dir: &ProcDir, path: &str) -> Result<Vec<u8>> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+    let root = dir.open_at("root", flags).map_err(|e| Error::sys(Op::ReadFile, e))?;
+    read_below(&root, path)
+}
+
+pub(super) fn read_own(path: &str, origin: FileOrigin) -> Result<TargetFile> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let root = open("/", flags, Mode::empty()).map_err(|e| Error::sys(Op::ReadFile, e))?;
+    read_below(&root, path).map(|bytes| TargetFile { bytes, origin })
+}
+
+/// As `ip netns exec NAME` shows it: `/etc/netns/NAME/x` lies over `/etc/x`.
+pub(super) fn read_for_name(name: &str, id: NetnsId, path: &str) -> Result<TargetFile> {
+    if let Some(rest) = path.strip_prefix("/etc/") {
+        let origin = FileOrigin::NamedNetns { name: name.to_owned() };
+        match read_own(&format!("/etc/netns/{name}/{rest}"), origin) {
+            Err(Error::NotFound(_)) => {}
+            other => return other,
+        }
+    }
+    read_for_namespace(id, path)
+}
+
+/// Through the first process that lives in the namespace; else the caller's own file.
+pub(super) fn read_for_namespace(id: NetnsId, path: &str) -> Result<TargetFile> {
+    for pid in proc::pids().map_err(|e| Error::sys(Op::ReadProc, e))? {
+        let Ok(dir) = ProcDir::open(pid) else { continue };
+        if dir.netns().is_ok_and(|found| found == id) && pid != std::process::id() {
+            let bytes = read_through(&dir, path)?;
+            return Ok(TargetFile { bytes, origin: FileOrigin::Process { pid } });
+        }
+    }
+    read_own(path, FileOrigin::Inherited)
+}
+
+fn read_below(root: &OwnedFd, path: &str) -> Result<Vec<u8>> {
+    let fd = open_below(root, path).map_err(|e| match e {
+        Errno::ENOENT | Errno::ENOTDIR => Error::NotFound(path.to_owned()),
+        Errno::ELOOP | Errno::EXDEV => Error::invalid("file", format!("{path} leads outside")),
+        e => Error::sys(Op::ReadFile, e),
+    })?;
+    let stat = fstat(&fd).map_err(|e| Error::sys(Op::ReadFile, e))?;
+    if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
+        return Err(Error::invalid("file", format!("{path} is no regular file")));
+    }
+    read_bounded(File::from(fd), path).map_err(|e| match e.kind() {
+        io::ErrorKind::FileTooLarge => Error::invalid("file", format!("{path} exceeds 64 KiB")),
+        _ => Error::Sys { op: Op::ReadFile, source: e },
+    })
+}
+
+fn read_bounded(file: File, _path: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(LIMIT_BYTES + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > LIMIT_BYTES {
+        true => Err(io::ErrorKind::FileTooLarge.into()),
+        false => Ok(bytes),
+    }
+}
+
+/// Never blocks on a FIFO, never becomes a controlling terminal's owner.
+const READ: OFlag =
+    OFlag::O_RDONLY.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
+
+fn open_below(root: &OwnedFd, path: &str) -> nix::Result<OwnedFd> {
+    let inside = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    match openat2(root, path, OpenHow::new().flags(READ).resolve(inside)) {
+        // Before kernel 5.6, or refused by a seccomp filter that does not know the call.
+        Err(Errno::ENOSYS | Errno::EPERM) => walk_below(root, path),
+        other => other,
+    }
+}
+
+/// One component at a time, following no link: narrower than openat2, never wider.
+fn walk_below(root: &OwnedFd, path: &str) -> nix::Result<OwnedFd> {
+    let mut parts = path.split('/').filter(|part| !part.is_empty()).peekable();
+    let mut dir = root.try_clone().map_err(|_| Errno::EMFILE)?;
+    while let Some(part) = parts.next() {
+        if part == ".." {
+            return Err(Errno::EXDEV);
+        }
+        let flags = match parts.peek() {
+            Some(_) => OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+            None => READ,
+        };
+        dir = openat(dir.as_fd(), part, flags | OFlag::O_NOFOLLOW, Mode::empty())?;
+    }
+    Ok(dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> std::path::PathBuf {
+        let dir = std::env::temp_dir().join(format!("vision-file-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(dir.join("etc")).expect("scratch folder");
+        dir
+    }
+
+    fn dirfd(path: &std::path::Path) -> OwnedFd {
+        open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).expect("scratch root")
+    }
+
+    type Opener = fn(&OwnedFd, &str) -> nix::Result<OwnedFd>;
+
+    #[test]
+    fn a_link_that_leaves_the_root_reads_nothing_of_the_host() {
+        let dir = scratch("links");
+        std::fs::write(dir.join("etc/real"), "inside").expect("write");
+        for (name, to) in [("abs", "/etc/passwd"), ("up", "../../../../../etc/passwd")] {
+            let _ = std::os::unix::fs::symlink(to, dir.join("etc").join(name));
+        }
+        let root = dirfd(&dir);
+        for how in [open_below as Opener, walk_below as Opener] {
+            assert!(how(&root, "/etc/real").is_ok());
+            assert!(how(&root, "/etc/abs").is_err());
+            assert!(how(&root, "/etc/up").is_err());
+        }
+        std::fs::remove_dir_all(dir).expect("clean up");
+    }
+
+    #[test]
+    fn special_and_oversize_files_are_refused_at_once() {
+        let dir = scratch("special");
+        nix::unistd::mkfifo(&dir.join("etc/fifo"), Mode::S_IRWXU).expect("fifo");
+        let sparse = File::create(dir.join("etc/huge")).expect("create");
+        sparse.set_len(1 << 40).expect("sparse");
+        let root = dirfd(&dir);
+        let refused = |path| read_below(&root, path).expect_err(path).to_string();
+        assert!(refused("/etc/fifo").contains("no regular file"));
+        assert!(refused("/etc/huge").contains("exceeds 64 KiB"));
+        assert!(refused("/etc/missing").contains("not found"));
+        assert!(refused("/etc").contains("no regular file"));
+        std::fs::remove_dir_all(dir).expect("clean up");
+    }
+}

@@ -1,0 +1,136 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::proc::{self, ProcDir};
+use super::{Netns, NetnsId, Selector, Target};
+use crate::base::{Budget, Error, Op, Result, Untrusted};
+
+/// Where `ip netns` keeps its names.
+pub(super) const RUN_NETNS: &str = "/run/netns";
+
+/// One network namespace and who lives in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct NamespaceInfo {
+    /// Its identity.
+    pub id: NetnsId,
+    /// Its cookie, which is never reused (kernel 6.18).
+    pub cookie: Option<u64>,
+    /// Names under `/run/netns`.
+    pub names: Vec<String>,
+    /// Number of processes inside.
+    pub processes: usize,
+    /// The lowest process number inside.
+    pub lowest_pid: Option<u32>,
+    /// What that process calls itself.
+    pub command: Option<Untrusted>,
+    /// Whether it is the caller's own.
+    pub own: bool,
+}
+
+impl NamespaceInfo {
+    /// Returns a selector that leads to the namespace.
+    pub fn selector(&self) -> Option<Selector> {
+        let named = self.names.first().map(|name| Selector::Name(name.clone()));
+        named.or_else(|| self.lowest_pid.map(Selector::Pid))
+    }
+}
+
+/// The namespaces that could be found, and how many processes could not be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Listing {
+    /// Ordered by lowest process number, then those without a process.
+    pub namespaces: Vec<NamespaceInfo>,
+    /// Processes whose namespace this user may not see (they need `CAP_SYS_PTRACE`).
+    pub unreadable_processes: usize,
+}
+
+/// Lists every network namespace that has a process this user may see or a name.
+///
+/// Zombies and kernel threads are passed over. Sees what `/proc` shows: with `hidepid`, or inside
+/// a pid namespace, that is less than the machine holds.
+///
+/// # Errors
+/// [`Error::Sys`] when `/proc` cannot be listed.
+pub fn list(budget: &Budget) -> Result<Listing> {
+    let mut found = Found::default();
+    for pid in proc::pids().map_err(|e| Error::sys(Op::ReadProc, e))? {
+        budget.remaining()?;
+        found.add_process(pid);
+    }
+    found.add_names();
+    Ok(found.finish())
+}
+
+#[derive(Default)]
+struct Found {
+    namespaces: BTreeMap<NetnsId, NamespaceInfo>,
+    unreadable: usize,
+}
+
+impl Found {
+    fn entry(&mut self, id: NetnsId) -> &mut NamespaceInfo {
+        self.namespaces.entry(id).or_insert_with(|| NamespaceInfo {
+            id,
+            cookie: None,
+            names: Vec::new(),
+            processes: 0,
+            lowest_pid: None,
+            command: None,
+            own: false,
+        })
+    }
+
+    fn add_process(&mut self, pid: u32) {
+        // A process that ends while it is looked at is simply not there.
+        let Ok(dir) = ProcDir::open(pid) else { return };
+        let Ok(stat) = dir.stat() else { return };
+        if stat.is_kernel_thread() || stat.is_zombie() {
+            return;
+        }
+        match dir.netns() {
+            Ok(id) => {
+                let info = self.entry(id);
+                info.processes += 1;
+                if info.lowest_pid.is_none() {
+                    info.lowest_pid = Some(pid);
+                    info.command = dir.comm().ok();
+                    info.cookie = cookie_of(&format!("/proc/{pid}/ns/net"), id);
+                }
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => self.unreadable += 1,
+            Err(_) => {}
+        }
+    }
+
+    fn add_names(&mut self) {
+        let entries = std::fs::read_dir(RUN_NETNS).into_iter().flatten().flatten();
+        for entry in entries {
+            let path: PathBuf = Path::new(RUN_NETNS).join(entry.file_name());
+            let name = entry.file_name().to_string_lossy().into_owned();
+            // A plain file left behind by a dead namespace is no namespace.
+            if let Ok(netns) = Netns::from_path(&path) {
+                let info = self.entry(netns.id());
+                info.names.push(name);
+                info.names.sort_unstable();
+                info.cookie = info.cookie.or_else(|| netns.cookie());
+            }
+        }
+    }
+
+    fn finish(mut self) -> Listing {
+        if let Ok(own) = Target::own(Selector::Current) {
+            self.entry(own.id()).own = true;
+        }
+        let mut namespaces: Vec<_> = self.namespaces.into_values().collect();
+        namespaces.sort_by_key(|info| (info.lowest_pid.is_none(), info.lowest_pid, info.id));
+        Listing { namespaces, unreadable_processes: self.unreadable }
+    }
+}
+
+fn cookie_of(path: &str, id: NetnsId) -> Option<u64> {
+    Netns::from_path(path).ok().filter(|netns| netns.id() == id)?.cookie()
+}

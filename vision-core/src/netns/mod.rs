@@ -1,0 +1,15 @@
+//! Network namespaces: handles, what a user calls them, and files as their processes see them.
+
+mod file;
+mod handle;
+mod list;
+pub(crate) mod proc;
+mod resolve;
+mod selector;
+mod target;
+
+pub use file::{FileOrigin, TargetFile};
+pub use handle::{Netns, NetnsId};
+pub use list::{Listing, NamespaceInfo, list};
+pub use selector::Selector;
+pub use target::Target;

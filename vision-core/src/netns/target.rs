@@ -1,0 +1,213 @@
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::handle::OWN;
+use super::proc::ProcDir;
+use super::{FileOrigin, Netns, NetnsId, Selector, TargetFile, file, resolve};
+use crate::base::{Budget, Error, Op, Result};
+use crate::sys::pidfd;
+
+/// A namespace to look at, by what names it; holds no namespace open.
+///
+/// A process is held by a pidfd, which neither keeps it alive nor follows its number to another
+/// process. [`Target::open`] checks that the namespace is still the one that was resolved.
+///
+/// ```
+/// use vision_core::{Budget, Selector, Target};
+///
+/// let target = Target::resolve(&Selector::Current, &Budget::unbounded())?;
+/// let netns = target.open()?;
+/// assert_eq!(netns.id(), target.id());
+/// # Ok::<(), vision_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Target {
+    selector: Selector,
+    id: NetnsId,
+    way: Way,
+}
+
+/// How the namespace is found again.
+#[derive(Clone, Debug)]
+enum Way {
+    /// The thread's own.
+    Own,
+    /// Through a process.
+    Process(Process),
+    /// Through a file, by its path.
+    File(PathBuf),
+    /// The caller's own handle, which pins.
+    Held(Netns),
+}
+
+/// A process and the handle that tells whether it is still the same.
+#[derive(Clone, Debug)]
+pub(super) struct Process {
+    pub(super) pid: u32,
+    pidfd: Arc<OwnedFd>,
+    dir: Arc<ProcDir>,
+}
+
+impl Process {
+    /// Takes hold of a process: the handle first, then its directory, then a check that it lives,
+    /// so that both belong to the same process.
+    pub(super) fn open(pid: u32) -> Result<Self> {
+        let gone = |_| Error::NotFound(format!("process {pid}"));
+        let pidfd = match pidfd::open(pid) {
+            Ok(fd) => Arc::new(fd),
+            Err(e) if e.raw_os_error() == Some(nix::libc::ESRCH) => return Err(gone(e)),
+            Err(e) => return Err(Error::sys(Op::OpenPidfd, e)),
+        };
+        let dir = Arc::new(ProcDir::open(pid).map_err(gone)?);
+        let process = Self { pid, pidfd, dir };
+        process.check_alive()?;
+        Ok(process)
+    }
+
+    pub(super) fn dir(&self) -> &ProcDir {
+        &self.dir
+    }
+
+    fn check_alive(&self) -> Result<()> {
+        // A pidfd becomes readable when the process ends, before it is reaped.
+        let mut fds = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::ZERO) {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(Error::TargetExited(format!("process {}", self.pid))),
+            Err(e) => Err(Error::sys(Op::Poll, e)),
+        }
+    }
+}
+
+impl Target {
+    /// Finds what a selector names and remembers its identity.
+    ///
+    /// Another user's process needs `CAP_SYS_PTRACE`. The namespace is not entered.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Ambiguous`] with the candidates, [`Error::TargetExited`] for
+    /// a zombie, [`Error::Invalid`] for a kernel thread or a file that is no network namespace,
+    /// [`Error::Permission`].
+    pub fn resolve(selector: &Selector, budget: &Budget) -> Result<Self> {
+        budget.remaining()?;
+        resolve::resolve(selector)
+    }
+
+    /// Takes the caller's own handle; this target pins the namespace as the handle does.
+    pub fn of(netns: Netns) -> Self {
+        let path = PathBuf::from(format!("net:[{}]", netns.id().ino));
+        Self { selector: Selector::Path(path), id: netns.id(), way: Way::Held(netns) }
+    }
+
+    pub(super) fn own(selector: Selector) -> Result<Self> {
+        let id = NetnsId::of_path(OWN).map_err(|e| Error::sys(Op::OpenNamespace, e))?;
+        Ok(Self { selector, id, way: Way::Own })
+    }
+
+    pub(super) fn process(selector: Selector, process: Process, id: NetnsId) -> Self {
+        Self { selector, id, way: Way::Process(process) }
+    }
+
+    pub(super) fn file(selector: Selector, path: PathBuf) -> Result<Self> {
+        let id = Netns::from_path(&path)?.id();
+        Ok(Self { selector, id, way: Way::File(path) })
+    }
+
+    /// Returns the identity found when the target was resolved.
+    pub fn id(&self) -> NetnsId {
+        self.id
+    }
+
+    /// Returns what the target was called.
+    pub fn selector(&self) -> &Selector {
+        &self.selector
+    }
+
+    /// Returns the process the target was found through.
+    pub fn pid(&self) -> Option<u32> {
+        match &self.way {
+            Way::Process(process) => Some(process.pid),
+            _ => None,
+        }
+    }
+
+    /// Returns a descriptor that becomes readable when the target process ends.
+    pub(crate) fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.way {
+            Way::Process(process) => Some(process.pidfd.as_fd()),
+            _ => None,
+        }
+    }
+
+    /// Says that the target process has ended, if it has.
+    ///
+    /// # Errors
+    /// [`Error::TargetExited`].
+    pub fn check_alive(&self) -> Result<()> {
+        match &self.way {
+            Way::Process(process) => process.check_alive(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens the namespace after making sure that it is still the one resolved.
+    ///
+    /// # Errors
+    /// [`Error::TargetExited`] when the process has ended, [`Error::NotFound`] when the name now
+    /// leads to another namespace, [`Error::Permission`].
+    pub fn open(&self) -> Result<Netns> {
+        let netns = match &self.way {
+            Way::Held(netns) => return Ok(netns.clone()),
+            Way::Own => Netns::current()?,
+            Way::File(path) => Netns::from_path(path)?,
+            Way::Process(process) => Self::open_process(process)?,
+        };
+        match netns.id() == self.id {
+            true => Ok(netns),
+            false => Err(Error::NotFound(format!(
+                "{} {}, which now is {},",
+                self.selector,
+                self.id,
+                netns.id()
+            ))),
+        }
+    }
+
+    fn open_process(process: &Process) -> Result<Netns> {
+        let opened = process.dir().open_at("ns/net", nix::fcntl::OFlag::O_RDONLY);
+        // Asked after the opening: a process alive now was alive then, so its number was its own.
+        process.check_alive()?;
+        Netns::from_fd(opened.map_err(|e| Error::sys(Op::OpenNamespace, e))?)
+    }
+
+    /// Reads a file as the target's processes see it; `path` is absolute and inside their root.
+    ///
+    /// Nothing outside the target's root is ever read: links are resolved inside it, and only
+    /// regular files of at most 64 KiB are accepted. For a namespace known by name,
+    /// `/etc/netns/NAME/` is looked at first, as `ip netns exec` does.
+    /// Another user's process needs `CAP_SYS_PTRACE`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Invalid`] for special or oversize files,
+    /// [`Error::Permission`], [`Error::TargetExited`].
+    pub fn read_file(&self, path: &str, budget: &Budget) -> Result<TargetFile> {
+        budget.remaining()?;
+        self.check_alive()?;
+        match (&self.way, &self.selector) {
+            (Way::Process(process), _) => file::read_in_process(process, path),
+            (Way::Own, _) => file::read_own(path, FileOrigin::Own),
+            (Way::File(_), Selector::Name(name)) => file::read_for_name(name, self.id, path),
+            (Way::File(_) | Way::Held(_), _) => file::read_for_namespace(self.id, path),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.selector.fmt(f)
+    }
+}
