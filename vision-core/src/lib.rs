@@ -4,7 +4,11 @@ pub mod base;
 pub mod netns;
 #[allow(dead_code, reason = "filled room by room")]
 mod probe;
+#[allow(dead_code, reason = "filled room by room")]
+mod socket;
 mod sys;
+#[allow(dead_code, reason = "filled room by room")]
+mod wire;
 
 pub use base::{
     Budget, Cancel, Capability, DecodeError, Endpoint, Error, EventSource, Family, Host, LinkAddr,
