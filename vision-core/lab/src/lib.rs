@@ -21,10 +21,14 @@ mod error;
 mod fault;
 mod node;
 mod process;
+mod relay;
 mod server;
 mod topology;
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU32, Ordering},
+};
 
 pub use check::{Skip, require};
 pub use dns::DnsServer;
@@ -32,15 +36,17 @@ pub use error::{Error, Result, ShError};
 pub use fault::{Family, Fault, Hook, Proto, RejectKind, RouteKind};
 pub use node::Node;
 pub use process::Proc;
+pub use relay::{Relay, RelaySpec};
 pub use server::{TcpBehaviour, TcpServer, UdpBehaviour, UdpServer};
 pub use topology::Bridge;
 
 /// A set of namespaces that belong together.
 ///
-/// Holds only counters: each [`Node`] owns its namespace, which is gone when the last clone of the node (and the
-/// last process or socket in it) is gone.
+/// Keeps every node it made, so that `let [a, _, b] = lab.chain(…)` has a middle. A namespace is gone when the
+/// lab, every clone of its [`Node`] and every process and socket in it are gone.
 #[derive(Debug, Default)]
 pub struct Lab {
+    nodes: Mutex<Vec<Node>>,
     nets: AtomicU32,
     tables: AtomicU32,
 }
@@ -62,7 +68,7 @@ impl Lab {
     /// # Errors
     /// The kernel's refusal, or that of `ip`.
     pub fn node(&self, name: &str) -> Result<Node> {
-        let node = Node::create(name)?;
+        let node = self.node_raw(name)?;
         node.settle()?;
         Ok(node)
     }
@@ -85,7 +91,14 @@ impl Lab {
     /// # Errors
     /// The kernel's refusal.
     pub fn node_raw(&self, name: &str) -> Result<Node> {
-        Node::create(name)
+        let node = Node::create(name)?;
+        self.kept().push(node.clone());
+        Ok(node)
+    }
+
+    /// Gives up the lab's own hold of a node: it goes with its last clone, process and socket.
+    pub fn let_go(&self, node: &Node) {
+        self.kept().retain(|kept| kept.inode() != node.inode());
     }
 
     /// Breaks something in `node`; the effect lasts as long as the namespace.
@@ -98,6 +111,10 @@ impl Lab {
             node.try_sh_writable(&command)?;
         }
         Ok(())
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<Node>> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The next unused second octet of 10.0.0.0/8.

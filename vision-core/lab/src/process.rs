@@ -24,11 +24,19 @@ pub struct Proc {
 impl Proc {
     pub(crate) fn start(node: &Node, command: &str, stdout: Stdio) -> Self {
         let script = format!("exec {command}");
-        let mut wrapped = node.command(&["setpriv", "--pdeathsig", "KILL", "--", "sh", "-ec", &script]);
+        let mut wrapped =
+            node.command(&["setpriv", "--pdeathsig", "KILL", "--", "sh", "-ec", &script]);
         wrapped.stdout(stdout).stderr(Stdio::null());
-        let child = spawn(wrapped)
-            .unwrap_or_else(|error| panic!("`{command}` in node {} does not start: {error}", node.name()));
-        let mut this = Self { child, exited: None };
+        let child = spawn(wrapped).unwrap_or_else(|error| {
+            panic!(
+                "`{command}` in node {} does not start: {error}",
+                node.name()
+            )
+        });
+        let mut this = Self {
+            child,
+            exited: None,
+        };
         assert!(
             this.wait_for_exec(node.inode(), &script),
             "`{command}` in node {} did not get going within 5 s",
@@ -96,7 +104,9 @@ impl Drop for Proc {
 
 fn is_itself(pid: u32, inode: u64, script: &str) -> bool {
     let inside = fs::metadata(format!("/proc/{pid}/ns/net")).is_ok_and(|meta| meta.ino() == inode);
-    let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else { return false };
+    let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else {
+        return false;
+    };
     let mut args = line.split(|&byte| byte == 0);
     let first = args.next().unwrap_or_default();
     let wrapper = first.is_empty()
@@ -123,6 +133,8 @@ fn spawn(command: Command) -> io::Result<Child> {
     });
     let gone = |_| io::Error::other("the spawner thread is gone");
     let (answer, child) = sync_channel(1);
-    spawner.send((command, answer)).map_err(|_| io::Error::other("the spawner thread is gone"))?;
+    spawner
+        .send((command, answer))
+        .map_err(|_| io::Error::other("the spawner thread is gone"))?;
     child.recv().map_err(gone)?
 }

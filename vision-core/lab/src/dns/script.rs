@@ -85,7 +85,11 @@ impl DnsScript {
     /// An authoritative server that knows no name.
     #[must_use]
     pub fn new() -> Self {
-        Self { records: Vec::new(), rules: Vec::new(), otherwise: Behaviour::Answer }
+        Self {
+            records: Vec::new(),
+            rules: Vec::new(),
+            otherwise: Behaviour::Answer,
+        }
     }
 
     /// Adds an IPv4 address.
@@ -115,21 +119,33 @@ impl DnsScript {
     /// Adds any record.
     #[must_use]
     pub fn record_with_ttl(mut self, name: &str, ttl_seconds: u32, data: Rdata) -> Self {
-        self.records.push(Record { name: name.trim_end_matches('.').into(), ttl_seconds, data });
+        self.records.push(Record {
+            name: name.trim_end_matches('.').into(),
+            ttl_seconds,
+            data,
+        });
         self
     }
 
     /// Sets the behaviour for one name, whatever the type.
     #[must_use]
     pub fn behave(mut self, name: &str, behaviour: Behaviour) -> Self {
-        self.rules.push(Rule { name: name.into(), kind: None, behaviour });
+        self.rules.push(Rule {
+            name: name.into(),
+            kind: None,
+            behaviour,
+        });
         self
     }
 
     /// Sets the behaviour for one name and type; goes before [`DnsScript::behave`].
     #[must_use]
     pub fn behave_for(mut self, name: &str, kind: Type, behaviour: Behaviour) -> Self {
-        self.rules.push(Rule { name: name.into(), kind: Some(kind), behaviour });
+        self.rules.push(Rule {
+            name: name.into(),
+            kind: Some(kind),
+            behaviour,
+        });
         self
     }
 
@@ -142,9 +158,14 @@ impl DnsScript {
 
     pub(crate) fn behaviour(&self, name: &str, kind: Type) -> &Behaviour {
         let of_type = |wanted| {
-            self.rules.iter().rev().find(move |rule| rule.kind == wanted && same_name(&rule.name, name))
+            self.rules
+                .iter()
+                .rev()
+                .find(move |rule| rule.kind == wanted && same_name(&rule.name, name))
         };
-        of_type(Some(kind)).or_else(|| of_type(None)).map_or(&self.otherwise, |rule| &rule.behaviour)
+        of_type(Some(kind))
+            .or_else(|| of_type(None))
+            .map_or(&self.otherwise, |rule| &rule.behaviour)
     }
 
     /// The answer section, aliases followed; `None` when the (aliased) name does not exist.
@@ -153,9 +174,17 @@ impl DnsScript {
         let mut name = name.to_owned();
         // As many aliases as resolvers follow at most.
         for _ in 0..16 {
-            let here = || self.records.iter().filter(|record| same_name(&record.name, &name));
+            let here = || {
+                self.records
+                    .iter()
+                    .filter(|record| same_name(&record.name, &name))
+            };
             let before = found.len();
-            found.extend(here().filter(|record| kind == Type::Any || record.data.kind() == kind).cloned());
+            found.extend(
+                here()
+                    .filter(|record| kind == Type::Any || record.data.kind() == kind)
+                    .cloned(),
+            );
             let alias = here().find_map(|record| match &record.data {
                 Rdata::Cname(target) => Some((record, target)),
                 _ => None,
@@ -174,12 +203,22 @@ impl DnsScript {
 
     /// The SOA of the closest enclosing zone, or the root's.
     pub(crate) fn soa(&self, name: &str) -> Record {
-        let zones = self.records.iter().filter(|record| record.data.kind() == Type::Soa && under(name, &record.name));
-        zones.max_by_key(|record| record.name.len()).cloned().unwrap_or_else(|| Record {
-            name: String::new(),
-            ttl_seconds: 60,
-            data: Rdata::Soa { mname: "ns.lab".into(), rname: "admin.lab".into(), serial: 1 },
-        })
+        let zones = self
+            .records
+            .iter()
+            .filter(|record| record.data.kind() == Type::Soa && under(name, &record.name));
+        zones
+            .max_by_key(|record| record.name.len())
+            .cloned()
+            .unwrap_or_else(|| Record {
+                name: String::new(),
+                ttl_seconds: 60,
+                data: Rdata::Soa {
+                    mname: "ns.lab".into(),
+                    rname: "admin.lab".into(),
+                    serial: 1,
+                },
+            })
     }
 
     /// Names above existing ones exist too, without records (RFC 8020).
@@ -189,6 +228,12 @@ impl DnsScript {
 }
 
 fn under(name: &str, zone: &str) -> bool {
-    let (name, zone) = (name.trim_end_matches('.').to_ascii_lowercase(), zone.trim_end_matches('.').to_ascii_lowercase());
-    zone.is_empty() || name.strip_suffix(&zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    let (name, zone) = (
+        name.trim_end_matches('.').to_ascii_lowercase(),
+        zone.trim_end_matches('.').to_ascii_lowercase(),
+    );
+    zone.is_empty()
+        || name
+            .strip_suffix(&zone)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }

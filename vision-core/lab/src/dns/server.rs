@@ -70,11 +70,25 @@ impl DnsServer {
             tcp.set_nonblocking(true)?;
             Ok((udp, other, tcp, bound))
         };
-        let (udp, other, tcp, bound) = node.try_enter(bind).and_then(|bound| bound).map_err(Error::io(what()))?;
+        let (udp, other, tcp, bound) = node
+            .try_enter(bind)
+            .and_then(|bound| bound)
+            .map_err(Error::io(what()))?;
         let log = Arc::default();
-        let mut serving =
-            Serving { udp, other, tcp, script, conns: Vec::new(), due: Vec::new(), log: Arc::clone(&log) };
-        Ok(Self { addr: bound, log, _worker: Worker::start(move || serving.turn()) })
+        let mut serving = Serving {
+            udp,
+            other,
+            tcp,
+            script,
+            conns: Vec::new(),
+            due: Vec::new(),
+            log: Arc::clone(&log),
+        };
+        Ok(Self {
+            addr: bound,
+            log,
+            _worker: Worker::start(move || serving.turn()),
+        })
     }
 
     /// Where it serves.
@@ -86,12 +100,18 @@ impl DnsServer {
     /// The queries so far, in order.
     #[must_use]
     pub fn queries(&self) -> Vec<Query> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Forgets the queries so far.
     pub fn forget(&self) {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 }
 
@@ -128,9 +148,19 @@ enum To {
 
 impl Serving {
     fn turn(&mut self) {
-        let mut fds = vec![(self.udp.as_fd(), PollFlags::POLLIN), (self.tcp.as_fd(), PollFlags::POLLIN)];
-        fds.extend(self.conns.iter().map(|conn| (conn.stream.as_fd(), PollFlags::POLLIN)));
-        let ready: Vec<bool> = wait(&fds, self.until_due()).iter().map(|flags| !flags.is_empty()).collect();
+        let mut fds = vec![
+            (self.udp.as_fd(), PollFlags::POLLIN),
+            (self.tcp.as_fd(), PollFlags::POLLIN),
+        ];
+        fds.extend(
+            self.conns
+                .iter()
+                .map(|conn| (conn.stream.as_fd(), PollFlags::POLLIN)),
+        );
+        let ready: Vec<bool> = wait(&fds, self.until_due())
+            .iter()
+            .map(|flags| !flags.is_empty())
+            .collect();
         for i in (0..self.conns.len()).filter(|i| ready[i + 2]) {
             self.read_stream(i);
         }
@@ -146,7 +176,11 @@ impl Serving {
 
     fn until_due(&self) -> Duration {
         let now = Instant::now();
-        self.due.iter().map(|due| due.at.saturating_duration_since(now)).min().unwrap_or(TICK)
+        self.due
+            .iter()
+            .map(|due| due.at.saturating_duration_since(now))
+            .min()
+            .unwrap_or(TICK)
     }
 
     fn read_datagram(&mut self) {
@@ -157,9 +191,16 @@ impl Serving {
     }
 
     fn accept(&mut self) {
-        let Ok((stream, peer)) = self.tcp.accept() else { return };
+        let Ok((stream, peer)) = self.tcp.accept() else {
+            return;
+        };
         if stream.set_nonblocking(true).is_ok() {
-            self.conns.push(Conn { stream: Arc::new(stream), peer, inbox: Vec::new(), open: true });
+            self.conns.push(Conn {
+                stream: Arc::new(stream),
+                peer,
+                inbox: Vec::new(),
+                open: true,
+            });
         }
     }
 
@@ -179,7 +220,9 @@ impl Serving {
     }
 
     fn ask(&mut self, message: &[u8], from: SocketAddr, transport: Transport, to: &To) {
-        let Some(request) = Request::parse(message) else { return };
+        let Some(request) = Request::parse(message) else {
+            return;
+        };
         let at = Instant::now();
         let before = self.record(&request, from, transport, at);
         for reply in replies(&self.script, &request, transport, before) {
@@ -187,14 +230,27 @@ impl Serving {
                 To::Udp(peer) if reply.from_other_port => To::UdpFromOther(*peer),
                 same => same.clone(),
             };
-            self.due.push(Due { at: at + reply.after, to, bytes: reply.bytes });
+            self.due.push(Due {
+                at: at + reply.after,
+                to,
+                bytes: reply.bytes,
+            });
         }
     }
 
     /// Logs the query and says how often the same was asked before.
-    fn record(&self, request: &Request, from: SocketAddr, transport: Transport, at: Instant) -> usize {
+    fn record(
+        &self,
+        request: &Request,
+        from: SocketAddr,
+        transport: Transport,
+        at: Instant,
+    ) -> usize {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = log.iter().filter(|old| old.kind == request.kind && same_name(&old.name, &request.name)).count();
+        let before = log
+            .iter()
+            .filter(|old| old.kind == request.kind && same_name(&old.name, &request.name))
+            .count();
         log.push(Query {
             name: request.name.clone(),
             kind: request.kind,

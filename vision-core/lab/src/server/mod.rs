@@ -13,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::{
+    poll::{PollFd, PollFlags, ppoll},
+    sys::time::TimeSpec,
+};
 
 pub use tcp::{TcpBehaviour, TcpServer};
 pub use udp::{UdpBehaviour, UdpServer};
@@ -38,7 +41,10 @@ impl Worker {
                 turn();
             }
         });
-        Self { stop, thread: Some(thread) }
+        Self {
+            stop,
+            thread: Some(thread),
+        }
     }
 }
 
@@ -54,10 +60,14 @@ impl Drop for Worker {
 
 /// Waits for any of the descriptors, at most `limit` and never longer than [`TICK`]; says what each is ready for.
 pub(crate) fn wait(fds: &[(BorrowedFd<'_>, PollFlags)], limit: Duration) -> Vec<PollFlags> {
-    let mut polled: Vec<PollFd<'_>> = fds.iter().map(|&(fd, events)| PollFd::new(fd, events)).collect();
-    // Rounded up, so that waiting for a moment less than a millisecond away does not spin.
-    let millis = limit.min(TICK).as_micros().div_ceil(1000) as u16;
+    let mut polled: Vec<PollFd<'_>> = fds
+        .iter()
+        .map(|&(fd, events)| PollFd::new(fd, events))
+        .collect();
     // An interrupted or refused poll is a turn in which nothing happened.
-    let _ = poll(&mut polled, PollTimeout::from(millis));
-    polled.iter().map(|fd| fd.revents().unwrap_or(PollFlags::empty())).collect()
+    let _ = ppoll(&mut polled, Some(TimeSpec::from(limit.min(TICK))), None);
+    polled
+        .iter()
+        .map(|fd| fd.revents().unwrap_or(PollFlags::empty()))
+        .collect()
 }

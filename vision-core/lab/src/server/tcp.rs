@@ -66,12 +66,23 @@ impl TcpServer {
             listener.set_nonblocking(true)?;
             Ok(listener)
         };
-        let listener = node.try_enter(bind).and_then(|bound| bound).map_err(Error::io(what()))?;
+        let listener = node
+            .try_enter(bind)
+            .and_then(|bound| bound)
+            .map_err(Error::io(what()))?;
         let addr = listener.local_addr().map_err(Error::io(what()))?;
         let peers = Arc::default();
-        let mut serving =
-            Serving { listener, behaviour, conns: Vec::new(), peers: Arc::clone(&peers) };
-        Ok(Self { addr, peers, _worker: Worker::start(move || serving.turn()) })
+        let mut serving = Serving {
+            listener,
+            behaviour,
+            conns: Vec::new(),
+            peers: Arc::clone(&peers),
+        };
+        Ok(Self {
+            addr,
+            peers,
+            _worker: Worker::start(move || serving.turn()),
+        })
     }
 
     /// Where it listens.
@@ -83,7 +94,10 @@ impl TcpServer {
     /// The clients accepted so far, IPv4 ones as such.
     #[must_use]
     pub fn peers(&self) -> Vec<SocketAddr> {
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.peers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -104,13 +118,29 @@ struct Conn {
 impl Serving {
     fn turn(&mut self) {
         let accepts = !matches!(self.behaviour, TcpBehaviour::NeverAccept { .. });
-        let mut fds = vec![(self.listener.as_fd(), if accepts { PollFlags::POLLIN } else { PollFlags::empty() })];
-        let waiting = self.conns.iter().filter(|conn| conn.wants() != PollFlags::empty());
+        let mut fds = vec![(
+            self.listener.as_fd(),
+            if accepts {
+                PollFlags::POLLIN
+            } else {
+                PollFlags::empty()
+            },
+        )];
+        let waiting = self
+            .conns
+            .iter()
+            .filter(|conn| conn.wants() != PollFlags::empty());
         fds.extend(waiting.map(|conn| (conn.stream.as_fd(), conn.wants())));
         let ready = wait(&fds, TICK);
         let echo = self.behaviour == TcpBehaviour::Echo;
-        let waiting = self.conns.iter_mut().filter(|conn| conn.wants() != PollFlags::empty());
-        for (conn, flags) in waiting.zip(&ready[1..]).filter(|(_, flags)| !flags.is_empty()) {
+        let waiting = self
+            .conns
+            .iter_mut()
+            .filter(|conn| conn.wants() != PollFlags::empty());
+        for (conn, flags) in waiting
+            .zip(&ready[1..])
+            .filter(|(_, flags)| !flags.is_empty())
+        {
             conn.turn(*flags, echo);
         }
         self.conns.retain(|conn| conn.open);
@@ -120,14 +150,27 @@ impl Serving {
     }
 
     fn accept(&mut self) {
-        let Ok((stream, peer)) = self.listener.accept() else { return };
+        let Ok((stream, peer)) = self.listener.accept() else {
+            return;
+        };
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner).push(peer);
-        let mut conn = Conn { stream, out: Vec::new(), reads: true, open: true };
+        self.peers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(peer);
+        let mut conn = Conn {
+            stream,
+            out: Vec::new(),
+            reads: true,
+            open: true,
+        };
         match &self.behaviour {
             TcpBehaviour::CloseAtOnce => return,
             TcpBehaviour::Reset => {
-                let at_once = libc::linger { l_onoff: 1, l_linger: 0 };
+                let at_once = libc::linger {
+                    l_onoff: 1,
+                    l_linger: 0,
+                };
                 // Can only fail on a socket that is gone, and then there is nothing to reset.
                 let _ = setsockopt(&conn.stream, sockopt::Linger, &at_once);
                 return;
@@ -158,7 +201,9 @@ impl Conn {
                 Err(error) => self.open = error.kind() == ErrorKind::WouldBlock,
             }
         }
-        if self.reads && flags.intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR) {
+        if self.reads
+            && flags.intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR)
+        {
             let mut buffer = [0; 16384];
             match self.stream.read(&mut buffer) {
                 Ok(0) => self.reads = false,

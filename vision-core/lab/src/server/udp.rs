@@ -47,8 +47,13 @@ impl UdpServer {
     /// When the address does not parse or cannot be bound.
     pub fn start(node: &Node, addr: &str, behaviour: UdpBehaviour) -> Result<Self> {
         let what = || format!("udp server on {addr} in node {}", node.name());
-        let bind = || UdpSocket::bind(addr).and_then(|socket| socket.set_nonblocking(true).map(|()| socket));
-        let socket = node.try_enter(bind).and_then(|bound| bound).map_err(Error::io(what()))?;
+        let bind = || {
+            UdpSocket::bind(addr).and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
+        };
+        let socket = node
+            .try_enter(bind)
+            .and_then(|bound| bound)
+            .map_err(Error::io(what()))?;
         let addr = socket.local_addr().map_err(Error::io(what()))?;
         let received = Arc::<AtomicU64>::default();
         let count = Arc::clone(&received);
@@ -61,14 +66,20 @@ impl UdpServer {
                 return;
             }
             let mut buffer = [0; 65536];
-            let Ok((n, from)) = socket.recv_from(&mut buffer) else { return };
+            let Ok((n, from)) = socket.recv_from(&mut buffer) else {
+                return;
+            };
             count.fetch_add(1, Ordering::Relaxed);
             if behaviour == UdpBehaviour::Echo {
                 // A refused reply (no route back, a rule) is a lost one.
                 let _ = socket.send_to(&buffer[..n], from);
             }
         });
-        Ok(Self { addr, received, _worker: worker })
+        Ok(Self {
+            addr,
+            received,
+            _worker: worker,
+        })
     }
 
     /// Where it is bound.
