@@ -1,7 +1,7 @@
 //! The server's sockets and its log.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::fd::AsFd,
     sync::{Arc, Mutex, PoisonError},
@@ -12,9 +12,9 @@ use nix::poll::PollFlags;
 
 use super::{codec::Request, codec::same_name, plan::replies, record::Type, script::DnsScript};
 use crate::{
-    error::{Error, Result},
+    error::Result,
     node::Node,
-    server::{TICK, Worker, wait},
+    server::{TICK, Worker, open, wait},
 };
 
 /// How a query came. Closed: the lab speaks these two.
@@ -60,8 +60,8 @@ impl DnsServer {
     /// # Errors
     /// When the address does not parse or cannot be bound.
     pub fn start(node: &Node, addr: &str, script: DnsScript) -> Result<Self> {
-        let what = || format!("dns server on {addr} in node {}", node.name());
-        let bind = || -> std::io::Result<_> {
+        let what = format!("dns server on {addr}");
+        let bind = || -> io::Result<_> {
             let udp = UdpSocket::bind(addr)?;
             let bound = udp.local_addr()?;
             let other = UdpSocket::bind(SocketAddr::new(bound.ip(), 0))?;
@@ -70,10 +70,7 @@ impl DnsServer {
             tcp.set_nonblocking(true)?;
             Ok((udp, other, tcp, bound))
         };
-        let (udp, other, tcp, bound) = node
-            .try_enter(bind)
-            .and_then(|bound| bound)
-            .map_err(Error::io(what()))?;
+        let (udp, other, tcp, bound) = open(node, &what, bind)?;
         let log = Arc::default();
         let mut serving = Serving {
             udp,

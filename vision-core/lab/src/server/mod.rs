@@ -4,18 +4,24 @@ mod tcp;
 mod udp;
 
 use std::{
+    io,
     os::fd::BorrowedFd,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nix::{
     poll::{PollFd, PollFlags, ppoll},
     sys::time::TimeSpec,
+};
+
+use crate::{
+    error::{Error, Result},
+    node::Node,
 };
 
 pub use tcp::{TcpBehaviour, TcpServer};
@@ -54,6 +60,26 @@ impl Drop for Worker {
         if let Some(thread) = self.thread.take() {
             // A panic of the server was printed already; a second one during a drop would abort.
             let _ = thread.join();
+        }
+    }
+}
+
+/// Runs `bind` inside the node's namespace.
+///
+/// The address of a server just stopped may be taken for a moment longer: a child that another thread forked
+/// holds a copy of every descriptor until it execs.
+pub(crate) fn open<T: Send>(
+    node: &Node,
+    what: &str,
+    bind: impl Fn() -> io::Result<T> + Sync,
+) -> Result<T> {
+    let end = Instant::now() + Duration::from_secs(1);
+    loop {
+        match node.try_enter(&bind).and_then(|bound| bound) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < end => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            bound => return bound.map_err(Error::io(format!("{what} in node {}", node.name()))),
         }
     }
 }

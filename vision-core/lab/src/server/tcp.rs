@@ -1,19 +1,19 @@
 //! A TCP server with one behaviour for all its clients.
 
 use std::{
-    io::{ErrorKind, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    os::fd::AsFd,
+    os::fd::{AsFd, AsRawFd},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use nix::{
     libc,
     poll::PollFlags,
-    sys::socket::{Backlog, listen, setsockopt, sockopt},
+    sys::socket::{Backlog, Shutdown, listen, setsockopt, shutdown, sockopt},
 };
 
-use super::{TICK, Worker, wait};
+use super::{TICK, Worker, open, wait};
 use crate::{
     error::{Error, Result},
     node::Node,
@@ -56,8 +56,8 @@ impl TcpServer {
     /// # Errors
     /// When the address does not parse or cannot be bound.
     pub fn start(node: &Node, addr: &str, behaviour: TcpBehaviour) -> Result<Self> {
-        let what = || format!("tcp server on {addr} in node {}", node.name());
-        let bind = || -> std::io::Result<TcpListener> {
+        let what = format!("tcp server on {addr}");
+        let bind = || -> io::Result<TcpListener> {
             let listener = TcpListener::bind(addr)?;
             if let TcpBehaviour::NeverAccept { backlog } = behaviour {
                 // A second listen(2) sets a new backlog.
@@ -66,11 +66,8 @@ impl TcpServer {
             listener.set_nonblocking(true)?;
             Ok(listener)
         };
-        let listener = node
-            .try_enter(bind)
-            .and_then(|bound| bound)
-            .map_err(Error::io(what()))?;
-        let addr = listener.local_addr().map_err(Error::io(what()))?;
+        let listener = open(node, &what, bind)?;
+        let addr = listener.local_addr().map_err(Error::io(what))?;
         let peers = Arc::default();
         let mut serving = Serving {
             listener,
@@ -113,6 +110,13 @@ struct Conn {
     out: Vec<u8>,
     reads: bool,
     open: bool,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // Closing is not enough: a child just forked may hold a copy, and clients would still be let in.
+        let _ = shutdown(self.listener.as_raw_fd(), Shutdown::Both);
+    }
 }
 
 impl Serving {
@@ -165,7 +169,11 @@ impl Serving {
             open: true,
         };
         match &self.behaviour {
-            TcpBehaviour::CloseAtOnce => return,
+            TcpBehaviour::CloseAtOnce => {
+                // Said aloud for the same reason as in `drop`.
+                let _ = conn.stream.shutdown(std::net::Shutdown::Both);
+                return;
+            }
             TcpBehaviour::Reset => {
                 let at_once = libc::linger {
                     l_onoff: 1,

@@ -11,7 +11,7 @@ use std::{
 
 use nix::poll::PollFlags;
 
-use super::{TICK, Worker, wait};
+use super::{TICK, Worker, open, wait};
 use crate::{
     error::{Error, Result},
     node::Node,
@@ -46,15 +46,12 @@ impl UdpServer {
     /// # Errors
     /// When the address does not parse or cannot be bound.
     pub fn start(node: &Node, addr: &str, behaviour: UdpBehaviour) -> Result<Self> {
-        let what = || format!("udp server on {addr} in node {}", node.name());
+        let what = format!("udp server on {addr}");
         let bind = || {
             UdpSocket::bind(addr).and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
         };
-        let socket = node
-            .try_enter(bind)
-            .and_then(|bound| bound)
-            .map_err(Error::io(what()))?;
-        let addr = socket.local_addr().map_err(Error::io(what()))?;
+        let socket = open(node, &what, bind)?;
+        let addr = socket.local_addr().map_err(Error::io(what))?;
         let received = Arc::<AtomicU64>::default();
         let count = Arc::clone(&received);
         let interest = match behaviour {

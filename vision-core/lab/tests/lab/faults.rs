@@ -1,10 +1,6 @@
 //! Every fault has its effect, and only that.
 
-use std::{
-    net::{IpAddr, UdpSocket},
-    thread,
-    time::Duration,
-};
+use std::{net::UdpSocket, thread, time::Duration};
 
 use vision_lab::{
     Family, Fault, Hook, Lab, Node, Proto, RejectKind, RouteKind, TcpBehaviour, TcpServer,

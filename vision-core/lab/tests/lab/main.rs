@@ -185,6 +185,33 @@ fn eight_labs_at_once_do_not_meet() {
     assert_eq!(inodes.len(), 16);
 }
 
+#[test]
+fn without_rights_tests_are_skipped_and_ci_says_so() {
+    if require(Lab::new()).is_none() {
+        return;
+    }
+    let run = |forbid: &str| {
+        Command::new("setpriv")
+            .args(["--bounding-set=-sys_admin", "--inh-caps=-all", "--"])
+            .arg(env::current_exe().expect("this test"))
+            .args([
+                "--exact",
+                "--nocapture",
+                "a_chain_of_five_carries_both_families",
+            ])
+            .env("VISION_FORBID_SKIP", forbid)
+            .output()
+            .expect("setpriv runs")
+    };
+    let skipped = run("0");
+    let said = String::from_utf8_lossy(&skipped.stderr).into_owned();
+    assert!(
+        skipped.status.success() && said.contains("SKIP") && said.contains("CAP_SYS_ADMIN"),
+        "{said}"
+    );
+    assert!(!run("1").status.success());
+}
+
 /// Not a test of its own: [`a_killed_lab_leaves_nothing`] runs it in a child process.
 #[test]
 #[ignore = "runs only as the child of another test"]
