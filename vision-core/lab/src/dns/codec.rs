@@ -45,7 +45,8 @@ impl Request {
         let (name, end) = name_at(bytes, HEADER)?;
         let kind = Type::from_code(u16_at(bytes, end)?);
         let question = bytes.get(HEADER..end + 4)?.to_vec();
-        let records = u16_at(bytes, 6)? + u16_at(bytes, 8)? + u16_at(bytes, 10)?;
+        let count = |at| u16_at(bytes, at).map(u32::from);
+        let records = count(6)? + count(8)? + count(10)?;
         let edns = find_opt(bytes, end + 4, records);
         Some(Self {
             id: u16_at(bytes, 0)?,
@@ -120,7 +121,7 @@ fn name_at(bytes: &[u8], mut at: usize) -> Option<(String, usize)> {
     None
 }
 
-fn find_opt(bytes: &[u8], mut at: usize, records: u16) -> Option<u16> {
+fn find_opt(bytes: &[u8], mut at: usize, records: u32) -> Option<u16> {
     for _ in 0..records {
         let (_, end) = name_at(bytes, at)?;
         let (kind, class) = (u16_at(bytes, end)?, u16_at(bytes, end + 2)?);
@@ -146,6 +147,11 @@ fn put_name(out: &mut Vec<u8>, name: &str) {
         out.extend_from_slice(label.as_bytes());
     }
     out.push(0);
+}
+
+/// Panics here, in the test, when a record cannot be written, and not later in the server.
+pub(crate) fn check(record: &Record) {
+    put_record(&mut Vec::new(), record, "");
 }
 
 fn put_record(out: &mut Vec<u8>, record: &Record, question: &str) {

@@ -160,7 +160,8 @@ fn forge(script: &DnsScript, request: &Request, transport: Transport, forgery: F
 /// Changes the letters of the question's name, which begins behind the header of 12 bytes.
 fn each_letter(bytes: &mut [u8], change: impl Fn(u8) -> u8) {
     let mut at = 12;
-    while bytes[at] != 0 {
+    // Neither the final zero nor a compression pointer.
+    while (1..64).contains(&bytes[at]) {
         let label = at + 1..at + 1 + usize::from(bytes[at]);
         at = label.end;
         for byte in bytes[label]

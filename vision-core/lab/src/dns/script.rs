@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    codec::same_name,
+    codec::{check, same_name},
     record::{Rdata, Record, Type},
 };
 
@@ -117,13 +117,18 @@ impl DnsScript {
     }
 
     /// Adds any record.
+    ///
+    /// # Panics
+    /// When a label is over 63 bytes, or a TXT string over 255.
     #[must_use]
     pub fn record_with_ttl(mut self, name: &str, ttl_seconds: u32, data: Rdata) -> Self {
-        self.records.push(Record {
+        let record = Record {
             name: name.trim_end_matches('.').into(),
             ttl_seconds,
             data,
-        });
+        };
+        check(&record);
+        self.records.push(record);
         self
     }
 

@@ -142,3 +142,35 @@ fn dns_lies_as_scripted() {
     assert!(dig(&a, &b, "n0.lab.test").contains("192.0.2.1"));
     assert!(dig(&a, &b, "n0.lab.test AAAA").contains("timed out"));
 }
+
+#[test]
+fn a_dns_server_survives_junk() {
+    let Some(lab) = require(Lab::new()) else {
+        return;
+    };
+    let [a, b] = lab.pair().expect("a pair");
+    let script = DnsScript::new().otherwise(Behaviour::Forged(Forgery::Name));
+    let server = DnsServer::start(&b, "[::]:53", script).expect("a server");
+    let socket = a.enter(|| UdpSocket::bind("[::]:0")).expect("a socket");
+    let header = |counts: [u8; 6]| [&[1, 2, 1, 0, 0, 1][..], &counts].concat();
+    let junk: [Vec<u8>; 4] = [
+        vec![],
+        vec![0; 13],
+        [header([0xff; 6]), vec![1, b'a', 0, 0, 1, 0, 1, 0xc0, 0x0c]].concat(),
+        // A name that points at itself, and one that points into the header.
+        [header([0; 6]), vec![0xc0, 12, 0, 1, 0, 1]].concat(),
+    ];
+    for message in junk
+        .iter()
+        .chain([&[header([0; 6]), vec![0xc0, 3, 0, 1, 0, 1]].concat()])
+    {
+        socket.send_to(message, (b.v6(), 53)).expect("sent");
+    }
+    assert!(dig(&a, &b, "still.lab.test").contains("NXDOMAIN") || !server.queries().is_empty());
+    assert!(
+        server
+            .queries()
+            .iter()
+            .any(|query| query.name == "still.lab.test")
+    );
+}

@@ -186,6 +186,25 @@ fn eight_labs_at_once_do_not_meet() {
 }
 
 #[test]
+fn a_node_the_lab_lets_go_takes_its_wires_along() {
+    let Some(lab) = require(Lab::new()) else {
+        return;
+    };
+    let [a, b] = lab.pair().expect("a pair");
+    lab.let_go(&a);
+    let held = a.netns_fd().expect("a descriptor");
+    drop(a);
+    assert!(
+        b.try_sh("ip link show eth0").is_ok(),
+        "a descriptor keeps the namespace"
+    );
+    drop(held);
+    until("the other end is gone", || {
+        b.try_sh("ip link show eth0").is_err()
+    });
+}
+
+#[test]
 fn without_rights_tests_are_skipped_and_ci_says_so() {
     if require(Lab::new()).is_none() {
         return;
