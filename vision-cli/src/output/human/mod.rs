@@ -1,0 +1,15 @@
+//! Reports as text, one file per verb.
+
+pub mod caps;
+pub mod explain;
+pub mod ns;
+pub mod ping;
+mod table;
+mod tcp;
+
+use std::time::Duration;
+
+/// Writes milliseconds with three digits behind the point, as ping does.
+fn millis(length: Duration) -> String {
+    format!("{:.3}", length.as_secs_f64() * 1e3)
+}
