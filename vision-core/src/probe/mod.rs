@@ -2,14 +2,18 @@
 
 mod driver;
 mod machine;
+mod neigh;
 mod ping;
 mod tcp;
+mod udp;
 
 use std::net::IpAddr;
 use std::time::Instant;
 
+pub use neigh::{NeighAnswer, NeighProbe, NeighReport, NeighSession};
 pub use ping::{Echo, EchoOutcome, Ping, PingReport, PingSession, PingSummary};
 pub use tcp::{TcpAttempt, TcpOutcome, TcpProbe, TcpReport, TcpSession};
+pub use udp::{UdpOutcome, UdpProbe, UdpReport};
 
 use crate::base::{Budget, Family, Result, Timestamp};
 use crate::netns::Target;

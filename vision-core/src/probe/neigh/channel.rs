@@ -1,0 +1,106 @@
+use std::mem::MaybeUninit;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Instant;
+
+use nix::libc;
+use nix::poll::PollFlags;
+use socket2::{SockAddr, Socket};
+
+use super::machine::{NeighInput, NeighMachine};
+use super::station::Station;
+use crate::base::{Error, Family, Op, Reason, Result, Ttl};
+use crate::probe::machine::{Channel, Machine};
+use crate::socket::{self, Kind, Options};
+use crate::sys::packet;
+use crate::wire::{arp, ndp};
+
+/// A packet socket for ARP, a raw ICMPv6 socket for neighbour discovery.
+pub(crate) struct NeighChannel {
+    socket: Socket,
+    family: Family,
+    to: SockAddr,
+}
+
+impl NeighChannel {
+    /// Opens the socket in the namespace of the calling thread.
+    pub(crate) fn open(to: IpAddr, station: &Station) -> Result<Self> {
+        let (socket, to) = match to {
+            IpAddr::V4(_) => {
+                let kind = Kind::Packet { ifindex: station.ifindex, ethertype: arp::ETHERTYPE };
+                let everyone = packet::address(station.ifindex, arp::ETHERTYPE, Some([0xff; 6]));
+                (socket::open(kind, &Options::default())?, everyone)
+            }
+            IpAddr::V6(target) => {
+                let source = socket::with_scope(station.source, 0, station.ifindex);
+                let options = Options {
+                    interface: station.name_text().map(str::to_owned),
+                    source: Some(source),
+                    // Receivers discard anything that a router could have passed on.
+                    ttl: Some(Ttl(255)),
+                    ..Options::default()
+                };
+                let socket = socket::open(Kind::IcmpRaw(Family::V6), &options)?;
+                let set = |e| Error::sys(Op::SetOption, e);
+                socket.set_multicast_hops_v6(255).map_err(set)?;
+                socket.set_multicast_if_v6(station.ifindex).map_err(set)?;
+                let group = ndp::solicited_node(target).into();
+                (socket, socket::with_scope(group, 0, station.ifindex).into())
+            }
+        };
+        let family = to.as_socket().map_or(Family::V4, |to: SocketAddr| Family::of(to.ip()));
+        Ok(Self { socket, family, to })
+    }
+
+    fn drain_arp(&self, machine: &mut NeighMachine, now: Instant) -> Result<()> {
+        let mut buffer = [MaybeUninit::uninit(); 128];
+        loop {
+            match self.socket.recv_from(&mut buffer) {
+                Ok((len, from)) => {
+                    let outgoing = packet::source(&from).is_none_or(|source| source.outgoing);
+                    let bytes: Vec<u8> = read_part(&buffer, len);
+                    if !outgoing {
+                        machine.handle(NeighInput::Arp(&bytes), now);
+                    }
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                // The link went down: nothing more comes, and the probe's own end says so.
+                Err(e) if e.raw_os_error() == Some(libc::ENETDOWN) => return Ok(()),
+                Err(e) => return Err(Error::sys(Op::Receive, e)),
+            }
+        }
+    }
+
+    fn drain_icmpv6(&self, machine: &mut NeighMachine, now: Instant) -> Result<()> {
+        while socket::next_error(&self.socket, self.family).is_some() {}
+        let mut buffer = [0; 2048];
+        while let Some(got) = socket::receive(&self.socket, &mut buffer)
+            .map_err(|e| Error::sys(Op::Receive, e))?
+        {
+            let hop_limit = got.ttl.map(|ttl| ttl.0);
+            machine.handle(NeighInput::Icmpv6 { hop_limit, bytes: got.bytes }, now);
+        }
+        Ok(())
+    }
+}
+
+impl Channel<NeighMachine> for NeighChannel {
+    fn perform(&mut self, bytes: Vec<u8>, machine: &mut NeighMachine, now: Instant) -> Result<()> {
+        if let Err(e) = socket::send_to(&self.socket, &bytes, &self.to) {
+            machine.handle(NeighInput::SendFailed(Reason::from(e)), now);
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self, machine: &mut NeighMachine, now: Instant) -> Result<()> {
+        match self.family {
+            Family::V4 => self.drain_arp(machine, now),
+            Family::V6 => self.drain_icmpv6(machine, now),
+        }
+    }
+
+    fn watch(&self, on: &mut dyn FnMut(BorrowedFd<'_>, PollFlags)) {
+        on(self.socket.as_fd(), PollFlags::POLLIN);
+    }
+}
