@@ -1,6 +1,8 @@
 //! vision-core
 
 pub mod base;
+pub mod inventory;
+mod netlink;
 pub mod netns;
 #[allow(dead_code, reason = "filled room by room")]
 mod probe;
