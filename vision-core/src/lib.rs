@@ -2,6 +2,8 @@
 
 pub mod base;
 pub mod doctor;
+pub mod inventory;
+mod netlink;
 pub mod netns;
 pub mod probe;
 #[allow(dead_code, reason = "filled room by room")]
