@@ -8,7 +8,7 @@ mod probe;
 mod socket;
 mod sys;
 #[allow(dead_code, reason = "filled room by room")]
-mod wire;
+pub mod wire;
 
 pub use base::{
     Budget, Cancel, Capability, DecodeError, Endpoint, Error, EventSource, Family, Host, LinkAddr,

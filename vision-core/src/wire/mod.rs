@@ -1,5 +1,7 @@
 //! Bytes to typed packets and back; no input or output.
 
+#[cfg(feature = "dns")]
+pub mod dns;
 pub(crate) mod arp;
 pub(crate) mod icmp;
 pub(crate) mod ndp;

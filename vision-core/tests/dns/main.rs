@@ -1,0 +1,5 @@
+//! DNS against other people's answers: recorded messages, scripted servers, real servers.
+
+#![cfg(feature = "dns")]
+
+mod corpus;
