@@ -2,8 +2,7 @@
 
 pub mod base;
 pub mod netns;
-#[allow(dead_code, reason = "filled room by room")]
-mod probe;
+pub mod probe;
 #[allow(dead_code, reason = "filled room by room")]
 mod socket;
 mod sys;
@@ -11,7 +10,7 @@ mod sys;
 pub mod wire;
 
 pub use base::{
-    Budget, Cancel, Capability, DecodeError, Endpoint, Error, EventSource, Family, Host, LinkAddr,
-    Pacer, PortRange, Prefix, Reason, Result, Timestamp, Ttl, Untrusted,
+    Budget, Cancel, Capability, DecodeError, Endpoint, Error, EventSource, Family, Gap, Host,
+    LinkAddr, Pacer, PortRange, Prefix, Reason, Result, Timestamp, Ttl, Untrusted,
 };
 pub use netns::{Netns, NetnsId, Selector, Target};

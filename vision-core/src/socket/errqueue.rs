@@ -15,6 +15,8 @@ pub(crate) struct QueuedError {
     pub(crate) errno: i32,
     /// The host that sent the ICMP error; `None` when the error arose here.
     pub(crate) icmp: Option<IcmpFault>,
+    /// The MTU a packet of ours exceeded before it left.
+    pub(crate) local_mtu: Option<u32>,
     /// Where the failed packet was going.
     pub(crate) to: Option<SocketAddr>,
     /// What the failed packet carried after the transport's own header, as far as quoted.
@@ -46,17 +48,20 @@ fn next_v4(socket: &impl AsFd) -> Option<QueuedError> {
     let mut control = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in, [u8; 64]);
     let mut parts = [IoSliceMut::new(&mut bytes)];
     let fd = socket.as_fd().as_raw_fd();
-    let message = retry(|| recvmsg::<SockaddrIn>(fd, &mut parts, Some(&mut control), FLAGS).map(|m| {
-        let error = m.cmsgs().ok().into_iter().flatten().find_map(|c| match c {
-            ControlMessageOwned::Ipv4RecvErr(error, from) => {
-                let from = from.map(|a| IpAddr::from(u32::from_be(a.sin_addr.s_addr).to_be_bytes()));
-                Some((error, from))
-            }
-            _ => None,
-        });
-        let to = m.address.map(|a| SocketAddr::from((a.ip(), a.port())));
-        (error, to, m.bytes)
-    }));
+    let message = retry(|| {
+        recvmsg::<SockaddrIn>(fd, &mut parts, Some(&mut control), FLAGS).map(|m| {
+            let error = m.cmsgs().ok().into_iter().flatten().find_map(|c| match c {
+                ControlMessageOwned::Ipv4RecvErr(error, from) => {
+                    let from =
+                        from.map(|a| IpAddr::from(u32::from_be(a.sin_addr.s_addr).to_be_bytes()));
+                    Some((error, from))
+                }
+                _ => None,
+            });
+            let to = m.address.map(|a| SocketAddr::from((a.ip(), a.port())));
+            (error, to, m.bytes)
+        })
+    });
     let (error, to, len) = message?;
     let (error, from) = error?;
     Some(queued(&error, from, to, bytes.get(..len)?))
@@ -67,16 +72,18 @@ fn next_v6(socket: &impl AsFd) -> Option<QueuedError> {
     let mut control = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6, [u8; 64]);
     let mut parts = [IoSliceMut::new(&mut bytes)];
     let fd = socket.as_fd().as_raw_fd();
-    let message = retry(|| recvmsg::<SockaddrIn6>(fd, &mut parts, Some(&mut control), FLAGS).map(|m| {
-        let error = m.cmsgs().ok().into_iter().flatten().find_map(|c| match c {
-            ControlMessageOwned::Ipv6RecvErr(error, from) => {
-                Some((error, from.map(|a| IpAddr::from(a.sin6_addr.s6_addr))))
-            }
-            _ => None,
-        });
-        let to = m.address.map(|a| SocketAddr::from((a.ip(), a.port())));
-        (error, to, m.bytes)
-    }));
+    let message = retry(|| {
+        recvmsg::<SockaddrIn6>(fd, &mut parts, Some(&mut control), FLAGS).map(|m| {
+            let error = m.cmsgs().ok().into_iter().flatten().find_map(|c| match c {
+                ControlMessageOwned::Ipv6RecvErr(error, from) => {
+                    Some((error, from.map(|a| IpAddr::from(a.sin6_addr.s6_addr))))
+                }
+                _ => None,
+            });
+            let to = m.address.map(|a| SocketAddr::from((a.ip(), a.port())));
+            (error, to, m.bytes)
+        })
+    });
     let (error, to, len) = message?;
     let (error, from) = error?;
     Some(queued(&error, from, to, bytes.get(..len)?))
@@ -97,13 +104,22 @@ fn queued(
     to: Option<SocketAddr>,
     payload: &[u8],
 ) -> QueuedError {
-    let by_icmp = matches!(error.ee_origin, libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6);
+    let by_icmp = matches!(
+        error.ee_origin,
+        libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6
+    );
     let too_big = error.ee_errno == libc::EMSGSIZE as u32;
     let mtu = too_big.then_some(error.ee_info);
-    let fault = IcmpFault { from, kind: error.ee_type, code: error.ee_code, mtu };
+    let fault = IcmpFault {
+        from,
+        kind: error.ee_type,
+        code: error.ee_code,
+        mtu,
+    };
     QueuedError {
         errno: i32::try_from(error.ee_errno).unwrap_or(libc::EIO),
         icmp: by_icmp.then_some(fault),
+        local_mtu: mtu.filter(|_| !by_icmp),
         to,
         payload: payload.to_vec(),
     }

@@ -37,7 +37,9 @@ impl Arp {
 
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let (head, rest) = bytes.split_first_chunk::<8>()?;
-        let [0, 1, 0x08, 0x00, 6, 4, op_high, op_low] = *head else { return None };
+        let [0, 1, 0x08, 0x00, 6, 4, op_high, op_low] = *head else {
+            return None;
+        };
         let (sender_mac, rest) = rest.split_first_chunk::<6>()?;
         let (sender_ip, rest) = rest.split_first_chunk::<4>()?;
         let (target_mac, rest) = rest.split_first_chunk::<6>()?;

@@ -10,7 +10,16 @@ const TARGET_LINK_LAYER: u8 = 2;
 /// The group every holder of an address listens on (RFC 4291 §2.7.1).
 pub(crate) fn solicited_node(target: Ipv6Addr) -> Ipv6Addr {
     let [.., a, b, c] = target.octets();
-    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | u16::from(a), u16::from_be_bytes([b, c]))
+    Ipv6Addr::new(
+        0xff02,
+        0,
+        0,
+        0,
+        0,
+        1,
+        0xff00 | u16::from(a),
+        u16::from_be_bytes([b, c]),
+    )
 }
 
 /// Writes a solicitation; the kernel fills in the checksum of a raw ICMPv6 socket.
@@ -34,7 +43,9 @@ pub(crate) struct Advertisement {
 impl Advertisement {
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let (head, rest) = bytes.split_first_chunk::<8>()?;
-        let [ADVERTISEMENT, 0, _, _, flags, ..] = *head else { return None };
+        let [ADVERTISEMENT, 0, _, _, flags, ..] = *head else {
+            return None;
+        };
         let (target, mut options) = rest.split_first_chunk::<16>()?;
         let mut mac = None;
         while let [kind, units, ..] = *options {
@@ -47,7 +58,11 @@ impl Advertisement {
             options = options.get(length..)?;
         }
         let is_router = flags & 0x80 != 0;
-        Some(Self { target: (*target).into(), is_router, mac })
+        Some(Self {
+            target: (*target).into(),
+            is_router,
+            mac,
+        })
     }
 }
 
