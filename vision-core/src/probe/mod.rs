@@ -1,5 +1,7 @@
 //! Active probes: sans-IO machines and the one driver that moves them.
 
+#[cfg(feature = "dns")]
+mod dns;
 mod driver;
 mod machine;
 mod ping;
@@ -8,6 +10,11 @@ mod tcp;
 use std::net::IpAddr;
 use std::time::Instant;
 
+#[cfg(feature = "dns")]
+pub use dns::{
+    Checking, DnsAttempt, DnsCause, DnsIgnored, DnsIgnoredReply, DnsMismatch, DnsOutcome, DnsQuery,
+    DnsReport, DnsTransport, DnssecOk, Letters, Recursion, Transport,
+};
 pub use ping::{Echo, EchoOutcome, Ping, PingReport, PingSession, PingSummary};
 pub use tcp::{TcpAttempt, TcpOutcome, TcpProbe, TcpReport, TcpSession};
 

@@ -3,3 +3,6 @@
 #![cfg(feature = "dns")]
 
 mod corpus;
+mod net;
+mod real;
+mod scripted;
