@@ -1,6 +1,7 @@
 //! vision-core
 
 pub mod base;
+pub mod doctor;
 pub mod netns;
 pub mod probe;
 #[allow(dead_code, reason = "filled room by room")]
