@@ -1,5 +1,7 @@
 //! Active probes: sans-IO machines and the one driver that moves them.
 
+#[cfg(feature = "dns")]
+mod dns;
 mod driver;
 mod machine;
 mod neigh;
@@ -10,6 +12,11 @@ mod udp;
 use std::net::IpAddr;
 use std::time::Instant;
 
+#[cfg(feature = "dns")]
+pub use dns::{
+    Checking, DnsAttempt, DnsCause, DnsIgnored, DnsIgnoredReply, DnsMismatch, DnsOutcome, DnsQuery,
+    DnsReport, DnsTransport, DnssecOk, Letters, Recursion, Transport,
+};
 pub use neigh::{NeighAnswer, NeighProbe, NeighReport, NeighSession};
 pub use ping::{Echo, EchoOutcome, Ping, PingReport, PingSession, PingSummary};
 pub use tcp::{TcpAttempt, TcpOutcome, TcpProbe, TcpReport, TcpSession};

@@ -1,10 +1,11 @@
-use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Instant;
 
+use nix::errno::Errno;
 use nix::libc;
 use nix::poll::PollFlags;
+use nix::sys::socket::{LinkAddr, recvfrom};
 use socket2::{SockAddr, Socket};
 
 use super::machine::{NeighInput, NeighMachine};
@@ -27,7 +28,10 @@ impl NeighChannel {
     pub(crate) fn open(to: IpAddr, station: &Station) -> Result<Self> {
         let (socket, to) = match to {
             IpAddr::V4(_) => {
-                let kind = Kind::Packet { ifindex: station.ifindex, ethertype: arp::ETHERTYPE };
+                let kind = Kind::Packet {
+                    ifindex: station.ifindex,
+                    ethertype: arp::ETHERTYPE,
+                };
                 let everyone = packet::address(station.ifindex, arp::ETHERTYPE, Some([0xff; 6]));
                 (socket::open(kind, &Options::default())?, everyone)
             }
@@ -48,25 +52,26 @@ impl NeighChannel {
                 (socket, socket::with_scope(group, 0, station.ifindex).into())
             }
         };
-        let family = to.as_socket().map_or(Family::V4, |to: SocketAddr| Family::of(to.ip()));
+        let family = to
+            .as_socket()
+            .map_or(Family::V4, |to: SocketAddr| Family::of(to.ip()));
         Ok(Self { socket, family, to })
     }
 
     fn drain_arp(&self, machine: &mut NeighMachine, now: Instant) -> Result<()> {
-        let mut buffer = [MaybeUninit::uninit(); 128];
+        let mut buffer = [0; 128];
+        let fd = self.socket.as_fd().as_raw_fd();
         loop {
-            match self.socket.recv_from(&mut buffer) {
+            match recvfrom::<LinkAddr>(fd, &mut buffer) {
                 Ok((len, from)) => {
-                    let outgoing = packet::source(&from).is_none_or(|source| source.outgoing);
-                    let bytes: Vec<u8> = read_part(&buffer, len);
-                    if !outgoing {
-                        machine.handle(NeighInput::Arp(&bytes), now);
-                    }
+                    // Our own request comes by as well.
+                    let incoming = from.is_some_and(|from| from.pkttype() != libc::PACKET_OUTGOING);
+                    let bytes = buffer.get(..len).filter(|_| incoming).unwrap_or_default();
+                    machine.handle(NeighInput::Arp(bytes), now);
                 }
-                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                // The link went down: nothing more comes, and the probe's own end says so.
-                Err(e) if e.raw_os_error() == Some(libc::ENETDOWN) => return Ok(()),
+                // A link that went down says nothing more; the probe's own end tells.
+                Err(Errno::EAGAIN | Errno::ENETDOWN) => return Ok(()),
+                Err(Errno::EINTR) => {}
                 Err(e) => return Err(Error::sys(Op::Receive, e)),
             }
         }
@@ -75,11 +80,17 @@ impl NeighChannel {
     fn drain_icmpv6(&self, machine: &mut NeighMachine, now: Instant) -> Result<()> {
         while socket::next_error(&self.socket, self.family).is_some() {}
         let mut buffer = [0; 2048];
-        while let Some(got) = socket::receive(&self.socket, &mut buffer)
-            .map_err(|e| Error::sys(Op::Receive, e))?
+        while let Some(got) =
+            socket::receive(&self.socket, &mut buffer).map_err(|e| Error::sys(Op::Receive, e))?
         {
             let hop_limit = got.ttl.map(|ttl| ttl.0);
-            machine.handle(NeighInput::Icmpv6 { hop_limit, bytes: got.bytes }, now);
+            machine.handle(
+                NeighInput::Icmpv6 {
+                    hop_limit,
+                    bytes: got.bytes,
+                },
+                now,
+            );
         }
         Ok(())
     }

@@ -45,7 +45,10 @@ impl UdpProbe {
 
     /// Carries these bytes.
     pub fn payload(self, payload: impl Into<Vec<u8>>) -> Self {
-        Self { payload: payload.into(), ..self }
+        Self {
+            payload: payload.into(),
+            ..self
+        }
     }
 
     /// Sends it up to this many times.
