@@ -39,43 +39,43 @@ name.\nExit codes: 0 asked and yes, 1 asked and no, 2 usage, 3 could not ask, 4 
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Look from inside this target: self, host, pid:N, netns:NAME, path:FILE
-    #[arg(long = "in", value_name = "SEL", global = true, action = ArgAction::Append)]
+    #[arg(id = "global-target", long = "in", value_name = "SEL", global = true, action = ArgAction::Append)]
     pub target: Vec<String>,
     /// The same as --in netns:NAME or path:PATH
-    #[arg(long, value_name = "NAME|PATH", global = true, action = ArgAction::Append)]
+    #[arg(id = "global-netns", long = "netns", value_name = "NAME|PATH", global = true, action = ArgAction::Append)]
     pub netns: Vec<String>,
     /// The same as --in pid:N
-    #[arg(long, value_name = "N", global = true, action = ArgAction::Append)]
+    #[arg(id = "global-pid", long = "pid", value_name = "N", global = true, action = ArgAction::Append)]
     pub pid: Vec<u32>,
     /// The same as --in host
-    #[arg(long, global = true)]
+    #[arg(id = "global-host", long = "host", global = true)]
     pub host: bool,
     /// Write JSON
-    #[arg(long, global = true)]
+    #[arg(id = "global-json", long = "json", global = true)]
     pub json: bool,
     /// Limit the whole run, such as 10s
-    #[arg(short = 'w', long, value_name = "TIME", global = true)]
+    #[arg(id = "global-budget", short = 'w', long = "budget", value_name = "TIME", global = true)]
     pub budget: Option<Span>,
     /// IPv4 only
-    #[arg(short = '4', global = true)]
+    #[arg(id = "global-v4", short = '4', global = true)]
     pub v4: bool,
     /// IPv6 only
-    #[arg(short = '6', global = true)]
+    #[arg(id = "global-v6", short = '6', global = true)]
     pub v6: bool,
     /// Use this interface only
-    #[arg(short = 'I', long = "interface", value_name = "IFACE", global = true)]
+    #[arg(id = "global-interface", short = 'I', long = "interface", value_name = "IFACE", global = true)]
     pub interface: Option<String>,
     /// Send from this address
-    #[arg(short = 'S', long = "src", value_name = "ADDR", global = true)]
+    #[arg(id = "global-source", short = 'S', long = "src", value_name = "ADDR", global = true)]
     pub source: Option<IpAddr>,
     /// Say more
-    #[arg(short = 'v', long, global = true, action = ArgAction::Count)]
+    #[arg(id = "global-verbose", short = 'v', long = "verbose", global = true, action = ArgAction::Count)]
     pub verbose: u8,
     /// Say the summary only
-    #[arg(short = 'q', long, global = true)]
+    #[arg(id = "global-quiet", short = 'q', long = "quiet", global = true)]
     pub quiet: bool,
     /// When to use colour
-    #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
+    #[arg(id = "global-color", long = "color", value_name = "WHEN", global = true, default_value = "auto")]
     pub color: When,
 }
 

@@ -19,7 +19,7 @@ pub fn run(context: &mut Context) -> Ended {
     let have = effective(&status);
     let is_root_of_all = fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| is_initial(&map));
     let verbs = NEEDS.iter().map(|row| ability(row, &have)).collect();
-    let missing: Vec<_> = Capability::ALL.into_iter().filter(|cap| !have.contains(cap)).collect();
+    let missing: Vec<_> = Capability::ALL.into_iter().filter(|cap| is_needed(*cap) && !have.contains(cap)).collect();
     let grants = missing.iter().map(|cap| grant(*cap)).collect();
     let report = CapsReport { effective: have, missing, user_namespace: !is_root_of_all, verbs, grants };
     context.out.report(&report)?;
@@ -41,6 +41,10 @@ fn ability((verbs, needs): &(&'static str, &'static [Capability]), have: &[Capab
     let missing: Vec<_> = needs.iter().filter(|cap| !have.contains(cap)).copied().collect();
     let without = (*verbs == "ping" && ping_group_allows()).then_some("net.ipv4.ping_group_range");
     Ability { verbs, needs, possible: missing.is_empty() || without.is_some(), missing, without }
+}
+
+fn is_needed(capability: Capability) -> bool {
+    NEEDS.iter().any(|(_, needs)| needs.contains(&capability))
 }
 
 fn grant(capability: Capability) -> Grant {
