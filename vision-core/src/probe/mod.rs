@@ -13,7 +13,8 @@ use std::time::Instant;
 #[cfg(feature = "dns")]
 pub use dns::{
     Checking, DnsAttempt, DnsCause, DnsIgnored, DnsIgnoredReply, DnsMismatch, DnsOutcome, DnsQuery,
-    DnsReport, DnsTransport, DnssecOk, Letters, Recursion, Transport,
+    DnsReport, DnsTransport, DnssecOk, Hosts, HostsEntry, Letters, Recursion, Resolution, Resolve,
+    ResolveOutcome, ResolvedBy, Resolver, Transport, Tried,
 };
 pub use ping::{Echo, EchoOutcome, Ping, PingReport, PingSession, PingSummary};
 pub use tcp::{TcpAttempt, TcpOutcome, TcpProbe, TcpReport, TcpSession};

@@ -3,6 +3,7 @@
 use hickory_proto::rr::{self, RData as Theirs};
 use hickory_proto::serialize::binary::{BinDecoder, Restrict};
 
+use crate::base::Escaped;
 use super::{Naptr, RData, Soa, Srv, svcb};
 use crate::wire::dns::cursor::Cursor;
 use crate::wire::dns::{CharString, Name, Opaque, RecordType};
@@ -31,7 +32,8 @@ fn read(data: Cursor<'_>, rtype: RecordType) -> Result<Theirs, String> {
     let message = data.message().get(..end).unwrap_or_default();
     let mut decoder = BinDecoder::new(message).clone(offset);
     Theirs::read(&mut decoder, rr::RecordType::from(rtype.raw()), Restrict::new(length))
-        .map_err(|error| error.to_string())
+        // The library may quote what it read.
+        .map_err(|error| Escaped::new(error.to_string().as_bytes()).to_string())
 }
 
 fn convert(theirs: Theirs, data: Cursor<'_>) -> Option<RData> {
