@@ -27,14 +27,19 @@ fn recorded_messages_read_as_another_implementation_reads_them() {
             refused += 1;
             continue;
         }
-        match message.map_err(|e| e.to_string()).and_then(|m| compare(&m, &case)) {
+        match message
+            .map_err(|e| e.to_string())
+            .and_then(|m| compare(&m, &case))
+        {
             Ok(()) => agree += 1,
             Err(reason) => differ.entry(reason).or_default().push(origin),
         }
     }
     let all = agree + differ.values().map(Vec::len).sum::<usize>();
     let percent = 100.0 * agree as f64 / all as f64;
-    println!("{agree} of {all} agree ({percent:.1} %), {refused} refused by the oracle read without panic");
+    println!(
+        "{agree} of {all} agree ({percent:.1} %), {refused} refused by the oracle read without panic"
+    );
     for (reason, origins) in &differ {
         println!("{} × {reason}\n    first: {}", origins.len(), origins[0]);
     }
@@ -50,9 +55,14 @@ fn every_recorded_message_survives_json_cuts_and_flipped_bits() {
     for line in text.lines() {
         let case: Value = serde_json::from_str(line).expect("a JSON object per line");
         let mut wire = unhex(case["wire"].as_str().unwrap_or_default());
-        let Ok(message) = Message::decode(&wire) else { continue };
+        let Ok(message) = Message::decode(&wire) else {
+            continue;
+        };
         let json = serde_json::to_string(&message).expect("serialises");
-        assert_eq!(serde_json::from_str::<Message>(&json).expect("deserialises"), message);
+        assert_eq!(
+            serde_json::from_str::<Message>(&json).expect("deserialises"),
+            message
+        );
         for length in 0..wire.len() {
             show_safely(&wire[..length]);
         }
@@ -66,11 +76,17 @@ fn every_recorded_message_survives_json_cuts_and_flipped_bits() {
 
 /// Whatever the bytes, the text must not move a terminal's cursor.
 fn show_safely(wire: &[u8]) {
-    let Ok(message) = Message::decode(wire) else { return };
+    let Ok(message) = Message::decode(wire) else {
+        return;
+    };
     let sections = [&message.answers, &message.authorities, &message.additionals];
     for record in sections.into_iter().flatten() {
         let text = record.to_string();
-        assert!(text.bytes().all(|b| b == b'\t' || (0x20..0x7f).contains(&b)), "{text:?}");
+        assert!(
+            text.bytes()
+                .all(|b| b == b'\t' || (0x20..0x7f).contains(&b)),
+            "{text:?}"
+        );
     }
 }
 
@@ -125,15 +141,30 @@ fn compare_edns(message: &Message, theirs: &Value) -> Result<(), String> {
 }
 
 fn same(what: &str, ours: &Value, theirs: &Value) -> Result<(), String> {
-    if ours == theirs { Ok(()) } else { Err(format!("{what}: {ours} against {theirs}")) }
+    if ours == theirs {
+        Ok(())
+    } else {
+        Err(format!("{what}: {ours} against {theirs}"))
+    }
 }
 
 fn question(question: &Question) -> Vec<String> {
-    vec![question.name.to_string(), question.class.to_string(), question.rtype.to_string()]
+    vec![
+        question.name.to_string(),
+        question.class.to_string(),
+        question.rtype.to_string(),
+    ]
 }
 
 fn record(record: &Record, opcode: Opcode) -> Vec<String> {
-    let Record { name, ttl_s, class, rtype, data, .. } = record;
+    let Record {
+        name,
+        ttl_s,
+        class,
+        rtype,
+        data,
+        ..
+    } = record;
     // In updates the oracle reports the zone's class where the wire has NONE or ANY.
     let class = match (opcode, class) {
         (Opcode::Update, Class::None | Class::Any) => &Class::In,
@@ -176,6 +207,11 @@ fn normal(rtype: &str, data: &str) -> String {
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    let digits = text.as_bytes().chunks(2).filter_map(|pair| std::str::from_utf8(pair).ok());
-    digits.filter_map(|pair| u8::from_str_radix(pair, 16).ok()).collect()
+    let digits = text
+        .as_bytes()
+        .chunks(2)
+        .filter_map(|pair| std::str::from_utf8(pair).ok());
+    digits
+        .filter_map(|pair| u8::from_str_radix(pair, 16).ok())
+        .collect()
 }

@@ -118,7 +118,9 @@ impl Flight {
         }
         match message.questions.as_slice() {
             // A server that did not understand the query may not repeat its question.
-            [] if message.header.rcode != Rcode::NoError && message.answers.is_empty() => Ok(message),
+            [] if message.header.rcode != Rcode::NoError && message.answers.is_empty() => {
+                Ok(message)
+            }
             [question] => {
                 let asked = self.query.question();
                 if asked != Some(question) {
@@ -140,7 +142,10 @@ impl Flight {
 
     /// Tells how the connection ended early: bytes of the answer so far.
     pub(super) fn cut(&self, reason: Option<crate::base::Reason>) -> DnsOutcome {
-        DnsOutcome::Cut { reason, received_bytes: self.stream.len() }
+        DnsOutcome::Cut {
+            reason,
+            received_bytes: self.stream.len(),
+        }
     }
 
     /// Tells whether the only fault of the replies was their case.

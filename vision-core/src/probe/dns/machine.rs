@@ -16,9 +16,17 @@ use crate::wire::dns::{Flags, Message, Query, QueryEdns, Question};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum DnsCommand {
     /// Open a socket and send one datagram.
-    Udp { slot: u64, to: SocketAddr, bytes: Vec<u8> },
+    Udp {
+        slot: u64,
+        to: SocketAddr,
+        bytes: Vec<u8>,
+    },
     /// Connect, then send.
-    Tcp { slot: u64, to: SocketAddr, bytes: Vec<u8> },
+    Tcp {
+        slot: u64,
+        to: SocketAddr,
+        bytes: Vec<u8>,
+    },
     /// Forget the socket.
     Close { slot: u64 },
 }
@@ -26,12 +34,27 @@ pub(crate) enum DnsCommand {
 /// What a DNS machine hears.
 #[derive(Debug)]
 pub(crate) enum DnsInput<'a> {
-    Datagram { slot: u64, from: Option<SocketAddr>, bytes: &'a [u8] },
-    Connected { slot: u64 },
-    Stream { slot: u64, bytes: &'a [u8] },
+    Datagram {
+        slot: u64,
+        from: Option<SocketAddr>,
+        bytes: &'a [u8],
+    },
+    Connected {
+        slot: u64,
+    },
+    Stream {
+        slot: u64,
+        bytes: &'a [u8],
+    },
     /// The server ended the connection in order.
-    Closed { slot: u64 },
-    Failed { slot: u64, reason: Reason, icmp: Option<IcmpError> },
+    Closed {
+        slot: u64,
+    },
+    Failed {
+        slot: u64,
+        reason: Reason,
+        icmp: Option<IcmpError>,
+    },
 }
 
 /// What is asked, apart from how often and whom.
@@ -87,7 +110,8 @@ impl DnsMachine {
 
     fn send(&mut self, planned: Planned, now: Instant) -> Option<DnsCommand> {
         let Some(nonce) = self.nonces.next() else {
-            self.gaps.push(Gap::new("further queries", "more were needed than planned"));
+            self.gaps
+                .push(Gap::new("further queries", "more were needed than planned"));
             self.schedule.clear();
             return None;
         };
@@ -117,16 +141,27 @@ impl DnsMachine {
             question.name = question.name.with_case(&nonce.case);
         }
         let edns = self.ask.edns.clone().filter(|_| planned.edns);
-        Query { id: nonce.id, flags: self.ask.flags, question, edns }
+        Query {
+            id: nonce.id,
+            flags: self.ask.flags,
+            question,
+            edns,
+        }
     }
 
     fn answered(&mut self, index: usize, message: Message, now: Instant) {
-        let Some(flight) = self.flights.get_mut(index) else { return };
+        let Some(flight) = self.flights.get_mut(index) else {
+            return;
+        };
         let late = flight.outcome.is_some();
         let rtt = now.saturating_duration_since(flight.sent);
         let planned = flight.planned;
         let next = self.schedule.answered(&planned, &message);
-        flight.outcome = Some(DnsOutcome::Answer { message: Box::new(message), rtt, late });
+        flight.outcome = Some(DnsOutcome::Answer {
+            message: Box::new(message),
+            rtt,
+            late,
+        });
         match self.current {
             Some(current) if current == index => self.current = None,
             // A late answer makes the query under way needless, unless it is as good as none.
@@ -141,7 +176,9 @@ impl DnsMachine {
     }
 
     fn failed(&mut self, index: usize, outcome: DnsOutcome) {
-        let Some(flight) = self.flights.get(index) else { return };
+        let Some(flight) = self.flights.get(index) else {
+            return;
+        };
         match flight.outcome {
             None => {
                 if self.current == Some(index) {
@@ -171,7 +208,9 @@ impl DnsMachine {
     }
 
     fn time_out(&mut self, index: usize, now: Instant) {
-        let Some(flight) = self.flights.get(index) else { return };
+        let Some(flight) = self.flights.get(index) else {
+            return;
+        };
         let server = flight.planned.server;
         let waited = now.saturating_duration_since(flight.sent);
         let other_case = flight.saw_other_case();
@@ -183,13 +222,19 @@ impl DnsMachine {
         }
     }
 
-    fn failure(flight: &Flight, reason: Reason, icmp: Option<IcmpError>, now: Instant) -> DnsOutcome {
+    fn failure(
+        flight: &Flight,
+        reason: Reason,
+        icmp: Option<IcmpError>,
+        now: Instant,
+    ) -> DnsOutcome {
         let rtt = now.saturating_duration_since(flight.sent);
         let refused = reason.errno == nix::libc::ECONNREFUSED;
         match icmp {
-            Some(icmp) if icmp.is_port_unreachable() => {
-                DnsOutcome::PortClosed { from: icmp.from, rtt }
-            }
+            Some(icmp) if icmp.is_port_unreachable() => DnsOutcome::PortClosed {
+                from: icmp.from,
+                rtt,
+            },
             Some(icmp) => DnsOutcome::Unreachable { icmp, rtt },
             None if flight.has_connected() => flight.cut(Some(reason)),
             None if refused => {
@@ -227,7 +272,9 @@ impl Machine for DnsMachine {
                 }
                 continue;
             }
-            let Some(planned) = self.schedule.next() else { return Step::Done };
+            let Some(planned) = self.schedule.next() else {
+                return Step::Done;
+            };
             if let Some(command) = self.send(planned, now) {
                 return Step::Do(command);
             }
@@ -236,8 +283,12 @@ impl Machine for DnsMachine {
 
     fn handle(&mut self, input: DnsInput<'_>, now: Instant) {
         let slot = input.slot();
-        let Some(index) = self.index(slot) else { return };
-        let Some(flight) = self.flights.get_mut(index) else { return };
+        let Some(index) = self.index(slot) else {
+            return;
+        };
+        let Some(flight) = self.flights.get_mut(index) else {
+            return;
+        };
         match input {
             DnsInput::Datagram { from, bytes, .. } => {
                 if let Some(message) = flight.datagram(from, bytes) {
@@ -271,7 +322,8 @@ impl Machine for DnsMachine {
             if overdue {
                 self.time_out(index, now);
             } else {
-                self.gaps.push(Gap::new("answer", "the run ended before the wait was over"));
+                self.gaps
+                    .push(Gap::new("answer", "the run ended before the wait was over"));
             }
         }
         DnsReport {

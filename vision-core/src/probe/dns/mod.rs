@@ -134,7 +134,10 @@ impl DnsQuery {
     pub fn new(name: Name, rtype: RecordType) -> Self {
         Self {
             question: Question::new(name, rtype),
-            flags: Flags { rd: true, ..Flags::default() },
+            flags: Flags {
+                rd: true,
+                ..Flags::default()
+            },
             edns: Some(QueryEdns {
                 udp_payload_bytes: 1232,
                 do_bit: false,
@@ -173,13 +176,19 @@ impl DnsQuery {
 
     /// Asks each server at most this often; zero counts as one.
     pub fn tries(self, tries: u8) -> Self {
-        Self { tries: tries.max(1), ..self }
+        Self {
+            tries: tries.max(1),
+            ..self
+        }
     }
 
     /// Announces how many bytes a datagram may have (RFC 6891 §6.2.3), 1232 unless told;
     /// `None` asks without EDNS. Comes before [`DnsQuery::dnssec_ok`] and options.
     pub fn edns(mut self, udp_payload_bytes: Option<u16>) -> Self {
-        let former = self.edns.take().map_or((false, Vec::new()), |e| (e.do_bit, e.options));
+        let former = self
+            .edns
+            .take()
+            .map_or((false, Vec::new()), |e| (e.do_bit, e.options));
         self.edns = udp_payload_bytes.map(|udp_payload_bytes| QueryEdns {
             udp_payload_bytes,
             do_bit: former.0,
@@ -241,7 +250,11 @@ impl DnsQuery {
 
     fn policy(&self) -> Policy {
         Policy {
-            servers: self.servers.iter().map(|server| (*server, self.timeout)).collect(),
+            servers: self
+                .servers
+                .iter()
+                .map(|server| (*server, self.timeout))
+                .collect(),
             tries: self.tries,
             transport: self.transport,
             edns: self.edns.is_some(),
@@ -254,7 +267,9 @@ impl DnsQuery {
         if self.servers.is_empty() {
             return Err(Error::invalid("server", "none given"));
         }
-        let Some(source) = self.options.source else { return Ok(()) };
+        let Some(source) = self.options.source else {
+            return Ok(());
+        };
         let other = |server: &&SocketAddr| Family::of(server.ip()) != Family::of(source.ip());
         match self.servers.iter().find(other) {
             None => Ok(()),

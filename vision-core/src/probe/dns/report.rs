@@ -206,7 +206,9 @@ impl DnsReport {
 
     /// Returns the attempt whose answer decided.
     pub fn decisive(&self) -> Option<&DnsAttempt> {
-        self.attempts.iter().rfind(|attempt| attempt.answer().is_some())
+        self.attempts
+            .iter()
+            .rfind(|attempt| attempt.answer().is_some())
     }
 }
 
@@ -223,9 +225,20 @@ impl DnsAttempt {
 impl DnsIgnored {
     /// Returns how many there were.
     pub fn total(&self) -> u32 {
-        let Self { wrong_source, wrong_id, wrong_question, .. } = self;
-        let counts =
-            [*wrong_source, *wrong_id, *wrong_question, self.wrong_case, self.malformed, self.duplicate];
+        let Self {
+            wrong_source,
+            wrong_id,
+            wrong_question,
+            ..
+        } = self;
+        let counts = [
+            *wrong_source,
+            *wrong_id,
+            *wrong_question,
+            self.wrong_case,
+            self.malformed,
+            self.duplicate,
+        ];
         counts.iter().fold(0, |sum, n| sum.saturating_add(*n))
     }
 

@@ -1,9 +1,9 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::Opaque;
 use super::cursor::Cursor;
 use super::text::push_escaped;
-use super::Opaque;
 use crate::base::DecodeError;
 
 /// The extension record of a message (RFC 6891 §6.1).
@@ -50,14 +50,24 @@ impl Edns {
             }
         }
         let do_bit = flags & 0x8000 != 0;
-        Self { version, udp_payload_bytes: class, do_bit, flags, options, fault }
+        Self {
+            version,
+            udp_payload_bytes: class,
+            do_bit,
+            flags,
+            options,
+            fault,
+        }
     }
 }
 
 impl EdnsOption {
     /// Pairs a code with a value.
     pub fn new(code: u16, data: impl Into<Vec<u8>>) -> Self {
-        Self { code, data: Opaque::new(data) }
+        Self {
+            code,
+            data: Opaque::new(data),
+        }
     }
 
     fn decode(data: &mut Cursor<'_>) -> Result<Self, DecodeError> {

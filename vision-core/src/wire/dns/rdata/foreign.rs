@@ -3,8 +3,8 @@
 use hickory_proto::rr::{self, RData as Theirs};
 use hickory_proto::serialize::binary::{BinDecoder, Restrict};
 
-use crate::base::Escaped;
 use super::{Naptr, RData, Soa, Srv, svcb};
+use crate::base::Escaped;
 use crate::wire::dns::cursor::Cursor;
 use crate::wire::dns::{CharString, Name, Opaque, RecordType};
 
@@ -13,8 +13,22 @@ pub(super) fn decode(data: Cursor<'_>, rtype: RecordType) -> Option<Result<RData
     use RecordType as T;
     let known = matches!(
         rtype,
-        T::A | T::Aaaa | T::Cname | T::Ns | T::Ptr | T::Soa | T::Mx | T::Txt | T::Srv | T::Caa
-            | T::Hinfo | T::Naptr | T::Sshfp | T::Tlsa | T::Smimea | T::Svcb | T::Https
+        T::A | T::Aaaa
+            | T::Cname
+            | T::Ns
+            | T::Ptr
+            | T::Soa
+            | T::Mx
+            | T::Txt
+            | T::Srv
+            | T::Caa
+            | T::Hinfo
+            | T::Naptr
+            | T::Sshfp
+            | T::Tlsa
+            | T::Smimea
+            | T::Svcb
+            | T::Https
             | T::OpenPgpKey
     );
     known.then(|| {
@@ -31,9 +45,13 @@ fn read(data: Cursor<'_>, rtype: RecordType) -> Result<Theirs, String> {
     let end = data.position() + data.left();
     let message = data.message().get(..end).unwrap_or_default();
     let mut decoder = BinDecoder::new(message).clone(offset);
-    Theirs::read(&mut decoder, rr::RecordType::from(rtype.raw()), Restrict::new(length))
-        // The library may quote what it read.
-        .map_err(|error| Escaped::new(error.to_string().as_bytes()).to_string())
+    Theirs::read(
+        &mut decoder,
+        rr::RecordType::from(rtype.raw()),
+        Restrict::new(length),
+    )
+    // The library may quote what it read.
+    .map_err(|error| Escaped::new(error.to_string().as_bytes()).to_string())
 }
 
 fn convert(theirs: Theirs, data: Cursor<'_>) -> Option<RData> {
@@ -44,9 +62,10 @@ fn convert(theirs: Theirs, data: Cursor<'_>) -> Option<RData> {
         Theirs::NS(ns) => RData::Ns(name(&ns.0)?),
         Theirs::PTR(ptr) => RData::Ptr(name(&ptr.0)?),
         Theirs::SOA(soa) => RData::Soa(convert_soa(&soa)?),
-        Theirs::MX(mx) => {
-            RData::Mx { preference: mx.preference, exchange: name(&mx.exchange)? }
-        }
+        Theirs::MX(mx) => RData::Mx {
+            preference: mx.preference,
+            exchange: name(&mx.exchange)?,
+        },
         Theirs::TXT(txt) => RData::Txt(txt.txt_data.iter().map(|part| string(part)).collect()),
         Theirs::SRV(srv) => RData::Srv(Srv {
             priority: srv.priority,
@@ -56,9 +75,16 @@ fn convert(theirs: Theirs, data: Cursor<'_>) -> Option<RData> {
         }),
         Theirs::CAA(caa) => {
             let (tag, value) = (string(caa.tag.as_bytes()), string(&caa.value));
-            RData::Caa { flags: caa.flags(), tag, value }
+            RData::Caa {
+                flags: caa.flags(),
+                tag,
+                value,
+            }
         }
-        Theirs::HINFO(hinfo) => RData::Hinfo { cpu: string(&hinfo.cpu), os: string(&hinfo.os) },
+        Theirs::HINFO(hinfo) => RData::Hinfo {
+            cpu: string(&hinfo.cpu),
+            os: string(&hinfo.os),
+        },
         Theirs::NAPTR(naptr) => RData::Naptr(Naptr {
             order: naptr.order,
             preference: naptr.preference,
