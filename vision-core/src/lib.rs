@@ -1,7 +1,10 @@
 //! vision-core
 
 pub mod base;
+#[cfg(feature = "dns")]
 pub mod doctor;
+pub mod inventory;
+mod netlink;
 pub mod netns;
 pub mod probe;
 #[allow(dead_code, reason = "filled room by room")]
