@@ -1,15 +1,19 @@
 //! vision-core
 
 pub mod base;
+pub mod doctor;
 pub mod inventory;
 mod netlink;
 pub mod netns;
+pub mod probe;
 #[allow(dead_code, reason = "filled room by room")]
-mod probe;
+mod socket;
 mod sys;
+#[allow(dead_code, reason = "filled room by room")]
+mod wire;
 
 pub use base::{
-    Budget, Cancel, Capability, DecodeError, Endpoint, Error, EventSource, Family, Host, LinkAddr,
-    Pacer, PortRange, Prefix, Reason, Result, Timestamp, Ttl, Untrusted,
+    Budget, Cancel, Capability, DecodeError, Endpoint, Error, EventSource, Family, Gap, Host,
+    LinkAddr, Pacer, PortRange, Prefix, Reason, Result, Timestamp, Ttl, Untrusted,
 };
 pub use netns::{Netns, NetnsId, Selector, Target};

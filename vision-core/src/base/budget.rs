@@ -67,7 +67,10 @@ pub enum Wake {
 impl Budget {
     /// Allows `limit` from now on.
     pub fn within(limit: Duration) -> Self {
-        Self { deadline: Instant::now().checked_add(limit), cancel: None }
+        Self {
+            deadline: Instant::now().checked_add(limit),
+            cancel: None,
+        }
     }
 
     /// Sets no limit of time.
@@ -77,7 +80,10 @@ impl Budget {
 
     /// Lets `cancel` end every wait under this budget.
     pub fn cancelled_by(self, cancel: &Cancel) -> Self {
-        Self { cancel: Some(cancel.clone()), ..self }
+        Self {
+            cancel: Some(cancel.clone()),
+            ..self
+        }
     }
 
     /// Gives a part of this budget: at most `at_most`, never longer than the parent.
@@ -87,7 +93,10 @@ impl Budget {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        Self { deadline, cancel: self.cancel.clone() }
+        Self {
+            deadline,
+            cancel: self.cancel.clone(),
+        }
     }
 
     /// Returns the time left; `None` means no limit.
@@ -128,7 +137,10 @@ impl Budget {
             if until.is_some_and(|at| at <= now) {
                 return Ok(Wake::TimeUp);
             }
-            let mut polled: Vec<_> = wanted.iter().map(|(fd, ev)| PollFd::new(*fd, *ev)).collect();
+            let mut polled: Vec<_> = wanted
+                .iter()
+                .map(|(fd, ev)| PollFd::new(*fd, *ev))
+                .collect();
             if let Some(cancel) = &self.cancel {
                 polled.push(PollFd::new(cancel.0.as_fd(), PollFlags::POLLIN));
             }
@@ -157,7 +169,9 @@ impl Budget {
 
 /// Rounds up, so that a wait never ends a fraction of a millisecond early and spins.
 fn timeout_until(at: Option<Instant>, now: Instant) -> PollTimeout {
-    let Some(at) = at else { return PollTimeout::NONE };
+    let Some(at) = at else {
+        return PollTimeout::NONE;
+    };
     let left = at.saturating_duration_since(now);
     let millis = left.as_millis() + u128::from(left.subsec_nanos() % 1_000_000 != 0);
     PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
@@ -201,7 +215,10 @@ mod tests {
     #[test]
     fn a_wait_ends_at_the_moment_asked_for() {
         let at = Instant::now() + Duration::from_millis(5);
-        assert_eq!(Budget::unbounded().wait(&[], Some(at)).ok(), Some(Wake::TimeUp));
+        assert_eq!(
+            Budget::unbounded().wait(&[], Some(at)).ok(),
+            Some(Wake::TimeUp)
+        );
         assert!(Instant::now() >= at);
     }
 

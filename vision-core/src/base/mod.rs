@@ -6,6 +6,9 @@ mod addr;
 mod budget;
 mod endpoint;
 mod error;
+mod gap;
+#[cfg(feature = "serde")]
+pub(crate) mod nanos;
 mod open_enum;
 mod pacer;
 mod source;
@@ -16,6 +19,7 @@ pub use addr::{Family, LinkAddr, Prefix, Ttl};
 pub use budget::{Budget, Cancel, Wake};
 pub use endpoint::{Endpoint, Host, PortRange, parse_duration};
 pub use error::{Capability, DecodeError, Error, Layer, Op, Reason, Result};
+pub use gap::Gap;
 pub(crate) use open_enum::open_enum;
 pub use pacer::Pacer;
 pub use source::{EventSource, Events};

@@ -47,7 +47,11 @@ pub trait EventSource: AsFd {
     where
         Self: Sized,
     {
-        Events { source: self, budget, failed: false }
+        Events {
+            source: self,
+            budget,
+            failed: false,
+        }
     }
 }
 

@@ -54,7 +54,9 @@ pub(super) fn read_in_process(process: &Process, path: &str) -> Result<TargetFil
 
 fn read_through(dir: &ProcDir, path: &str) -> Result<Vec<u8>> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-    let root = dir.open_at("root", flags).map_err(|e| Error::sys(Op::ReadFile, e))?;
+    let root = dir
+        .open_at("root", flags)
+        .map_err(|e| Error::sys(Op::ReadFile, e))?;
     read_below(&root, path)
 }
 
@@ -67,7 +69,9 @@ pub(super) fn read_own(path: &str, origin: FileOrigin) -> Result<TargetFile> {
 /// As `ip netns exec NAME` shows it: `/etc/netns/NAME/x` lies over `/etc/x`.
 pub(super) fn read_for_name(name: &str, id: NetnsId, path: &str) -> Result<TargetFile> {
     if let Some(rest) = path.strip_prefix("/etc/") {
-        let origin = FileOrigin::NamedNetns { name: name.to_owned() };
+        let origin = FileOrigin::NamedNetns {
+            name: name.to_owned(),
+        };
         match read_own(&format!("/etc/netns/{name}/{rest}"), origin) {
             Err(Error::NotFound(_)) => {}
             other => return other,
@@ -79,10 +83,15 @@ pub(super) fn read_for_name(name: &str, id: NetnsId, path: &str) -> Result<Targe
 /// Through the first process that lives in the namespace; else the caller's own file.
 pub(super) fn read_for_namespace(id: NetnsId, path: &str) -> Result<TargetFile> {
     for pid in proc::pids().map_err(|e| Error::sys(Op::ReadProc, e))? {
-        let Ok(dir) = ProcDir::open(pid) else { continue };
+        let Ok(dir) = ProcDir::open(pid) else {
+            continue;
+        };
         if dir.netns().is_ok_and(|found| found == id) && pid != std::process::id() {
             let bytes = read_through(&dir, path)?;
-            return Ok(TargetFile { bytes, origin: FileOrigin::Process { pid } });
+            return Ok(TargetFile {
+                bytes,
+                origin: FileOrigin::Process { pid },
+            });
         }
     }
     read_own(path, FileOrigin::Inherited)
@@ -100,7 +109,10 @@ fn read_below(root: &OwnedFd, path: &str) -> Result<Vec<u8>> {
     }
     read_bounded(File::from(fd), path).map_err(|e| match e.kind() {
         io::ErrorKind::FileTooLarge => Error::invalid("file", format!("{path} exceeds 64 KiB")),
-        _ => Error::Sys { op: Op::ReadFile, source: e },
+        _ => Error::Sys {
+            op: Op::ReadFile,
+            source: e,
+        },
     })
 }
 
@@ -114,8 +126,10 @@ fn read_bounded(file: File, _path: &str) -> io::Result<Vec<u8>> {
 }
 
 /// Never blocks on a FIFO, never becomes a controlling terminal's owner.
-const READ: OFlag =
-    OFlag::O_RDONLY.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
+const READ: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_NONBLOCK)
+    .union(OFlag::O_NOCTTY)
+    .union(OFlag::O_CLOEXEC);
 
 fn open_below(root: &OwnedFd, path: &str) -> nix::Result<OwnedFd> {
     let inside = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;

@@ -49,7 +49,10 @@ impl FromStr for Selector {
             "netns" => Ok(Self::Name(rest.to_owned())),
             "path" => Ok(Self::Path(rest.into())),
             _ if text.starts_with(['/', '.']) => Ok(Self::Path(text.into())),
-            _ => Err(bad(text, "is of no known kind: use self, host, pid:N, netns:NAME or path:FILE")),
+            _ => Err(bad(
+                text,
+                "is of no known kind: use self, host, pid:N, netns:NAME or path:FILE",
+            )),
         }
     }
 }
@@ -88,11 +91,21 @@ mod tests {
 
     #[test]
     fn what_is_printed_parses_back() {
-        for text in ["self", "host", "pid:7", "netns:blue", "path:/proc/1/ns/net", "blue"] {
+        for text in [
+            "self",
+            "host",
+            "pid:7",
+            "netns:blue",
+            "path:/proc/1/ns/net",
+            "blue",
+        ] {
             let selector: Selector = text.parse().expect(text);
             assert_eq!(selector.to_string(), text);
         }
-        assert_eq!("/x:y".parse::<Selector>().expect("a path"), Selector::Path("/x:y".into()));
+        assert_eq!(
+            "/x:y".parse::<Selector>().expect("a path"),
+            Selector::Path("/x:y".into())
+        );
     }
 
     #[test]

@@ -2,4 +2,6 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod nsfs;
+pub(crate) mod packet;
 pub(crate) mod pidfd;
+pub(crate) mod sockopt;

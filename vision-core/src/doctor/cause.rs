@@ -1,0 +1,109 @@
+use std::fmt;
+use std::str::FromStr;
+
+use crate::base::{Error, Result};
+
+macro_rules! causes {
+    ($($(#[$doc:meta])* $variant:ident = $slug:literal;)+) => {
+        /// A cause by its permanent slug, such as `neigh.gateway-no-answer`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Cause { $($(#[$doc])* $variant,)+ }
+
+        impl Cause {
+            /// All causes this version knows, from the wire up.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// Returns the permanent slug.
+            pub fn slug(self) -> &'static str {
+                match self { $(Self::$variant => $slug,)+ }
+            }
+        }
+    };
+}
+
+causes! {
+    /// The interface is administratively down.
+    LinkDown = "link.down";
+    /// The interface has no carrier: the other end is down or gone.
+    LinkPeerDown = "link.peer-down";
+    /// The interface has no address of the family.
+    AddrNone = "addr.none";
+    /// No route leads to the destination.
+    RouteNone = "route.none";
+    /// A route discards the packets silently.
+    RouteBlackhole = "route.blackhole";
+    /// A neighbour entry set by hand has the wrong link-layer address.
+    NeighWrongStatic = "neigh.wrong-static";
+    /// The gateway does not answer on the link.
+    NeighGatewayNoAnswer = "neigh.gateway-no-answer";
+    /// The nameserver's host is there, the nameserver is silent.
+    DnsServerSilent = "dns.server-silent";
+    /// The name does not exist.
+    DnsNxdomain = "dns.nxdomain";
+    /// Nobody listens on the port.
+    SocketNoListener = "socket.no-listener";
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.slug())
+    }
+}
+
+impl FromStr for Cause {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let found = Self::ALL.iter().find(|cause| cause.slug() == text).copied();
+        found.ok_or_else(|| {
+            let near = Self::ALL.iter().filter(|c| shares_a_word(c.slug(), text));
+            let near: Vec<_> = near.map(|c| c.slug()).collect();
+            match near.is_empty() {
+                true => Error::NotFound(format!("cause `{text}`")),
+                false => Error::NotFound(format!("cause `{text}` (near: {})", near.join(", "))),
+            }
+        })
+    }
+}
+
+fn shares_a_word(slug: &str, text: &str) -> bool {
+    let words = |text: &str| {
+        text.split(['.', '-', '_', ' '])
+            .filter(|w| w.len() > 2)
+            .map(str::to_lowercase)
+            .collect()
+    };
+    let (slug, text): (Vec<String>, Vec<String>) = (words(slug), words(text));
+    text.iter().any(|word| slug.contains(word))
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Cause {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.slug())
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Cause {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slugs_parse_back_and_unknown_ones_get_a_hint() {
+        for cause in Cause::ALL {
+            assert_eq!(cause.slug().parse::<Cause>().ok(), Some(*cause));
+        }
+        let error = "gateway".parse::<Cause>().expect_err("no slug").to_string();
+        assert!(error.contains("neigh.gateway-no-answer"), "{error}");
+    }
+}

@@ -1,0 +1,60 @@
+use std::io::{self, IoSliceMut};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd};
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
+
+use crate::base::Ttl;
+
+/// One datagram with what came beside it.
+#[derive(Debug)]
+pub(crate) struct Datagram<'a> {
+    pub(crate) from: Option<SocketAddr>,
+    pub(crate) ttl: Option<Ttl>,
+    pub(crate) bytes: &'a [u8],
+}
+
+/// Takes one datagram without blocking; `Ok(None)` when there is none.
+pub(crate) fn receive<'a>(
+    socket: &impl AsFd,
+    buffer: &'a mut [u8],
+) -> io::Result<Option<Datagram<'a>>> {
+    let mut control = nix::cmsg_space!(libc::c_int, libc::c_int, [u8; 64]);
+    let fd = socket.as_fd().as_raw_fd();
+    let (from, ttl, len) = loop {
+        let mut parts = [IoSliceMut::new(buffer)];
+        let flags = MsgFlags::MSG_DONTWAIT;
+        match recvmsg::<SockaddrStorage>(fd, &mut parts, Some(&mut control), flags) {
+            Ok(message) => {
+                let ttl = message.cmsgs().ok().into_iter().flatten().find_map(ttl_of);
+                break (message.address.and_then(socket_addr), ttl, message.bytes);
+            }
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => return Ok(None),
+            Err(e) => return Err(e.into()),
+        }
+    };
+    let bytes = buffer.get(..len).unwrap_or_default();
+    Ok(Some(Datagram { from, ttl, bytes }))
+}
+
+fn ttl_of(message: ControlMessageOwned) -> Option<Ttl> {
+    match message {
+        ControlMessageOwned::Ipv4Ttl(ttl) | ControlMessageOwned::Ipv6HopLimit(ttl) => {
+            u8::try_from(ttl).ok().map(Ttl)
+        }
+        _ => None,
+    }
+}
+
+fn socket_addr(addr: SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = addr
+        .as_sockaddr_in()
+        .map(|a| SocketAddr::from((a.ip(), a.port())));
+    v4.or_else(|| {
+        let v6 = addr.as_sockaddr_in6()?;
+        Some(std::net::SocketAddrV6::new(v6.ip(), v6.port(), 0, v6.scope_id()).into())
+    })
+}
