@@ -103,6 +103,11 @@ impl DnsMachine {
         }
     }
 
+    /// Returns the slots used so far.
+    pub(crate) fn slots(&self) -> std::ops::Range<u64> {
+        self.base..self.base + self.flights.len() as u64
+    }
+
     fn send(&mut self, planned: Planned, now: Instant) -> Option<DnsCommand> {
         let Some(nonce) = self.nonces.next() else {
             self.gaps

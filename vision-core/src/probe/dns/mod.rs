@@ -5,7 +5,10 @@ mod flight;
 mod machine;
 mod nonce;
 mod report;
+mod resolve;
 mod schedule;
+#[cfg(test)]
+mod sim;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +21,9 @@ use self::nonce::Nonces;
 pub use self::report::{
     DnsAttempt, DnsCause, DnsIgnored, DnsIgnoredReply, DnsMismatch, DnsOutcome, DnsReport,
     DnsTransport,
+};
+pub use self::resolve::{
+    Hosts, HostsEntry, Resolution, Resolve, ResolveOutcome, ResolvedBy, Resolver, Tried,
 };
 use self::schedule::{Policy, Verdict};
 use super::driver::Session;

@@ -11,6 +11,8 @@ mod name;
 mod number;
 mod query;
 mod rdata;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use edns::{Edns, EdnsOption};

@@ -4,6 +4,7 @@ use hickory_proto::rr::{self, RData as Theirs};
 use hickory_proto::serialize::binary::{BinDecoder, Restrict};
 
 use super::{Naptr, RData, Soa, Srv, svcb};
+use crate::base::Escaped;
 use crate::wire::dns::cursor::Cursor;
 use crate::wire::dns::{CharString, Name, Opaque, RecordType};
 
@@ -49,7 +50,8 @@ fn read(data: Cursor<'_>, rtype: RecordType) -> Result<Theirs, String> {
         rr::RecordType::from(rtype.raw()),
         Restrict::new(length),
     )
-    .map_err(|error| error.to_string())
+    // The library may quote what it read.
+    .map_err(|error| Escaped::new(error.to_string().as_bytes()).to_string())
 }
 
 fn convert(theirs: Theirs, data: Cursor<'_>) -> Option<RData> {

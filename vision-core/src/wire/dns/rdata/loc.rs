@@ -45,8 +45,11 @@ impl fmt::Display for Loc {
         angle(self.longitude, ['E', 'W'], f)?;
         metres(i64::from(self.altitude) - 10_000_000, f)?;
         for power in [self.size, self.horizontal, self.vertical] {
-            f.write_str(" ")?;
-            metres(centimetres(power), f)?;
+            // Precisions are printed in whole metres from one metre on.
+            match centimetres(power) {
+                whole @ 100.. => write!(f, " {}m", whole / 100)?,
+                part => write!(f, " 0.{part:02}m")?,
+            }
         }
         Ok(())
     }

@@ -109,6 +109,8 @@ impl fmt::Display for RData {
                 algorithm,
                 certificate,
             } => {
+                let kind = named(&CERT_KINDS, *kind);
+                let algorithm = named(&ALGORITHMS, u16::from(*algorithm));
                 write!(
                     f,
                     "{kind} {key_tag} {algorithm} {}",
@@ -231,6 +233,12 @@ fn bare(tag: &crate::wire::dns::CharString) -> String {
     }
 }
 
+/// Gives the mnemonic of a number, as certificate records alone are printed.
+fn named(names: &[(u16, &str)], number: u16) -> String {
+    let known = names.iter().find(|(known, _)| *known == number);
+    known.map_or_else(|| number.to_string(), |(_, name)| (*name).to_owned())
+}
+
 fn upper(bytes: &Opaque) -> String {
     bytes.to_string().to_ascii_uppercase()
 }
@@ -264,3 +272,34 @@ fn time(unix_s: u32, f: &mut Formatter<'_>) -> Result {
         "{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}"
     )
 }
+
+/// RFC 4398 §2.1.
+const CERT_KINDS: [(u16, &str); 10] = [
+    (1, "PKIX"),
+    (2, "SPKI"),
+    (3, "PGP"),
+    (4, "IPKIX"),
+    (5, "ISPKI"),
+    (6, "IPGP"),
+    (7, "ACPKIX"),
+    (8, "IACPKIX"),
+    (253, "URI"),
+    (254, "OID"),
+];
+
+/// IANA, DNS Security Algorithm Numbers.
+const ALGORITHMS: [(u16, &str); 13] = [
+    (1, "RSAMD5"),
+    (2, "DH"),
+    (3, "DSA"),
+    (5, "RSASHA1"),
+    (6, "NSEC3DSA"),
+    (7, "NSEC3RSASHA1"),
+    (8, "RSASHA256"),
+    (10, "RSASHA512"),
+    (12, "ECCGOST"),
+    (13, "ECDSAP256SHA256"),
+    (14, "ECDSAP384SHA384"),
+    (15, "ED25519"),
+    (16, "ED448"),
+];
