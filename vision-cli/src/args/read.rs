@@ -101,7 +101,11 @@ pub struct RouteGet {
 /// `vision neigh`
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  vision neigh\n  vision --in pid:4242 neigh -4 -I eth0")]
-pub struct NeighArgs {}
+pub struct NeighArgs {
+    /// Entries that need no answer as well
+    #[arg(long)]
+    pub all: bool,
+}
 
 /// `vision sock`
 #[derive(Debug, Args)]

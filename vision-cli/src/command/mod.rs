@@ -3,8 +3,14 @@
 mod caps;
 mod destination;
 mod explain;
+mod link;
+mod names;
+mod neigh;
 mod ns;
 mod ping;
+mod route;
+mod sock;
+mod stream;
 mod tcp;
 
 use std::process::ExitCode;
@@ -46,6 +52,10 @@ pub fn run(cli: Cli) -> ExitCode {
 fn dispatch(verb: Verb, context: &mut Context) -> Ended {
     match verb {
         Verb::Ns(args) => ns::run(args, context),
+        Verb::Link(args) => link::run(&args, context),
+        Verb::Route(args) => route::run(&args, context),
+        Verb::Neigh(args) => neigh::run(&args, context),
+        Verb::Sock(args) => sock::run(&args, context),
         Verb::Ping(args) => ping::run(&args, context),
         Verb::Tcp(args) => tcp::run(&args, context),
         Verb::Explain(args) => explain::run(&args, context),

@@ -48,8 +48,9 @@ pub struct Envelope<'a, R> {
     error: Option<Refusal>,
 }
 
+/// Why there is no result.
 #[derive(Debug, Serialize)]
-struct Refusal {
+pub struct Refusal {
     kind: &'static str,
     op: Option<String>,
     message: String,
@@ -82,6 +83,11 @@ impl<'a, R: Serialize> Envelope<'a, R> {
         Self { error: Some(Refusal::of(error)), ..Self::empty(schema, target) }
     }
 
+    /// Begins an envelope whose report is a list under `name`, to be filled row by row.
+    pub fn open(schema: &'static str, target: &'a About, name: &'static str) -> Opened<'a> {
+        Opened { envelope: Envelope::empty(schema, target), name }
+    }
+
     /// Wraps a refusal of the command line.
     pub fn usage(message: &str, hint: &str) -> Envelope<'static, R> {
         const NOBODY: &About = &About { selector: None, netns: None };
@@ -101,7 +107,8 @@ impl<'a, R: Serialize> Envelope<'a, R> {
 }
 
 impl Refusal {
-    fn of(error: &Error) -> Self {
+    /// Spells an error out.
+    pub fn of(error: &Error) -> Self {
         let op = match error {
             Error::Sys { op, .. } | Error::Permission { op, .. } => Some(op.to_string()),
             Error::Netlink { request, .. } => Some((*request).to_owned()),
@@ -109,6 +116,15 @@ impl Refusal {
         };
         Self { kind: error.kind(), op, message: chain(error), hint: hint::of(error) }
     }
+}
+
+/// The beginning of an envelope.
+#[derive(Debug)]
+pub struct Opened<'a> {
+    /// All that comes before the report.
+    pub envelope: Envelope<'a, ()>,
+    /// What the list is called.
+    pub name: &'static str,
 }
 
 /// One object of a stream.

@@ -5,9 +5,14 @@ use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
 /// Writes one object and a line feed.
 pub fn line<T: Serialize>(out: &mut dyn Write, value: &T) -> io::Result<()> {
-    let mut serializer = Serializer::with_formatter(&mut *out, Safe);
-    value.serialize(&mut serializer)?;
+    value_only(out, value)?;
     out.write_all(b"\n")
+}
+
+/// Writes one value and nothing after it.
+pub fn value_only<T: Serialize>(out: &mut dyn Write, value: &T) -> io::Result<()> {
+    let mut serializer = Serializer::with_formatter(out, Safe);
+    Ok(value.serialize(&mut serializer)?)
 }
 
 /// Escapes, beyond what JSON demands, what could deceive whoever looks at it on a terminal:

@@ -3,13 +3,14 @@
 pub mod envelope;
 pub mod human;
 mod json;
+mod rows;
 mod style;
 
 use std::io::{self, BufWriter, StdoutLock, Write};
 
 use serde::Serialize;
 use vision_core::base::Escaped;
-use vision_core::{Error, Target};
+use vision_core::{Error, Result, Target};
 
 pub use self::style::{Style, When};
 use crate::args::Global;
@@ -108,6 +109,41 @@ impl Output {
             return json::line(&mut self.out, &line);
         }
         report.human(&mut self.out, &self.style)
+    }
+
+    /// Writes a report of many rows as they come, in constant memory; tells `each` to stop by
+    /// returning an error once nobody reads any more.
+    ///
+    /// # Errors
+    /// What `produce` says, if no row was written before, and what writing says. An error after
+    /// the first row is part of the output and comes back as `Ok(Some(..))`.
+    pub fn rows<T: Serialize, Tail: Serialize>(
+        &mut self,
+        name: &'static str,
+        human: impl Fn(&T, &mut dyn Write, &Style) -> io::Result<()>,
+        produce: impl FnOnce(&mut dyn FnMut(&T) -> io::Result<()>) -> Result<Tail>,
+    ) -> Result<Option<Error>, Failure> {
+        let (out, style) = (&mut self.out, &self.style);
+        let head = envelope::Envelope::<()>::open(self.schema, &self.target, name);
+        let mut rows = rows::Rows::new(out, self.json.then_some(head));
+        let mut failed = None;
+        let produced = produce(&mut |row| {
+            let written = rows.row(row, |out| human(row, out, style));
+            written.map_err(|e| {
+                let kind = e.kind();
+                failed = Some(e);
+                kind.into()
+            })
+        });
+        match (failed, produced) {
+            (Some(e), _) => Err(e.into()),
+            (None, Ok(tail)) => Ok(rows.end(Some(&tail), None).map(|()| None)?),
+            (None, Err(e)) if rows.is_empty() => Err(e.into()),
+            (None, Err(e)) => {
+                rows.end(None::<&Tail>, Some(&envelope::Refusal::of(&e)))?;
+                Ok(Some(e))
+            }
+        }
     }
 
     /// Writes text that is for people only; nothing with `--json`.

@@ -2,8 +2,12 @@
 
 pub mod caps;
 pub mod explain;
+pub mod link;
+pub mod neigh;
 pub mod ns;
 pub mod ping;
+pub mod route;
+pub mod sock;
 mod table;
 mod tcp;
 
