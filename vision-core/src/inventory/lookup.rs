@@ -218,25 +218,15 @@ pub(super) fn route_to(
         return Err(refused);
     };
     let cause = match reason.errno {
+        libc::EINVAL | libc::ENETUNREACH if source_is_foreign(reader, query, budget)? => {
+            RefusalCause::SourceNotLocal
+        }
+        libc::EINVAL if query.iif.is_some() => RefusalCause::Martian,
+        libc::EINVAL => RefusalCause::Blackhole,
         libc::ENETUNREACH => RefusalCause::NoRoute,
         libc::EHOSTUNREACH => RefusalCause::Unreachable,
         libc::EACCES => RefusalCause::Prohibit,
         libc::EXDEV => RefusalCause::ReversePath,
-        libc::EINVAL if query.iif.is_some() => RefusalCause::Martian,
-        // A blackhole and a foreign source give the same number; without the source only a
-        // blackhole does (net/ipv4/route.c ip_route_output_key_hash_rcu).
-        libc::EINVAL if query.src.is_some() => {
-            let without = RouteQuery {
-                src: None,
-                ..query.clone()
-            };
-            let again = ask(reader, &without, budget).err().and_then(|e| e.errno());
-            match again {
-                Some(libc::EINVAL) => RefusalCause::Blackhole,
-                _ => RefusalCause::SourceNotLocal,
-            }
-        }
-        libc::EINVAL => RefusalCause::Blackhole,
         _ => RefusalCause::Other,
     };
     Ok(RouteAnswer::Refused(RouteRefusal {
@@ -244,6 +234,18 @@ pub(super) fn route_to(
         reason,
         route: None,
     }))
+}
+
+/// IPv4 gives a foreign source the number of a blackhole or of a missing route, by version
+/// (net/ipv4/route.c `ip_route_output_key_hash_rcu`).
+fn source_is_foreign(reader: &mut Reader, query: &RouteQuery, budget: &Budget) -> Result<bool> {
+    match query.src {
+        Some(src @ IpAddr::V4(_)) if query.iif.is_none() => {
+            let way = ask(reader, &RouteQuery::to(src), budget);
+            Ok(way.map_or_else(|e| reason(&e).is_some(), |way| way.kind != RouteKind::Local))
+        }
+        _ => Ok(false),
+    }
 }
 
 fn ask(reader: &mut Reader, query: &RouteQuery, budget: &Budget) -> Result<Route> {

@@ -48,7 +48,7 @@ pub use route::{
 };
 pub use route_metrics::RouteMetrics;
 pub use rule::{Rule, RuleAction, RuleFlags};
-pub use snapshot::{Gap, Section, Sections, Snapshot};
+pub use snapshot::{Section, Sections, Snapshot};
 pub use sock::{Sock, SockProtocol, SockState, SocketFilter, SocketKind};
 pub use sysctl::{InterfaceSysctls, Ipv4Sysctls, Ipv6Sysctls, Sysctls};
 

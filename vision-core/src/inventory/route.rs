@@ -272,6 +272,8 @@ open_enum! {
 open_enum! {
     /// A routing table (linux/rtnetlink.h `RT_TABLE_*`).
     pub enum RouteTable: u32 {
+        /// None: a look-up found an interface but no route.
+        Unspec = 0, "unspec";
         /// The last one tried.
         Default = 253, "default";
         /// The usual one.

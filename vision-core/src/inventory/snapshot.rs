@@ -3,7 +3,7 @@ use super::{
     Addr, Counters, Dump, Hosts, Inventory, Link, NeighSelect, Neighbour, Resolver, Route, Rule,
     Sock, SocketFilter, Sysctls,
 };
-use crate::base::{Budget, Error, Reason, Result, Timestamp};
+use crate::base::{Budget, Error, Gap, Result, Timestamp};
 use crate::netns::NetnsId;
 
 /// The network state of a namespace at one time, as plain data.
@@ -43,19 +43,11 @@ pub struct Snapshot {
     pub gaps: Vec<Gap>,
 }
 
-/// Something that could not be read, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[non_exhaustive]
-pub struct Gap {
-    /// What is missing.
-    pub section: Section,
-    /// Class of the failure, as [`Error::kind`].
-    pub kind: String,
-    /// The kernel's number, where it gave one.
-    pub reason: Option<Reason>,
-    /// The failure in one line.
-    pub message: String,
+impl Snapshot {
+    /// Returns why a section is missing although it was asked for.
+    pub fn gap(&self, section: Section) -> Option<&Gap> {
+        self.gaps.iter().find(|gap| gap.what == section.name())
+    }
 }
 
 macro_rules! sections {
@@ -68,6 +60,11 @@ macro_rules! sections {
         pub enum Section { $($(#[$meta])* $variant,)+ }
 
         impl Section {
+            /// Returns the name, as in JSON.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+
             fn flag(self) -> Sections {
                 match self { $(Self::$variant => Sections::$flag,)+ }
             }
@@ -160,12 +157,7 @@ impl Taker<'_> {
             Ok(found) => Ok(Some(found)),
             Err(Error::Cancelled) => Err(Error::Cancelled),
             Err(e) => {
-                self.gaps.push(Gap {
-                    section,
-                    kind: e.kind().to_owned(),
-                    reason: e.errno().map(Reason::new),
-                    message: e.to_string(),
-                });
+                self.gaps.push(Gap::because(section.name(), &e));
                 Ok(None)
             }
         }

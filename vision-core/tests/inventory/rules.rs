@@ -121,7 +121,7 @@ fn compare(ours: &Rule, row: &Value) {
         number(row, "dport"),
         row,
     );
-    let proto = text(row, "ipproto").map(|p| if p == "tcp" { "6".to_owned() } else { p });
+    let proto = text(row, "ipproto").map(|p| p.replace("ipproto-", ""));
     same("proto", ours.ip_protocol.map(|p| p.to_string()), proto, row);
     let tos = Some(ours.tos)
         .filter(|t| *t != 0)

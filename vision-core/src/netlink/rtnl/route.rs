@@ -95,7 +95,11 @@ pub(crate) fn dump(family: u8, table: Option<u32>) -> Request {
 
 /// Asks which way a packet would take.
 pub(crate) fn get(lookup: &Lookup) -> Request {
-    let mut flags = RTM_F_LOOKUP_TABLE;
+    // IPv6 answers with the table in any case and, checking strictly, refuses the flag.
+    let mut flags = match lookup.dst {
+        IpAddr::V4(_) => RTM_F_LOOKUP_TABLE,
+        IpAddr::V6(_) => 0,
+    };
     if lookup.fib_match {
         flags |= RTM_F_FIB_MATCH;
     }
