@@ -15,8 +15,8 @@ use std::time::Instant;
 #[cfg(feature = "dns")]
 pub use dns::{
     Checking, DnsAttempt, DnsCause, DnsIgnored, DnsIgnoredReply, DnsMismatch, DnsOutcome, DnsQuery,
-    DnsReport, DnsTransport, DnssecOk, Hosts, HostsEntry, Letters, Recursion, Resolution, Resolve,
-    ResolveOutcome, ResolvedBy, Resolver, Transport, Tried,
+    DnsReport, DnsTransport, DnssecOk, HostsEntry, HostsTable, Letters, Recursion, Resolution,
+    Resolve, ResolveOutcome, ResolvedBy, ResolverConfig, Transport, Tried,
 };
 pub use neigh::{NeighAnswer, NeighProbe, NeighReport, NeighSession};
 pub use ping::{Echo, EchoOutcome, Ping, PingReport, PingSession, PingSummary};

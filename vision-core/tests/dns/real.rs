@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use vision_core::Budget;
 use vision_core::probe::{
-    DnsOutcome, DnsQuery, DnsReport, DnssecOk, Hosts, Letters, Probe, Resolve, ResolveOutcome,
-    Resolver, Transport,
+    DnsOutcome, DnsQuery, DnsReport, DnssecOk, HostsTable, Letters, Probe, Resolve, ResolveOutcome,
+    ResolverConfig, Transport,
 };
 use vision_core::wire::dns::{Class, Message, Rcode, RecordType};
 
@@ -325,17 +325,17 @@ fn names_resolve_along_the_search_list_of_a_pod() {
         return;
     };
     net.wait_for(at(53));
-    let config = Resolver {
+    let config = ResolverConfig {
         search: ["default.svc.cluster.local", "svc.cluster.local"]
             .map(str::to_owned)
             .to_vec(),
         ndots: 5,
-        ..Resolver::default()
+        ..ResolverConfig::default()
     };
     let resolve = |name: &str| {
         let budget = Budget::within(Duration::from_secs(20));
         Resolve::new(name)
-            .run(&config, &Hosts::default(), &net.target(), &budget)
+            .run(&config, &HostsTable::default(), &net.target(), &budget)
             .expect("asked")
     };
     let found = resolve("db");
@@ -397,15 +397,15 @@ fn compare_with_dig(net: &Net, name: &str) {
         .lines()
         .filter(|l| l.starts_with(';') && l.ends_with("IN\tA"))
         .collect();
-    let config = Resolver {
+    let config = ResolverConfig {
         search: vec!["svc.cluster.local".into()],
         ndots: 5,
-        ..Resolver::default()
+        ..ResolverConfig::default()
     };
     let budget = Budget::within(Duration::from_secs(20));
     let lookup = Resolve::new(name).family(vision_core::Family::V4);
     let ours = lookup
-        .run(&config, &Hosts::default(), &net.target(), &budget)
+        .run(&config, &HostsTable::default(), &net.target(), &budget)
         .expect("asked");
     let ours: Vec<_> = ours.tried.iter().map(|t| t.name.to_string()).collect();
     assert_eq!(asked.len(), ours.len(), "{dig}");

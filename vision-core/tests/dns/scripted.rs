@@ -373,3 +373,28 @@ fn a_budget_that_ends_first_leaves_a_gap() {
     assert_eq!(report.attempts[0].outcome, DnsOutcome::Abandoned);
     assert_eq!(report.gaps.len(), 1);
 }
+
+#[test]
+fn source_and_interface_are_obeyed_and_bad_ones_refused() {
+    let Some(net) = Net::new() else { return };
+    let (seen, senders) = std::sync::mpsc::channel();
+    let server = serve(net.udp(SERVER), move |_, socket, query, from| {
+        seen.send(from).expect("somebody listens");
+        socket.send_to(&respond(query), from).expect("sent");
+    });
+    let source = |addr: &str| addr.parse().expect("an address");
+    let report = ask(&net, &query().source(source("127.0.0.5:0")).interface("lo"));
+    assert_eq!(address(&report).as_deref(), Some("192.0.2.1"));
+    let sender = senders.recv().expect("a query");
+    assert_eq!(sender.ip(), source("127.0.0.5:0").ip());
+    let refusal = |query: DnsQuery| {
+        let result = query.run(&net.target(), &Budget::within(Duration::from_secs(5)));
+        result.expect_err("must be refused").kind()
+    };
+    assert_eq!(refusal(query().source(source("[::1]:0"))), "invalid");
+    assert_eq!(refusal(query().source(source("192.0.2.9:0"))), "not_found");
+    assert_eq!(refusal(query().interface("none0")), "not_found");
+    let name = "x.test".parse().expect("a name");
+    assert_eq!(refusal(DnsQuery::new(name, RecordType::A)), "invalid");
+    stop(&net, server);
+}

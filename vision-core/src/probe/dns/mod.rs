@@ -23,7 +23,7 @@ pub use self::report::{
     DnsTransport,
 };
 pub use self::resolve::{
-    Hosts, HostsEntry, Resolution, Resolve, ResolveOutcome, ResolvedBy, Resolver, Tried,
+    HostsEntry, HostsTable, Resolution, Resolve, ResolveOutcome, ResolvedBy, ResolverConfig, Tried,
 };
 use self::schedule::{Policy, Verdict};
 use super::driver::Session;

@@ -17,8 +17,10 @@ impl Nonces {
     /// Draws `count` from the kernel.
     pub(crate) fn draw(count: usize) -> Result<Self> {
         let mut bytes = vec![0; count * 34];
-        getrandom::fill(&mut bytes)
-            .map_err(|error| Error::sys(Op::Random, std::io::Error::from(error)))?;
+        getrandom::fill(&mut bytes).map_err(|error| {
+            let errno = error.raw_os_error().unwrap_or(nix::libc::EIO);
+            Error::sys(Op::Random, std::io::Error::from_raw_os_error(errno))
+        })?;
         let nonces = bytes.chunks(34).filter_map(|chunk| {
             let (id, case) = chunk.split_first_chunk()?;
             Some(Nonce {

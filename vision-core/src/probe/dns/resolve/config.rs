@@ -2,6 +2,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::base::{Gap, Result};
+use crate::netns::FileOrigin;
 use crate::wire::dns::Name;
 
 /// How a target resolves names: what its `resolv.conf` says (resolv.conf(5)).
@@ -9,7 +10,7 @@ use crate::wire::dns::Name;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[allow(clippy::struct_excessive_bools, reason = "one per option of the file")]
 // closed: built by whoever read the file.
-pub struct Resolver {
+pub struct ResolverConfig {
     /// The servers in order, link-local ones with their scope; glibc asks the first three.
     pub servers: Vec<SocketAddr>,
     /// The search domains in order.
@@ -28,8 +29,10 @@ pub struct Resolver {
     pub single_request: bool,
     /// `no-aaaa`: AAAA is not asked for.
     pub no_aaaa: bool,
-    /// Where the file was read.
-    pub origin: String,
+    /// `no-tld-query`: a name without dots is not tried as given after the search list.
+    pub no_tld_query: bool,
+    /// Where the file was read; absent when made by hand.
+    pub origin: Option<FileOrigin>,
 }
 
 /// A line of a hosts file (hosts(5)).
@@ -47,14 +50,14 @@ pub struct HostsEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 // closed: built by whoever read the file.
-pub struct Hosts {
+pub struct HostsTable {
     /// The lines in order.
     pub entries: Vec<HostsEntry>,
-    /// Where the file was read.
-    pub origin: String,
+    /// Where the file was read; absent when made by hand.
+    pub origin: Option<FileOrigin>,
 }
 
-impl Default for Resolver {
+impl Default for ResolverConfig {
     /// What glibc does without a file: the server on the own loopback, one dot, two rounds of
     /// five seconds.
     fn default() -> Self {
@@ -68,7 +71,8 @@ impl Default for Resolver {
             use_tcp: false,
             single_request: false,
             no_aaaa: false,
-            origin: String::new(),
+            no_tld_query: false,
+            origin: None,
         }
     }
 }
@@ -78,7 +82,7 @@ const MAX_SERVERS: usize = 3;
 /// Names tried at most; a longer search list is cut and said to be.
 const MAX_NAMES: usize = 64;
 
-impl Resolver {
+impl ResolverConfig {
     /// Gives the servers that are asked, each with its wait.
     ///
     /// The wait doubles with each server of the list, not with each round, and is divided by
@@ -138,14 +142,14 @@ impl Resolver {
         let dots = text.bytes().filter(|b| *b == b'.').count();
         if dots >= usize::from(self.ndots) {
             searched.insert(0, as_is);
-        } else if !root_on_list {
+        } else if !root_on_list && (dots > 0 || searched.is_empty() || !self.no_tld_query) {
             searched.push(as_is);
         }
         Ok(searched)
     }
 }
 
-impl Hosts {
+impl HostsTable {
     /// Returns the addresses of a name and its canonical form; case does not matter.
     pub(super) fn look_up(&self, name: &str) -> (Vec<IpAddr>, Option<String>) {
         let matches = |entry: &&HostsEntry| {

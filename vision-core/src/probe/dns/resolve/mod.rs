@@ -1,5 +1,6 @@
 //! Names resolved as the target itself would: its hosts file, its search list, its servers.
 
+mod adapt;
 mod config;
 mod machine;
 mod report;
@@ -9,7 +10,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-pub use self::config::{Hosts, HostsEntry, Resolver};
+pub use self::config::{HostsEntry, HostsTable, ResolverConfig};
 use self::machine::{ResolveMachine, Walk};
 pub use self::report::{Resolution, ResolveOutcome, ResolvedBy, Tried};
 use super::channel::DnsChannel;
@@ -34,12 +35,12 @@ use crate::wire::dns::{QueryEdns, RecordType};
 /// ```no_run
 /// use std::time::Duration;
 /// use vision_core::{Budget, Selector, Target};
-/// use vision_core::probe::{Hosts, Resolve, Resolver};
+/// use vision_core::probe::{HostsTable, Resolve, ResolverConfig};
 ///
 /// let target = Target::resolve(&Selector::Current, &Budget::unbounded())?;
-/// let config = Resolver { search: vec!["svc.cluster.local".to_owned()], ..Resolver::default() };
+/// let config = ResolverConfig { search: vec!["svc.cluster.local".to_owned()], ..ResolverConfig::default() };
 /// let budget = Budget::within(Duration::from_secs(10));
-/// let found = Resolve::new("db").run(&config, &Hosts::default(), &target, &budget)?;
+/// let found = Resolve::new("db").run(&config, &HostsTable::default(), &target, &budget)?;
 /// for tried in &found.tried {
 ///     println!("{} {} {:?} {:?}", tried.name, tried.rtype, tried.rcode, tried.elapsed);
 /// }
@@ -90,8 +91,8 @@ impl Resolve {
     /// being opened. What servers answer, silence included, is in the result.
     pub fn run(
         &self,
-        config: &Resolver,
-        hosts: &Hosts,
+        config: &ResolverConfig,
+        hosts: &HostsTable,
         target: &Target,
         budget: &Budget,
     ) -> Result<Resolution> {
@@ -105,7 +106,7 @@ impl Resolve {
     }
 
     /// Answers from the name itself or from the hosts file.
-    fn without_servers(&self, hosts: &Hosts, netns: NetnsId) -> Option<Resolution> {
+    fn without_servers(&self, hosts: &HostsTable, netns: NetnsId) -> Option<Resolution> {
         let wanted = |addr: &IpAddr| self.family.is_none_or(|family| family == Family::of(*addr));
         let mut result = self.blank(netns);
         if let Ok(addr) = self.name.parse::<IpAddr>() {
@@ -148,7 +149,7 @@ impl Resolve {
 
     fn machine(
         &self,
-        config: &Resolver,
+        config: &ResolverConfig,
         place: (NetnsId, Anchor),
         mut draw: impl FnMut(usize) -> Result<Nonces>,
     ) -> Result<ResolveMachine> {
@@ -189,7 +190,7 @@ impl Resolve {
         })
     }
 
-    fn types(&self, config: &Resolver) -> Vec<RecordType> {
+    fn types(&self, config: &ResolverConfig) -> Vec<RecordType> {
         match self.family {
             Some(Family::V4) => vec![RecordType::A],
             Some(Family::V6) => vec![RecordType::Aaaa],
@@ -198,7 +199,7 @@ impl Resolve {
         }
     }
 
-    fn policy(&self, config: &Resolver) -> Policy {
+    fn policy(&self, config: &ResolverConfig) -> Policy {
         let transport = if config.use_tcp {
             Transport::Tcp
         } else {

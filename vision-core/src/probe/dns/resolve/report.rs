@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::super::report::{DnsOutcome, DnsReport};
 use crate::base::Gap;
-use crate::netns::NetnsId;
+use crate::netns::{FileOrigin, NetnsId};
 use crate::wire::dns::{Name, Rcode, RecordType};
 
 /// What a name stands for in a target, and everything that was tried to find out.
@@ -39,8 +39,8 @@ pub enum ResolvedBy {
     Literal,
     /// A hosts file.
     Hosts {
-        /// Where it was read.
-        origin: String,
+        /// Where it was read, if that is known.
+        origin: Option<FileOrigin>,
     },
     /// A name server.
     Dns {

@@ -3,12 +3,15 @@ use std::time::Duration;
 
 use super::super::nonce::Nonces;
 use super::super::sim::{React, Sent, ms, place, run};
-use super::{Hosts, HostsEntry, Resolution, Resolve, ResolveOutcome, ResolvedBy, Resolver};
+use super::{
+    HostsEntry, HostsTable, Resolution, Resolve, ResolveOutcome, ResolvedBy, ResolverConfig,
+};
 use crate::base::Family;
+use crate::inventory::{Hosts, Resolver};
 use crate::wire::dns::RecordType;
 
-fn cluster() -> Resolver {
-    Resolver {
+fn cluster() -> ResolverConfig {
+    ResolverConfig {
         servers: vec!["10.96.0.10:53".parse().expect("an address")],
         search: [
             "default.svc.cluster.local",
@@ -18,13 +21,13 @@ fn cluster() -> Resolver {
         .map(str::to_owned)
         .to_vec(),
         ndots: 5,
-        ..Resolver::default()
+        ..ResolverConfig::default()
     }
 }
 
 fn resolve(
     resolve: &Resolve,
-    config: &Resolver,
+    config: &ResolverConfig,
     network: impl FnMut(&Sent) -> Vec<(Duration, React)>,
 ) -> (Resolution, Vec<Sent>) {
     let nonces = |_| Ok(Nonces::scripted(100..200));
@@ -82,7 +85,7 @@ fn a_name_outside_costs_the_whole_list_and_comes_last() {
         names(&result).last().map(String::as_str),
         Some("www.example.com.")
     );
-    let dotted = Resolver {
+    let dotted = ResolverConfig {
         ndots: 1,
         ..cluster()
     };
@@ -100,7 +103,7 @@ fn a_name_outside_costs_the_whole_list_and_comes_last() {
 
 #[test]
 fn the_name_as_given_decides_the_failure_when_it_came_first() {
-    let dotted = Resolver {
+    let dotted = ResolverConfig {
         ndots: 1,
         ..cluster()
     };
@@ -121,7 +124,7 @@ fn the_name_as_given_decides_the_failure_when_it_came_first() {
 #[test]
 fn silent_servers_are_waited_for_as_long_as_glibc_waits() {
     let servers = ["10.0.0.1:53", "10.0.0.2:53", "10.0.0.3:53"];
-    let config = Resolver {
+    let config = ResolverConfig {
         servers: servers.map(|s| s.parse().expect("an address")).to_vec(),
         search: vec!["example".to_owned()],
         ..cluster()
@@ -144,7 +147,7 @@ fn silent_servers_are_waited_for_as_long_as_glibc_waits() {
 #[test]
 fn a_failing_server_leads_to_the_next_one() {
     let servers = ["10.0.0.1:53", "10.0.0.2:53"];
-    let config = Resolver {
+    let config = ResolverConfig {
         servers: servers.map(|s| s.parse().expect("an address")).to_vec(),
         search: Vec::new(),
         ..cluster()
@@ -178,7 +181,7 @@ fn closed_ports_end_the_search_at_once() {
 #[test]
 fn one_family_is_enough_and_single_requests_come_in_turn() {
     let known: &[(&str, &[&str])] = &[("db.cluster.local.", &["fd00::7"])];
-    let config = Resolver {
+    let config = ResolverConfig {
         single_request: true,
         ..cluster()
     };
@@ -197,13 +200,13 @@ fn literals_and_hosts_need_no_server() {
         addr: addr.parse().expect("an address"),
         names: names.iter().map(|n| (*n).to_owned()).collect(),
     };
-    let hosts = Hosts {
+    let hosts = HostsTable {
         entries: vec![
             entry("127.0.0.1", &["localhost"]),
             entry("10.1.1.1", &["pod-a.ns", "pod-a"]),
             entry("fd00::1", &["pod-a"]),
         ],
-        origin: "/etc/hosts".to_owned(),
+        origin: None,
     };
     let look = |name: &str, family: Option<Family>| {
         let lookup = Resolve {
@@ -234,7 +237,7 @@ fn literals_and_hosts_need_no_server() {
 #[test]
 fn odd_search_domains_are_skipped_and_named() {
     let long = format!("{}.test", "x".repeat(64));
-    let config = Resolver {
+    let config = ResolverConfig {
         search: vec![long, ".".to_owned()],
         ndots: 1,
         ..cluster()
@@ -245,4 +248,31 @@ fn odd_search_domains_are_skipped_and_named() {
         (names(&result), result.gaps.len()),
         (vec!["db.".to_owned()], 1)
     );
+}
+
+#[test]
+fn single_names_are_not_tried_as_given_where_the_file_forbids_it() {
+    let config = ResolverConfig {
+        no_tld_query: true,
+        ..cluster()
+    };
+    let (result, _) = resolve(&Resolve::new("db"), &config, |q| zone(&[], q));
+    assert_eq!(names(&result).len(), 3);
+    let (result, _) = resolve(&Resolve::new("db.x"), &config, |q| zone(&[], q));
+    assert_eq!(names(&result).len(), 4);
+}
+
+#[test]
+fn the_files_of_a_target_become_a_configuration() {
+    let file = Resolver::parse(
+        b"nameserver fe80::1%eth0\nnameserver 10.0.0.1\nsearch a.test b.test\noptions ndots:5 timeout:2 use-vc no-tld-query\n",
+    );
+    let config = ResolverConfig::from_file(&file, |zone| (*zone == *"eth0").then_some(7));
+    let servers: Vec<_> = config.servers.iter().map(ToString::to_string).collect();
+    assert_eq!(servers, ["[fe80::1%7]:53", "10.0.0.1:53"]);
+    assert_eq!((config.ndots, config.timeout), (5, Duration::from_secs(2)));
+    assert_eq!(config.search, ["a.test", "b.test"]);
+    assert!(config.use_tcp && config.no_tld_query && !config.edns0);
+    let hosts = HostsTable::from(&Hosts::parse(b"10.1.1.1 pod-a.ns pod-a # a pod\n"));
+    assert_eq!(hosts.entries[0].names, ["pod-a.ns", "pod-a"]);
 }

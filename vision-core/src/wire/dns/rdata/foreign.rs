@@ -33,7 +33,7 @@ pub(super) fn decode(data: Cursor<'_>, rtype: RecordType) -> Option<Result<RData
     );
     known.then(|| {
         let theirs = read(data, rtype)?;
-        convert(theirs, data).ok_or_else(|| "the library read another type".to_owned())
+        convert(theirs, data).ok_or_else(|| "not of the form its type has".to_owned())
     })
 }
 
@@ -66,6 +66,8 @@ fn convert(theirs: Theirs, data: Cursor<'_>) -> Option<RData> {
             preference: mx.preference,
             exchange: name(&mx.exchange)?,
         },
+        // At least one string is required (RFC 1035 §3.3.14); the library takes none as well.
+        Theirs::TXT(txt) if txt.txt_data.is_empty() => return None,
         Theirs::TXT(txt) => RData::Txt(txt.txt_data.iter().map(|part| string(part)).collect()),
         Theirs::SRV(srv) => RData::Srv(Srv {
             priority: srv.priority,
