@@ -2,9 +2,12 @@
 
 use std::net::IpAddr;
 
-use vision_core::base::Op;
+use vision_core::inventory::{Inventory, RouteAnswer, RouteQuery};
+use vision_core::probe::{Resolution, ResolveOutcome};
 use vision_core::{Budget, Error, Family, Host, Result, Target};
 
+use super::names::Names;
+use super::resolver::Files;
 use crate::context::Context;
 
 /// Where to send.
@@ -15,19 +18,33 @@ pub struct Destination {
     pub scope: u32,
 }
 
-/// Finds the address of a host as the target sees it.
+/// Finds the address of a host as the target sees it, and remembers what a name was resolved to.
 ///
 /// # Errors
 /// [`Error::Invalid`] when the address is not of the family asked for, [`Error::NotFound`] for a
-/// missing interface.
-pub fn find(host: &Host, context: &Context, target: &Target, _: &Budget) -> Result<Destination> {
+/// missing interface or a name without an address, and what [`Files::read`] says.
+pub fn find(
+    host: &Host,
+    context: &mut Context,
+    target: &Target,
+    budget: &Budget,
+) -> Result<Destination> {
+    let family = context.family()?;
     let (addr, zone) = match host {
         Host::Addr(addr, zone) => (*addr, zone.as_deref()),
-        Host::Name(_) => return Err(Error::Unsupported("name resolution yet; give an address")),
+        Host::Name(name) => {
+            let found = Files::read(target, budget)?.resolve(name, family, target, budget)?;
+            let addr = choose(&found, target, budget)?;
+            context.out.resolved(&found);
+            (addr, None)
+        }
     };
-    check_family(addr, context.family()?)?;
-    let zone = zone.or(context.global.interface.as_deref().filter(|_| is_link_local(addr)));
-    let scope = zone.map(|name| ifindex(name, target)).transpose()?.unwrap_or(0);
+    check_family(addr, family)?;
+    let interface = context.global.interface.as_deref().filter(|_| is_link_local(addr));
+    let scope = match zone.or(interface) {
+        None => 0,
+        Some(name) => Names::read(&mut Inventory::open(target)?, budget)?.index(name)?,
+    };
     Ok(Destination { addr, scope })
 }
 
@@ -45,23 +62,38 @@ pub fn check_family(addr: IpAddr, wanted: Option<Family>) -> Result<()> {
     }
 }
 
+/// Takes the first address that there is a route to, or the first.
+fn choose(found: &Resolution, target: &Target, budget: &Budget) -> Result<IpAddr> {
+    let first = found.addresses.first().copied().ok_or_else(|| unresolved(found, budget))?;
+    if found.addresses.len() == 1 {
+        return Ok(first);
+    }
+    let mut inventory = Inventory::open(target)?;
+    for addr in &found.addresses {
+        if let RouteAnswer::Route(_) = inventory.route_to(&RouteQuery::to(*addr), budget)? {
+            return Ok(*addr);
+        }
+    }
+    Ok(first)
+}
+
+fn unresolved(found: &Resolution, budget: &Budget) -> Error {
+    let why = match found.outcome {
+        ResolveOutcome::NoSuchName => "no such name",
+        ResolveOutcome::NoAddress => "the name has no address of the family asked for",
+        ResolveOutcome::TryAgain => "no nameserver gave an answer",
+        ResolveOutcome::Failed => "a nameserver refused",
+        _ => match budget.remaining() {
+            Err(ended) => return ended,
+            Ok(_) => "not resolved",
+        },
+    };
+    Error::NotFound(format!("host `{}` ({why})", found.name))
+}
+
 fn is_link_local(addr: IpAddr) -> bool {
     match addr {
         IpAddr::V4(_) => false,
         IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.is_multicast(),
-    }
-}
-
-fn ifindex(name: &str, target: &Target) -> Result<u32> {
-    use nix::errno::Errno;
-    if let Ok(index) = name.parse() {
-        return Ok(index);
-    }
-    match target.open()?.run(|| nix::net::if_::if_nametoindex(name))? {
-        Ok(index) => Ok(index),
-        Err(Errno::ENODEV | Errno::ENXIO | Errno::EINVAL) => {
-            Err(Error::NotFound(format!("interface `{name}`")))
-        }
-        Err(e) => Err(Error::Sys { op: Op::OpenSocket, source: e.into() }),
     }
 }

@@ -1,13 +1,16 @@
 //! One file per verb: take the arguments, call the library, hand the report to the output.
 
+mod arp;
 mod caps;
 mod destination;
+mod dns;
 mod explain;
 mod link;
 mod names;
 mod neigh;
 mod ns;
 mod ping;
+mod resolver;
 mod route;
 mod sock;
 mod stream;
@@ -58,6 +61,8 @@ fn dispatch(verb: Verb, context: &mut Context) -> Ended {
         Verb::Sock(args) => sock::run(&args, context),
         Verb::Ping(args) => ping::run(&args, context),
         Verb::Tcp(args) => tcp::run(&args, context),
+        Verb::Arp(args) => arp::run(&args, context),
+        Verb::Dns(args) => dns::run(&args, context),
         Verb::Explain(args) => explain::run(&args, context),
         Verb::Caps => caps::run(context),
         _ => Err(Error::Unsupported("this verb yet").into()),

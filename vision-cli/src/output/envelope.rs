@@ -1,6 +1,9 @@
 //! The outermost object of everything written as JSON.
 
+use std::net::IpAddr;
+
 use serde::Serialize;
+use vision_core::probe::{Resolution, ResolvedBy};
 use vision_core::{Error, NetnsId, Selector, Target, Timestamp};
 
 use crate::hint;
@@ -14,17 +17,36 @@ pub struct About {
     selector: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     netns: Option<NetnsId>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    resolved: Vec<Resolved>,
+}
+
+/// What a name stands for in the target.
+#[derive(Debug, Serialize)]
+struct Resolved {
+    name: String,
+    addresses: Vec<IpAddr>,
+    source: Option<ResolvedBy>,
 }
 
 impl About {
     /// Names a target that was found.
     pub fn of(target: &Target) -> Self {
-        Self { selector: Some(target.to_string()), netns: Some(target.id()) }
+        Self { selector: Some(target.to_string()), netns: Some(target.id()), resolved: Vec::new() }
     }
 
     /// Names a target that was only asked for.
     pub fn named(selector: &Selector) -> Self {
-        Self { selector: Some(selector.to_string()), netns: None }
+        Self { selector: Some(selector.to_string()), netns: None, resolved: Vec::new() }
+    }
+
+    /// Adds what a name was resolved to.
+    pub fn resolve(&mut self, found: &Resolution) {
+        self.resolved.push(Resolved {
+            name: found.name.clone(),
+            addresses: found.addresses.clone(),
+            source: found.source.clone(),
+        });
     }
 
     fn is_empty(&self) -> bool {
@@ -90,7 +112,7 @@ impl<'a, R: Serialize> Envelope<'a, R> {
 
     /// Wraps a refusal of the command line.
     pub fn usage(message: &str, hint: &str) -> Envelope<'static, R> {
-        const NOBODY: &About = &About { selector: None, netns: None };
+        const NOBODY: &About = &About { selector: None, netns: None, resolved: Vec::new() };
         let refusal = Refusal {
             kind: "usage",
             op: None,

@@ -10,6 +10,7 @@ use std::io::{self, BufWriter, StdoutLock, Write};
 
 use serde::Serialize;
 use vision_core::base::Escaped;
+use vision_core::probe::Resolution;
 use vision_core::{Error, Result, Target};
 
 pub use self::style::{Style, When};
@@ -66,6 +67,16 @@ impl Output {
         self.target = envelope::About::named(selector);
     }
 
+    /// Remembers what a name was resolved to, and by whom.
+    pub fn resolved(&mut self, found: &Resolution) {
+        let text = human::dns::resolved(found);
+        if self.style.verbose > 0 && !self.json {
+            // Not part of the result, and worth nothing if it cannot be written.
+            let _ = writeln!(self.out, "{} is {text}", esc(&found.name));
+        }
+        self.target.resolve(found);
+    }
+
     /// Writes a one-shot result.
     ///
     /// # Errors
@@ -92,6 +103,21 @@ impl Output {
             (false, false) => human(&mut self.out, &self.style)?,
             (false, true) => {}
         }
+        self.out.flush()
+    }
+
+    /// Writes something that a person sees at once and that the report will hold as well.
+    ///
+    /// # Errors
+    /// What writing to standard output says.
+    pub fn live(
+        &mut self,
+        human: impl FnOnce(&mut dyn Write, &Style) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if self.json || self.quiet {
+            return Ok(());
+        }
+        human(&mut self.out, &self.style)?;
         self.out.flush()
     }
 

@@ -1,6 +1,8 @@
 //! Reports as text, one file per verb.
 
+pub mod arp;
 pub mod caps;
+pub mod dns;
 pub mod explain;
 pub mod link;
 pub mod neigh;

@@ -3,7 +3,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use vision_core::inventory::{
     Consistency, NextHop, RefusalCause, Route, RouteAnswer, RouteFlags, RouteKind, RouteMetrics,
-    RouteQuery, RouteRefusal, RouteTable, Rule, RuleAction, Scope,
+    RouteProtocol, RouteQuery, RouteRefusal, RouteTable, Rule, RuleAction, Scope,
 };
 use vision_core::{Family, Prefix, Untrusted};
 
@@ -57,7 +57,10 @@ fn attributes(route: &Route, out: &mut dyn Write, style: &Style) -> io::Result<(
     if route.table != RouteTable::Main {
         write!(out, " table {}", route.table)?;
     }
-    write!(out, " proto {}", route.protocol)?;
+    // What `ip` does not say either: the kernel's default, and nothing.
+    if !matches!(route.protocol, RouteProtocol::Boot | RouteProtocol::Unspec) {
+        write!(out, " proto {}", route.protocol)?;
+    }
     if route.family == Family::V4 && route.scope != Scope::Global {
         write!(out, " scope {}", route.scope)?;
     }
