@@ -34,6 +34,8 @@ mod rule;
 mod snapshot;
 mod sock;
 mod sysctl;
+#[cfg(test)]
+mod tests;
 
 pub use addr::{Addr, AddrFlags, Lifetime};
 pub use counters::Counters;
