@@ -209,9 +209,10 @@ impl Inventory {
         budget: &Budget,
         mut each: impl FnMut(Sock),
     ) -> Result<Consistency> {
-        let admit = |sock: Sock| match filter.admits(&sock) {
-            true => each(sock),
-            false => {}
+        let admit = |sock: Sock| {
+            if filter.admits(&sock) {
+                each(sock);
+            }
         };
         self.reader.stream(&sockets_plan(filter), budget, admit)
     }
