@@ -1,6 +1,7 @@
 //! vision-core
 
 pub mod base;
+#[cfg(feature = "dns")]
 pub mod doctor;
 pub mod inventory;
 mod netlink;
@@ -10,7 +11,7 @@ pub mod probe;
 mod socket;
 mod sys;
 #[allow(dead_code, reason = "filled room by room")]
-mod wire;
+pub mod wire;
 
 pub use base::{
     Budget, Cancel, Capability, DecodeError, Endpoint, Error, EventSource, Family, Gap, Host,
