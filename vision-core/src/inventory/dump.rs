@@ -81,9 +81,10 @@ pub(super) struct Reader {
 }
 
 /// How one pass over a plan ended.
-struct Pass {
-    consistent: Consistency,
-    unreadable: u64,
+#[derive(Clone, Copy)]
+pub(super) struct Pass {
+    pub(super) consistent: Consistency,
+    pub(super) unreadable: u64,
 }
 
 impl Reader {
@@ -149,43 +150,14 @@ impl Reader {
         plan: &Plan<T, C>,
         budget: &Budget,
     ) -> Result<Dump<T>> {
-        let mut best: Option<Dump<T>> = None;
-        for attempt in 1..=ATTEMPTS {
-            let mut items = Vec::new();
-            match self.pass(plan, budget, &mut |row| items.push(row)) {
-                Ok(Pass {
-                    consistent: Consistency::No,
-                    unreadable,
-                }) => {
-                    best = Some(Dump {
-                        items,
-                        consistent: Consistency::No,
-                        unreadable,
-                    });
-                }
-                Ok(Pass {
-                    consistent,
-                    unreadable,
-                }) => {
-                    return Ok(without_doubles(Dump {
-                        items,
-                        consistent,
-                        unreadable,
-                    }));
-                }
-                Err(e) if is_transient(&e) && attempt < ATTEMPTS => {}
-                // What an earlier attempt found is better than nothing.
-                Err(e) => return best.map(without_doubles).ok_or(e),
-            }
-        }
-        best.map(without_doubles).ok_or(Error::Elapsed)
+        collect(|each| self.pass(plan, budget, each))
     }
 
     fn pass<T, C: Copy>(
         &mut self,
         plan: &Plan<T, C>,
         budget: &Budget,
-        each: &mut impl FnMut(T),
+        each: &mut dyn FnMut(T),
     ) -> Result<Pass> {
         let watching = !plan.groups.is_empty() && self.watch(plan.groups);
         let asked = self.ask_all(plan, budget, each);
@@ -206,7 +178,7 @@ impl Reader {
         &mut self,
         plan: &Plan<T, C>,
         budget: &Budget,
-        each: &mut impl FnMut(T),
+        each: &mut dyn FnMut(T),
     ) -> Result<(bool, u64)> {
         let (mut interrupted, mut unreadable) = (false, 0);
         for (request, context) in &plan.requests {
@@ -257,6 +229,40 @@ impl Reader {
         }
         quiet
     }
+}
+
+/// Makes up to five passes, until one is not disturbed.
+pub(super) fn collect<T: Eq + Hash + Clone>(
+    mut pass: impl FnMut(&mut dyn FnMut(T)) -> Result<Pass>,
+) -> Result<Dump<T>> {
+    let mut best: Option<Dump<T>> = None;
+    let mut failed = None;
+    for _ in 0..ATTEMPTS {
+        let mut items = Vec::new();
+        match pass(&mut |row| items.push(row)) {
+            Ok(Pass {
+                consistent,
+                unreadable,
+            }) => {
+                best = Some(Dump {
+                    items,
+                    consistent,
+                    unreadable,
+                });
+                if consistent != Consistency::No {
+                    break;
+                }
+            }
+            Err(e) if is_transient(&e) => failed = Some(e),
+            Err(e) => {
+                failed = Some(e);
+                break;
+            }
+        }
+    }
+    // A disturbed dump is better than none.
+    best.map(without_doubles)
+        .ok_or(failed.unwrap_or(Error::Elapsed))
 }
 
 fn open(netns: &Netns, protocol: Protocol, buffer_bytes: usize) -> Result<Channel> {

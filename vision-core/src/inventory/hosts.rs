@@ -74,6 +74,7 @@ impl Hosts {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a panic is a failed test")]
 mod tests {
     use super::*;
 

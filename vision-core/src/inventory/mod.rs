@@ -34,6 +34,8 @@ mod rule;
 mod snapshot;
 mod sock;
 mod sysctl;
+#[cfg(test)]
+mod tests;
 
 pub use addr::{Addr, AddrFlags, Lifetime};
 pub use counters::Counters;
@@ -207,9 +209,10 @@ impl Inventory {
         budget: &Budget,
         mut each: impl FnMut(Sock),
     ) -> Result<Consistency> {
-        let admit = |sock: Sock| match filter.admits(&sock) {
-            true => each(sock),
-            false => {}
+        let admit = |sock: Sock| {
+            if filter.admits(&sock) {
+                each(sock);
+            }
         };
         self.reader.stream(&sockets_plan(filter), budget, admit)
     }

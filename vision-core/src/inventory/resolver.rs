@@ -173,6 +173,7 @@ fn suffix(word: &[u8]) -> Untrusted {
 const LIMIT: usize = 64 * 1024;
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a panic is a failed test")]
 mod tests {
     use super::*;
 

@@ -178,6 +178,7 @@ fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a panic is a failed test")]
 mod tests {
     use super::*;
 

@@ -171,3 +171,6 @@ const NLMSGERR_ATTR_MSG: u16 = 1;
 /// Dumps come in datagrams of at most 32 KiB (net/netlink/af_netlink.c), a link with many virtual
 /// functions in larger ones.
 const BUFFER: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests;
