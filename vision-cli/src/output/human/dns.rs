@@ -144,7 +144,7 @@ fn brief(
     let (transport, bytes) = (transport(attempt.transport), message.size_bytes);
     writeln!(
         out,
-        ";; {bold}{}{bold:#}, flags: {}, {} answers, {rtt} ms, {} over {transport}, {bytes} bytes",
+        ";; {bold}{}{bold:#}, flags: {}, answers: {}, {rtt} ms, {} over {transport}, {bytes} bytes",
         header.rcode,
         header.flags,
         message.answers.len(),
