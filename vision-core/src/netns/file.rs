@@ -7,6 +7,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{Mode, SFlag, fstat};
 
 use super::NetnsId;
+use super::handle::OWN;
 use super::proc::{self, ProcDir};
 use super::target::Process;
 use crate::base::{Error, Op, Result};
@@ -42,7 +43,8 @@ pub enum FileOrigin {
     },
     /// The caller's own file, which is the target's as well.
     Own,
-    /// The caller's own file, because the namespace has neither a process nor files of its own.
+    /// The caller's own file, because the namespace has no file of its own: it was made for
+    /// another network.
     Inherited,
 }
 
@@ -63,7 +65,7 @@ fn read_through(dir: &ProcDir, path: &str) -> Result<Vec<u8>> {
 pub(super) fn read_own(path: &str, origin: FileOrigin) -> Result<TargetFile> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = open("/", flags, Mode::empty()).map_err(|e| Error::sys(Op::ReadFile, e))?;
-    read_below(&root, path).map(|bytes| TargetFile { bytes, origin })
+    read_below(&root, path).map(|(bytes, _)| TargetFile { bytes, origin })
 }
 
 /// As `ip netns exec NAME` shows it: `/etc/netns/NAME/x` lies over `/etc/x`.
@@ -97,7 +99,7 @@ pub(super) fn read_for_namespace(id: NetnsId, path: &str) -> Result<TargetFile> 
     read_own(path, FileOrigin::Inherited)
 }
 
-fn read_below(root: &OwnedFd, path: &str) -> Result<Vec<u8>> {
+fn read_below(root: &OwnedFd, path: &str) -> Result<(Vec<u8>, FileId)> {
     let fd = open_below(root, path).map_err(|e| match e {
         Errno::ENOENT | Errno::ENOTDIR => Error::NotFound(path.to_owned()),
         Errno::ELOOP | Errno::EXDEV => Error::invalid("file", format!("{path} leads outside")),

@@ -15,7 +15,7 @@ use self::machine::PingMachine;
 pub use self::report::{Echo, EchoOutcome, PingReport, PingSummary};
 use super::driver::Session;
 use super::{Anchor, Df, Probe};
-use crate::base::{Budget, Error, EventSource, Op, Result, Ttl};
+use crate::base::{Budget, Error, EventSource, Result, Ttl};
 use crate::netns::Target;
 use crate::socket::Options;
 
