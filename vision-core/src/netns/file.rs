@@ -49,17 +49,29 @@ pub enum FileOrigin {
 }
 
 /// Reads through `/proc/PID/root`, never leaving it.
-pub(super) fn read_in_process(process: &Process, path: &str) -> Result<TargetFile> {
-    let origin = FileOrigin::Process { pid: process.pid };
-    read_through(process.dir(), path).map(|bytes| TargetFile { bytes, origin })
+pub(super) fn read_in_process(process: &Process, id: NetnsId, path: &str) -> Result<TargetFile> {
+    read_through(process.dir(), process.pid, id, path)
 }
 
-fn read_through(dir: &ProcDir, path: &str) -> Result<Vec<u8>> {
+fn read_through(dir: &ProcDir, pid: u32, id: NetnsId, path: &str) -> Result<TargetFile> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-    let root = dir
-        .open_at("root", flags)
-        .map_err(|e| Error::sys(Op::ReadFile, e))?;
-    read_below(&root, path)
+    let root = dir.open_at("root", flags).map_err(|e| Error::sys(Op::ReadFile, e))?;
+    let (bytes, file) = read_below(&root, path)?;
+    // A process that only changed its network still has this machine's file, made for another.
+    let elsewhere = NetnsId::of_path(OWN).is_ok_and(|own| own != id);
+    let origin = match elsewhere && is_own_file(path, file) {
+        true => FileOrigin::Inherited,
+        false => FileOrigin::Process { pid },
+    };
+    Ok(TargetFile { bytes, origin })
+}
+
+/// Device and inode of a file.
+type FileId = (u64, u64);
+
+fn is_own_file(path: &str, file: FileId) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).is_ok_and(|own| (own.dev(), own.ino()) == file)
 }
 
 pub(super) fn read_own(path: &str, origin: FileOrigin) -> Result<TargetFile> {
@@ -84,16 +96,15 @@ pub(super) fn read_for_name(name: &str, id: NetnsId, path: &str) -> Result<Targe
 
 /// Through the first process that lives in the namespace; else the caller's own file.
 pub(super) fn read_for_namespace(id: NetnsId, path: &str) -> Result<TargetFile> {
+    if NetnsId::of_path(OWN).is_ok_and(|own| own == id) {
+        return read_own(path, FileOrigin::Own);
+    }
     for pid in proc::pids().map_err(|e| Error::sys(Op::ReadProc, e))? {
         let Ok(dir) = ProcDir::open(pid) else {
             continue;
         };
         if dir.netns().is_ok_and(|found| found == id) && pid != std::process::id() {
-            let bytes = read_through(&dir, path)?;
-            return Ok(TargetFile {
-                bytes,
-                origin: FileOrigin::Process { pid },
-            });
+            return read_through(&dir, pid, id, path);
         }
     }
     read_own(path, FileOrigin::Inherited)
@@ -109,16 +120,17 @@ fn read_below(root: &OwnedFd, path: &str) -> Result<(Vec<u8>, FileId)> {
     if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
         return Err(Error::invalid("file", format!("{path} is no regular file")));
     }
-    read_bounded(File::from(fd), path).map_err(|e| match e.kind() {
+    let bytes = read_bounded(File::from(fd)).map_err(|e| match e.kind() {
         io::ErrorKind::FileTooLarge => Error::invalid("file", format!("{path} exceeds 64 KiB")),
         _ => Error::Sys {
             op: Op::ReadFile,
             source: e,
         },
-    })
+    })?;
+    Ok((bytes, (stat.st_dev, stat.st_ino)))
 }
 
-fn read_bounded(file: File, _path: &str) -> io::Result<Vec<u8>> {
+fn read_bounded(file: File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(LIMIT_BYTES + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > LIMIT_BYTES {
