@@ -5,7 +5,9 @@ use vision_core::inventory::{Consistency, Link, LinkFlags, OperState};
 
 use super::ns::{Ns, budget, fields, list, same, show};
 
+/// Without IPv6 nothing is sent, and counters stand still between our look and ip's.
 const SETUP: &str = "
+    echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6
     ip link add br0 type bridge
     ip link add va type veth peer name vb
     ip link set va master br0 mtu 1400 alias 'to the pod' group 7 txqueuelen 77
