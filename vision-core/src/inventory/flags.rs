@@ -140,7 +140,8 @@ mod tests {
         let set = Switches::from_bits(0x15);
         assert_eq!(set.to_string(), "left,right,0x10");
         assert!(set.contains(Switches::LEFT | Switches::RIGHT));
-        assert_eq!(set.unknown_bits(), 0x10);
+        assert_eq!((set.bits(), set.unknown_bits()), (0x15, 0x10));
+        assert!(!set.is_empty());
     }
 
     #[cfg(feature = "serde")]
