@@ -1,0 +1,247 @@
+//! The command line as types.
+
+mod probe;
+mod read;
+mod value;
+
+use std::net::IpAddr;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use vision_core::{Error, Result, Selector};
+
+pub use self::probe::{ArpArgs, DnsArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs};
+pub use self::read::{
+    LinkArgs, NeighArgs, NsArgs, NsVerb, RouteArgs, RouteGet, RouteVerb, SockArgs,
+};
+pub use self::value::Span;
+use crate::output::When;
+
+/// Network troubleshooting for containers: look into any network namespace, probe from inside it,
+/// and name what is wrong.
+#[derive(Debug, Parser)]
+#[command(name = "vision", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(subcommand_required = true, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Flags that mean the same in every verb.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+const EXIT_CODES: &str = "Targets: self (default), host, pid:N, netns:NAME, path:FILE, or a bare \
+name.\nExit codes: 0 asked and yes, 1 asked and no, 2 usage, 3 could not ask, 4 not permitted, \
+5 not in this kernel.\n\nExamples:\n  vision doctor db:5432\n  vision --in pid:4242 link";
+
+/// Flags accepted before and after every verb.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Look from inside this target: self, host, pid:N, netns:NAME, path:FILE
+    #[arg(id = "global-target", long = "in", value_name = "SEL", global = true, action = ArgAction::Append)]
+    pub target: Vec<String>,
+    /// The same as --in netns:NAME or path:PATH
+    #[arg(id = "global-netns", long = "netns", value_name = "NAME|PATH", global = true, action = ArgAction::Append)]
+    pub netns: Vec<String>,
+    /// The same as --in pid:N
+    #[arg(id = "global-pid", long = "pid", value_name = "N", global = true, action = ArgAction::Append)]
+    pub pid: Vec<u32>,
+    /// The same as --in host
+    #[arg(id = "global-host", long = "host", global = true)]
+    pub host: bool,
+    /// Write JSON
+    #[arg(id = "global-json", long = "json", global = true)]
+    pub json: bool,
+    /// Limit the whole run, such as 10s
+    #[arg(id = "global-budget", short = 'w', long = "budget", value_name = "TIME", global = true)]
+    pub budget: Option<Span>,
+    /// IPv4 only
+    #[arg(id = "global-v4", short = '4', global = true)]
+    pub v4: bool,
+    /// IPv6 only
+    #[arg(id = "global-v6", short = '6', global = true)]
+    pub v6: bool,
+    /// Use this interface only
+    #[arg(id = "global-interface", short = 'I', long = "interface", value_name = "IFACE", global = true)]
+    pub interface: Option<String>,
+    /// Send from this address
+    #[arg(id = "global-source", short = 'S', long = "src", value_name = "ADDR", global = true)]
+    pub source: Option<IpAddr>,
+    /// Say more
+    #[arg(id = "global-verbose", short = 'v', long = "verbose", global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Say the summary only
+    #[arg(id = "global-quiet", short = 'q', long = "quiet", global = true)]
+    pub quiet: bool,
+    /// When to use colour
+    #[arg(id = "global-color", long = "color", value_name = "WHEN", global = true, default_value = "auto")]
+    pub color: When,
+}
+
+impl Global {
+    /// Returns the one target named, or the own namespace.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when none of that form exists or several were named.
+    pub fn selector(&self) -> Result<Selector> {
+        let mut named: Vec<Selector> = Vec::new();
+        for text in &self.target {
+            named.push(text.parse()?);
+        }
+        for text in &self.netns {
+            let kind = if text.contains('/') { "path" } else { "netns" };
+            named.push(format!("{kind}:{text}").parse()?);
+        }
+        named.extend(self.pid.iter().map(|pid| Selector::Pid(*pid)));
+        named.extend(self.host.then_some(Selector::Host));
+        match named.as_slice() {
+            [] => Ok(Selector::Current),
+            [one] => Ok(one.clone()),
+            several => {
+                let names: Vec<_> = several.iter().map(|s| format!("`{s}`")).collect();
+                let why = format!("{} were named; this verb takes one", names.join(" and "));
+                Err(Error::Invalid { what: "target", why })
+            }
+        }
+    }
+
+    /// Tells whether a target was named at all.
+    pub fn names_a_target(&self) -> bool {
+        !self.target.is_empty() || !self.netns.is_empty() || !self.pid.is_empty() || self.host
+    }
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Find out why the network does not work and name the cause
+    Doctor(DoctorArgs),
+    /// Say what a cause means and how to fix it
+    Explain(ExplainArgs),
+    /// List network namespaces, identify one, or run a command inside
+    Ns(NsArgs),
+    /// Show interfaces and their addresses
+    Link(LinkArgs),
+    /// Show routes and rules, or ask which route an address takes
+    Route(RouteArgs),
+    /// Show the ARP and neighbour discovery tables
+    Neigh(NeighArgs),
+    /// Show TCP and UDP sockets
+    Sock(SockArgs),
+    /// Send ICMP echo requests
+    Ping(PingArgs),
+    /// Try TCP connections
+    Tcp(TcpArgs),
+    /// Ask on the link who has an address (ARP, neighbour discovery)
+    Arp(ArpArgs),
+    /// Ask a nameserver, or resolve as the target would
+    Dns(DnsArgs),
+    /// Show what this process may do and what it lacks
+    #[command(after_help = CAPS_EXAMPLES)]
+    Caps,
+}
+
+const CAPS_EXAMPLES: &str = "Examples:\n  vision caps\n  vision caps --json";
+
+impl Verb {
+    /// Returns the schema of its JSON.
+    pub fn schema(&self) -> &'static str {
+        match self {
+            Self::Doctor(_) => "vision/doctor@1",
+            Self::Explain(_) => "vision/explain@1",
+            Self::Ns(NsArgs { verb: NsVerb::Ls }) => "vision/ns@1",
+            Self::Ns(NsArgs { verb: NsVerb::Of { .. } }) => "vision/ns-of@1",
+            Self::Ns(NsArgs { verb: NsVerb::Exec { .. } }) => "vision/ns-exec@1",
+            Self::Link(_) => "vision/link@1",
+            Self::Route(RouteArgs { verb: Some(_), .. }) => "vision/route-get@1",
+            Self::Route(RouteArgs { rules: true, .. }) => "vision/rule@1",
+            Self::Route(_) => "vision/route@1",
+            Self::Neigh(_) => "vision/neigh@1",
+            Self::Sock(_) => "vision/sock@1",
+            Self::Ping(_) => "vision/ping@1",
+            Self::Tcp(_) => "vision/tcp@1",
+            Self::Arp(_) => "vision/arp@1",
+            Self::Dns(_) => "vision/dns@1",
+            Self::Caps => "vision/caps@1",
+        }
+    }
+
+    fn flags(&self) -> Flags {
+        let (target, family, interface, source) = match self {
+            Self::Explain(_) | Self::Caps => (false, false, false, false),
+            Self::Ns(NsArgs { verb: NsVerb::Of { .. } }) => (true, false, false, false),
+            Self::Ns(_) => (false, false, false, false),
+            Self::Link(_) | Self::Route(_) | Self::Neigh(_) | Self::Sock(_) => {
+                (true, true, true, false)
+            }
+            Self::Ping(_) | Self::Tcp(_) | Self::Arp(_) | Self::Dns(_) => (true, true, true, true),
+            Self::Doctor(_) => (true, true, false, false),
+        };
+        Flags { target, family, interface, source }
+    }
+
+    /// Refuses global flags that would do nothing, rather than pass over them in silence.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the flag.
+    pub fn check(&self, global: &Global) -> Result<()> {
+        let flags = self.flags();
+        let given = [
+            ("--in", global.names_a_target(), flags.target),
+            ("-4 and -6", global.v4 || global.v6, flags.family),
+            ("-I", global.interface.is_some(), flags.interface),
+            ("-S", global.source.is_some(), flags.source),
+        ];
+        match given.into_iter().find(|(_, given, taken)| *given && !taken) {
+            None => Ok(()),
+            Some((flag, ..)) => {
+                let why = format!("{flag} has no meaning for this verb");
+                Err(Error::Invalid { what: "flag", why })
+            }
+        }
+    }
+}
+
+/// Which global flags a verb understands.
+struct Flags {
+    target: bool,
+    family: bool,
+    interface: bool,
+    source: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_verb_has_two_examples() {
+        let mut command = Cli::command();
+        command.clone().debug_assert();
+        for verb in command.get_subcommands_mut() {
+            let help = verb.render_help().to_string();
+            let examples = help.matches("\n  vision ").count();
+            assert!(examples >= 2, "{} has {examples} examples", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn global_flags_stand_before_and_after_the_verb() {
+        for line in ["vision --in pid:7 --json ping ::1", "vision ping ::1 --json --in pid:7"] {
+            let cli = Cli::try_parse_from(line.split(' ')).expect(line);
+            assert!(cli.global.json);
+            assert_eq!(cli.global.selector().expect("one target"), Selector::Pid(7));
+        }
+    }
+
+    #[test]
+    fn two_targets_are_one_too_many() {
+        let line = "vision link --pid 1 --host".split(' ');
+        let cli = Cli::try_parse_from(line).expect("parses");
+        let error = cli.global.selector().expect_err("two targets").to_string();
+        assert!(error.contains("`pid:1` and `host`"), "{error}");
+    }
+}

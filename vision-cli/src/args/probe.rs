@@ -1,0 +1,128 @@
+//! Arguments of the verbs that ask the network, and of the doctor.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use vision_core::base::parse_duration;
+use vision_core::doctor::Question;
+use vision_core::{Endpoint, Host};
+
+use super::value::seconds;
+
+/// `vision ping`
+#[derive(Debug, Args)]
+#[command(after_help = "Without -c it goes on until Ctrl-C or -w.\n\nExamples:\n  \
+                        vision ping 10.0.0.1 -c 4 -i 200ms\n  \
+                        vision --in pid:4242 ping -6 -I eth0 fe80::1")]
+pub struct PingArgs {
+    /// Whom: an address, with %IFACE if link-local, or a name
+    pub host: Host,
+    /// Stop after so many requests
+    #[arg(short = 'c', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub count: Option<u16>,
+    /// Time between two requests, in seconds or as 200ms
+    #[arg(short = 'i', long, value_name = "TIME", default_value = "1s", value_parser = seconds)]
+    pub interval: Duration,
+    /// Time to wait for each reply, in seconds or as 200ms
+    #[arg(short = 'W', long, value_name = "TIME", default_value = "1s", value_parser = seconds)]
+    pub wait: Duration,
+    /// Payload bytes
+    #[arg(short = 's', long, value_name = "BYTES", default_value_t = 56)]
+    pub size: usize,
+    /// Time to live, or hop limit
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
+    pub ttl: Option<u8>,
+    /// Forbid fragmentation
+    #[arg(long)]
+    pub df: bool,
+}
+
+/// `vision tcp`
+#[derive(Debug, Args)]
+#[command(after_help = "Exits 0 if all ports are open, else 1.\n\nExamples:\n  \
+                        vision tcp db:5432\n  vision --in pid:4242 tcp 10.0.0.2:80,8000-8010 -W 500ms")]
+pub struct TcpArgs {
+    /// Whom and which ports: HOST:PORT, HOST:PORT,PORT-PORT, [V6]:PORT
+    #[arg(value_name = "HOST:PORTS")]
+    pub endpoint: Endpoint,
+    /// Time to wait for each connection
+    #[arg(short = 'W', long, value_name = "TIME", default_value = "2s", value_parser = parse_duration)]
+    pub wait: Duration,
+    /// Connect from this address and port
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub source: Option<SocketAddr>,
+}
+
+/// `vision arp`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vision arp 10.0.0.1 -I eth0\n  vision arp fe80::1 -I eth0 -c 2")]
+pub struct ArpArgs {
+    /// The address to ask for
+    pub ip: IpAddr,
+    /// How many questions
+    #[arg(short = 'c', long, value_name = "N", default_value_t = 3,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub count: u16,
+    /// Time between two questions
+    #[arg(short = 'i', long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    pub interval: Duration,
+    /// Time to wait for each answer
+    #[arg(short = 'W', long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    pub wait: Duration,
+}
+
+/// `vision dns`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vision dns example.com AAAA @10.96.0.10\n  \
+                        vision --in pid:4242 dns -x 10.0.0.9 --short")]
+pub struct DnsArgs {
+    /// The name, and in any order a type such as AAAA and a server such as @10.96.0.10
+    #[arg(value_name = "NAME [TYPE] [@SERVER]", required = true, num_args = 1..=3)]
+    pub words: Vec<String>,
+    /// NAME is an address: ask for its name
+    #[arg(short = 'x', long)]
+    pub reverse: bool,
+    /// The data of the answer only
+    #[arg(long)]
+    pub short: bool,
+    /// Ask over TCP
+    #[arg(long)]
+    pub tcp: bool,
+    /// Resolve as the target's programs would: hosts file, search list, all servers
+    #[arg(long)]
+    pub search: bool,
+    /// Time to wait for each answer
+    #[arg(short = 'W', long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    pub wait: Duration,
+}
+
+/// `vision doctor`
+#[derive(Debug, Args)]
+#[command(after_help = "Exits 0 if healthy, 1 if a cause was found, 3 if it could not tell, 4 if not \
+                        permitted.\n\nExamples:\n  vision doctor db:5432\n  \
+                        vision --in pid:4242 doctor --save case.json")]
+pub struct DoctorArgs {
+    /// What cannot be reached: HOST, HOST:PORT, udp:HOST:PORT, tls:HOST:PORT, a URL
+    #[arg(value_name = "DEST")]
+    pub question: Option<Question>,
+    /// Keep all that was seen in a new file
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// Judge a kept case instead of looking
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["save", "no_probe", "question"])]
+    pub from: Option<PathBuf>,
+    /// Send no packet
+    #[arg(long)]
+    pub no_probe: bool,
+}
+
+/// `vision explain`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vision explain\n  vision explain neigh.gateway-no-answer")]
+pub struct ExplainArgs {
+    /// The cause, as the doctor names it
+    #[arg(value_name = "CAUSE")]
+    pub cause: Option<String>,
+}

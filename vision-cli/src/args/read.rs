@@ -1,0 +1,126 @@
+//! Arguments of the verbs that read tables.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+
+use clap::{Args, Subcommand};
+
+use super::value::number;
+
+/// `vision ns`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vision ns ls\n  vision ns exec pid:4242 -- ip addr")]
+pub struct NsArgs {
+    /// What to do with namespaces.
+    #[command(subcommand)]
+    pub verb: NsVerb,
+}
+
+/// What to do with namespaces.
+#[derive(Debug, Subcommand)]
+pub enum NsVerb {
+    /// List the network namespaces that have a process or a name
+    #[command(after_help = "Examples:\n  vision ns ls\n  vision ns ls --json")]
+    Ls,
+    /// Say which network namespace a target is in
+    #[command(after_help = "Examples:\n  vision ns of pid:4242\n  vision ns of blue --json")]
+    Of {
+        /// The target; the same as --in
+        #[arg(value_name = "SEL")]
+        target: Option<String>,
+    },
+    /// Run a command inside the network namespace of a target
+    ///
+    /// Nothing but the network changes: files, /sys and users stay the caller's. The exit code is
+    /// the command's; 127 if it does not exist, 126 if it cannot be run.
+    #[command(after_help = "Examples:\n  vision ns exec pid:4242 -- ip addr\n  \
+                            vision ns exec netns:blue -- curl -s http://10.0.0.2")]
+    Exec {
+        /// The target
+        #[arg(value_name = "SEL")]
+        target: String,
+        /// The command and its arguments
+        #[arg(value_name = "CMD", required = true, trailing_var_arg = true)]
+        command: Vec<OsString>,
+    },
+}
+
+/// `vision link`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vision link\n  vision --in pid:4242 link eth0 --stats")]
+pub struct LinkArgs {
+    /// Only this interface
+    pub iface: Option<String>,
+    /// Show counters as well
+    #[arg(long)]
+    pub stats: bool,
+}
+
+/// `vision route`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+#[command(after_help = "Examples:\n  vision route --all\n  vision route get 10.0.0.9 --mark 0x10")]
+pub struct RouteArgs {
+    /// Ask the kernel instead of listing
+    #[command(subcommand)]
+    pub verb: Option<RouteVerb>,
+    /// Routes of all tables, the local one included
+    #[arg(long)]
+    pub all: bool,
+    /// The policy rules that choose the table
+    #[arg(long, conflicts_with = "all")]
+    pub rules: bool,
+}
+
+/// What to ask the kernel about routes.
+#[derive(Debug, Subcommand)]
+pub enum RouteVerb {
+    /// Ask which route packets to an address take
+    #[command(after_help = "Examples:\n  vision route get 10.0.0.9\n  \
+                            vision route get 10.0.0.9 --from 10.1.0.2 --iif eth1")]
+    Get(RouteGet),
+}
+
+/// `vision route get`
+#[derive(Debug, Args)]
+pub struct RouteGet {
+    /// The destination
+    #[arg(value_name = "ADDR")]
+    pub to: IpAddr,
+    /// As if sent from this address
+    #[arg(long, value_name = "ADDR")]
+    pub from: Option<IpAddr>,
+    /// As if it had come in through this interface
+    #[arg(long, value_name = "IFACE")]
+    pub iif: Option<String>,
+    /// With this packet mark
+    #[arg(long, value_name = "MARK", value_parser = number)]
+    pub mark: Option<u32>,
+}
+
+/// `vision neigh`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vision neigh\n  vision --in pid:4242 neigh -4 -I eth0")]
+pub struct NeighArgs {
+    /// Entries that need no answer as well
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `vision sock`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vision sock -l\n  vision --in pid:4242 sock -t -a")]
+pub struct SockArgs {
+    /// Sockets that wait for anybody
+    #[arg(short = 'l', long, conflicts_with = "all")]
+    pub listening: bool,
+    /// TCP
+    #[arg(short = 't', long)]
+    pub tcp: bool,
+    /// UDP
+    #[arg(short = 'u', long)]
+    pub udp: bool,
+    /// Sockets with a peer and without; by default only those with a peer
+    #[arg(short = 'a', long)]
+    pub all: bool,
+}

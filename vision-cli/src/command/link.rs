@@ -1,0 +1,56 @@
+//! `vision link`
+
+use vision_core::Error;
+use vision_core::inventory::{Inventory, Link};
+
+use super::Ended;
+use crate::args::LinkArgs;
+use crate::context::Context;
+use crate::exit::Outcome;
+use crate::output::diagnose;
+use crate::output::human::link::{LinkReport, LinkRow};
+
+/// Lists interfaces with their addresses.
+pub fn run(args: &LinkArgs, context: &mut Context) -> Ended {
+    let wanted = args.iface.clone().or_else(|| context.global.interface.clone());
+    let family = context.family()?;
+    let target = context.target()?;
+    let budget = context.budget()?;
+    let mut inventory = Inventory::open(&target)?;
+    let links = inventory.links(&budget)?;
+    let addrs = inventory.addrs(&budget)?;
+    if let Some(name) = &wanted {
+        find(name, &links.items)?;
+    }
+    let of_family = addrs.items.iter().filter(|addr| family.is_none_or(|f| f == addr.family));
+    let of_family: Vec<_> = of_family.cloned().collect();
+    let row = |link: &Link| LinkRow::new(link, &links.items, &of_family);
+    let shown = links.items.iter().filter(|l| wanted.as_ref().is_none_or(|w| is_called(l, w)));
+    let report = LinkReport {
+        links: shown.map(row).collect(),
+        links_consistent: links.consistent,
+        addrs_consistent: addrs.consistent,
+        unreadable: links.unreadable + addrs.unreadable,
+        show_stats: args.stats,
+    };
+    context.out.report(&report)?;
+    if report.unreadable > 0 {
+        diagnose(&format!("{} rows could not be read", report.unreadable), None);
+    }
+    Ok(Outcome::Yes)
+}
+
+/// Finds an interface by name, further name or index.
+///
+/// # Errors
+/// [`Error::NotFound`] naming it.
+pub fn find<'a>(name: &str, links: &'a [Link]) -> Result<&'a Link, Error> {
+    let found = links.iter().find(|link| is_called(link, name));
+    found.ok_or_else(|| Error::NotFound(format!("interface `{name}`")))
+}
+
+fn is_called(link: &Link, name: &str) -> bool {
+    link.name == *name
+        || link.altnames.iter().any(|alt| *alt == *name)
+        || name.parse() == Ok(link.ifindex)
+}

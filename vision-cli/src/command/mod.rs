@@ -1,0 +1,70 @@
+//! One file per verb: take the arguments, call the library, hand the report to the output.
+
+mod arp;
+mod caps;
+mod destination;
+mod dns;
+mod explain;
+mod link;
+mod names;
+mod neigh;
+mod ns;
+mod ping;
+mod resolver;
+mod route;
+mod sock;
+mod stream;
+mod tcp;
+
+use std::process::ExitCode;
+
+use vision_core::Error;
+
+use crate::args::{Cli, Verb};
+use crate::context::Context;
+use crate::exit::{Failure, Outcome, code};
+use crate::output::Output;
+
+/// What a verb returns: how it ended, or what kept it from its answer.
+pub type Ended = Result<Outcome, Failure>;
+
+/// Carries out what the command line asks for and returns the exit code.
+pub fn run(cli: Cli) -> ExitCode {
+    let Cli { global, verb } = cli;
+    let out = Output::new(&global, verb.schema());
+    let mut context = Context { global, out };
+    let result = verb.check(&context.global).map_err(Failure::from);
+    let ended = result.and_then(|()| dispatch(verb, &mut context));
+    let told = match &ended {
+        Ok(_) => Ok(()),
+        Err(failure) => context.out.failure(failure),
+    };
+    let outcome = match (ended, told.and_then(|()| context.out.finish())) {
+        (Ok(outcome), Ok(())) => outcome,
+        (Err(failure), Ok(())) => Outcome::Failed(failure),
+        (_, Err(e)) => {
+            let failure = Failure::Output(e);
+            // To standard error, for standard output is what failed.
+            let _ = context.out.failure(&failure);
+            Outcome::Failed(failure)
+        }
+    };
+    code(&outcome).into()
+}
+
+fn dispatch(verb: Verb, context: &mut Context) -> Ended {
+    match verb {
+        Verb::Ns(args) => ns::run(args, context),
+        Verb::Link(args) => link::run(&args, context),
+        Verb::Route(args) => route::run(&args, context),
+        Verb::Neigh(args) => neigh::run(&args, context),
+        Verb::Sock(args) => sock::run(&args, context),
+        Verb::Ping(args) => ping::run(&args, context),
+        Verb::Tcp(args) => tcp::run(&args, context),
+        Verb::Arp(args) => arp::run(&args, context),
+        Verb::Dns(args) => dns::run(&args, context),
+        Verb::Explain(args) => explain::run(&args, context),
+        Verb::Caps => caps::run(context),
+        _ => Err(Error::Unsupported("this verb yet").into()),
+    }
+}

@@ -1,0 +1,38 @@
+//! The names of a namespace's interfaces.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use vision_core::inventory::Inventory;
+use vision_core::{Budget, Error, Result, Untrusted};
+
+/// Interfaces by index.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct Names(BTreeMap<u32, Untrusted>);
+
+impl Names {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// As [`Inventory::links`].
+    pub fn read(inventory: &mut Inventory, budget: &Budget) -> Result<Self> {
+        let links = inventory.links(budget)?.items;
+        Ok(Self(links.into_iter().map(|link| (link.ifindex, link.name)).collect()))
+    }
+
+    /// Returns the name of an interface.
+    pub fn get(&self, ifindex: Option<u32>) -> Option<&Untrusted> {
+        self.0.get(&ifindex?)
+    }
+
+    /// Returns the index of an interface, by its name or the number itself.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] naming it.
+    pub fn index(&self, name: &str) -> Result<u32> {
+        let number = name.parse().ok().filter(|index| self.0.contains_key(index));
+        let named = self.0.iter().find(|(_, known)| **known == *name).map(|(index, _)| *index);
+        named.or(number).ok_or_else(|| Error::NotFound(format!("interface `{name}`")))
+    }
+}

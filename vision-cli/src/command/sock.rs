@@ -1,0 +1,56 @@
+//! `vision sock`
+
+use serde::Serialize;
+use vision_core::inventory::{Consistency, Inventory, Sock, SockProtocol, SocketFilter};
+
+use super::Ended;
+use super::names::Names;
+use super::stream::{self, Stop};
+use crate::args::SockArgs;
+use crate::context::Context;
+use crate::output::human::sock::{self, SockRow};
+
+/// What follows the rows.
+#[derive(Serialize)]
+struct Tail {
+    consistent: Consistency,
+}
+
+/// Lists sockets.
+pub fn run(args: &SockArgs, context: &mut Context) -> Ended {
+    let filter = filter(args, context)?;
+    let target = context.target()?;
+    let (budget, stop) = Stop::under(context.budget()?)?;
+    let mut inventory = Inventory::open(&target)?;
+    let names = Names::read(&mut inventory, &budget)?;
+    let dev = context.global.interface.as_deref().map(|name| names.index(name)).transpose()?;
+    let wanted = |sock: &Sock| dev.is_none_or(|dev| sock.ifindex == Some(dev));
+    context.out.text(|out, style| sock::head(out, style))?;
+    let ended = context.out.rows("sockets", sock::line, |write| {
+        let consistent = inventory.sockets_each(&filter, &budget, |sock| {
+            if wanted(&sock) {
+                let dev = names.get(sock.ifindex).cloned();
+                stop.unless(write(&SockRow::new(sock, dev)));
+            }
+        })?;
+        Ok(Tail { consistent })
+    });
+    stream::ended(ended)
+}
+
+fn filter(args: &SockArgs, context: &Context) -> Result<SocketFilter, vision_core::Error> {
+    let mut filter = SocketFilter::default();
+    for (wanted, protocol) in [(args.tcp, SockProtocol::Tcp), (args.udp, SockProtocol::Udp)] {
+        if wanted {
+            filter = filter.protocol(protocol);
+        }
+    }
+    if let Some(family) = context.family()? {
+        filter = filter.family(family);
+    }
+    Ok(match (args.listening, args.all) {
+        (true, _) => filter.listening(),
+        (false, true) => filter,
+        (false, false) => filter.connected(),
+    })
+}

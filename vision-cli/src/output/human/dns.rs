@@ -1,0 +1,268 @@
+use std::io::{self, Write};
+
+use serde::{Serialize, Serializer};
+use vision_core::netns::FileOrigin;
+use vision_core::probe::{
+    DnsAttempt, DnsOutcome, DnsReport, DnsTransport, Resolution, ResolveOutcome, ResolvedBy, Tried,
+};
+use vision_core::wire::dns::{Message, Record};
+
+use super::millis;
+use crate::output::{Human, Style, esc};
+
+/// A report, shown in full or as the bare data.
+pub struct Answered<'a, R> {
+    /// The report.
+    pub report: &'a R,
+    /// Whether only the data is wanted.
+    pub short: bool,
+}
+
+impl<R: Serialize> Serialize for Answered<'_, R> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.report.serialize(serializer)
+    }
+}
+
+impl Human for Answered<'_, DnsReport> {
+    fn human(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
+        let report = self.report;
+        if self.short {
+            let records = report.answer().into_iter().flat_map(|message| &message.answers);
+            return records.into_iter().try_for_each(|r| writeln!(out, "{}", esc(&r.data.to_string())));
+        }
+        let decisive = report.decisive();
+        for attempt in &report.attempts {
+            let decides = decisive.is_some_and(|d| std::ptr::eq(d, attempt));
+            if !decides || style.verbose > 0 {
+                write_attempt(attempt, out, style)?;
+            }
+        }
+        if let Some((attempt, message)) = decisive.and_then(|a| a.answer().map(|m| (a, m))) {
+            write_answer(attempt, message, out, style)?;
+        }
+        gaps(&report.gaps, out)
+    }
+}
+
+fn gaps(gaps: &[vision_core::Gap], out: &mut dyn Write) -> io::Result<()> {
+    gaps.iter().try_for_each(|gap| writeln!(out, ";; not done: {}", esc(&gap.to_string())))
+}
+
+fn write_attempt(attempt: &DnsAttempt, out: &mut dyn Write, style: &Style) -> io::Result<()> {
+    let Style { bad, .. } = style;
+    let transport = transport(attempt.transport);
+    let text = outcome(&attempt.outcome);
+    match attempt.answer() {
+        Some(_) => writeln!(out, ";; {} over {transport}: {text}", attempt.server)?,
+        None => writeln!(out, ";; {} over {transport}: {bad}{text}{bad:#}", attempt.server)?,
+    }
+    match attempt.ignored.total() {
+        0 => Ok(()),
+        n => writeln!(out, ";; {n} replies were not believed (source, id, question or case)"),
+    }
+}
+
+fn transport(transport: DnsTransport) -> &'static str {
+    match transport {
+        DnsTransport::Udp => "UDP",
+        DnsTransport::Tcp => "TCP",
+        _ => "another transport",
+    }
+}
+
+fn outcome(outcome: &DnsOutcome) -> String {
+    match outcome {
+        DnsOutcome::Answer { message, rtt, late } => {
+            let late = if *late { ", late" } else { "" };
+            format!("{} after {} ms{late}", message.header.rcode, millis(*rtt))
+        }
+        DnsOutcome::TimedOut { waited } => format!("no answer within {waited:?}"),
+        DnsOutcome::PortClosed { rtt, .. } => {
+            format!("nobody listens there (after {} ms)", millis(*rtt))
+        }
+        DnsOutcome::Unreachable { icmp, .. } => {
+            let from = icmp.from.map_or_else(|| "an unknown host".to_owned(), |ip| ip.to_string());
+            format!("{} (ICMP {}/{}) from {from}", icmp.text(), icmp.kind, icmp.code)
+        }
+        DnsOutcome::LocalError { reason } => format!("not sent: {reason}"),
+        DnsOutcome::Cut { reason, received_bytes } => {
+            let why = reason.map_or_else(|| "closed".to_owned(), |reason| reason.to_string());
+            format!("the connection ended after {received_bytes} bytes: {why}")
+        }
+        DnsOutcome::Abandoned => "given up".to_owned(),
+        _ => "something else".to_owned(),
+    }
+}
+
+fn write_answer(
+    attempt: &DnsAttempt,
+    message: &Message,
+    out: &mut dyn Write,
+    style: &Style,
+) -> io::Result<()> {
+    if style.verbose > 1 {
+        write_header("query", &attempt.query, out)?;
+    }
+    match style.verbose {
+        0 | 1 => brief(attempt, message, out, style)?,
+        _ => write_header("answer", message, out)?,
+    }
+    if style.verbose > 1 {
+        writeln!(out, ";; QUESTION SECTION:")?;
+        for question in &message.questions {
+            writeln!(out, ";{}", columns(&question.to_string()))?;
+        }
+    }
+    let all = style.verbose > 0;
+    section("ANSWER", &message.answers, all, out)?;
+    let no_answer = message.answers.is_empty();
+    if all || no_answer {
+        section("AUTHORITY", &message.authorities, all, out)?;
+    }
+    if all {
+        section("ADDITIONAL", &message.additionals, all, out)?;
+    }
+    if let Some(stopped) = &message.stopped {
+        writeln!(out, ";; the rest could not be read: {}", esc(&stopped.to_string()))?;
+    }
+    if style.verbose > 1 { trailer(attempt, message, out) } else { Ok(()) }
+}
+
+fn brief(
+    attempt: &DnsAttempt,
+    message: &Message,
+    out: &mut dyn Write,
+    style: &Style,
+) -> io::Result<()> {
+    let Style { bold, .. } = style;
+    let header = &message.header;
+    let rtt = match &attempt.outcome {
+        DnsOutcome::Answer { rtt, .. } => millis(*rtt),
+        _ => "?".to_owned(),
+    };
+    let (transport, bytes) = (transport(attempt.transport), message.size_bytes);
+    writeln!(
+        out,
+        ";; {bold}{}{bold:#}, flags: {}, {} answers, {rtt} ms, {} over {transport}, {bytes} bytes",
+        header.rcode,
+        header.flags,
+        message.answers.len(),
+        attempt.server
+    )
+}
+
+fn write_header(what: &str, message: &Message, out: &mut dyn Write) -> io::Result<()> {
+    let header = &message.header;
+    let [question, answer, authority, additional] = header.counts;
+    writeln!(
+        out,
+        ";; {what} ->>HEADER<<- opcode: {}, rcode: {}, id: {}",
+        header.opcode, header.rcode, header.id
+    )?;
+    writeln!(
+        out,
+        ";; flags: {}; QUERY: {question}, ANSWER: {answer}, AUTHORITY: {authority}, ADDITIONAL: \
+         {additional}",
+        header.flags
+    )?;
+    let Some(edns) = &message.edns else { return Ok(()) };
+    let flag = if edns.do_bit { " do" } else { "" };
+    writeln!(
+        out,
+        ";; EDNS: version: {}, flags:{flag}; udp: {}",
+        edns.version, edns.udp_payload_bytes
+    )?;
+    edns.options.iter().try_for_each(|option| writeln!(out, ";; {}", esc(&option.to_string())))
+}
+
+fn trailer(attempt: &DnsAttempt, message: &Message, out: &mut dyn Write) -> io::Result<()> {
+    if let DnsOutcome::Answer { rtt, .. } = &attempt.outcome {
+        writeln!(out, ";; Query time: {} ms", millis(*rtt))?;
+    }
+    writeln!(out, ";; SERVER: {} over {}", attempt.server, transport(attempt.transport))?;
+    let when = serde_json::to_string(&attempt.sent_at).unwrap_or_default();
+    writeln!(out, ";; WHEN: {}", when.trim_matches('"'))?;
+    writeln!(out, ";; MSG SIZE rcvd: {}", message.size_bytes)
+}
+
+fn section(name: &str, records: &[Record], titled: bool, out: &mut dyn Write) -> io::Result<()> {
+    if titled && !records.is_empty() {
+        writeln!(out, ";; {name} SECTION:")?;
+    }
+    records.iter().try_for_each(|record| writeln!(out, "{}", columns(&record.to_string())))
+}
+
+/// Zone-file lines have tabs between the columns, which are no surprise on a terminal; all else
+/// is escaped.
+fn columns(line: &str) -> String {
+    line.split('\t').map(|part| esc_text(part)).collect::<Vec<_>>().join("\t")
+}
+
+/// The library escapes names and strings as zone files do, so that backslashes are its own.
+fn esc_text(text: &str) -> String {
+    text.split('\\').map(|part| esc(part).to_string()).collect::<Vec<_>>().join("\\")
+}
+
+impl Human for Answered<'_, Resolution> {
+    fn human(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
+        let found = self.report;
+        if self.short {
+            return found.addresses.iter().try_for_each(|addr| writeln!(out, "{addr}"));
+        }
+        let Style { bold, bad, .. } = style;
+        write!(out, "{bold}{}{bold:#}", esc(&found.name))?;
+        match found.outcome {
+            ResolveOutcome::Found => writeln!(out, " is {}", resolved(found))?,
+            ended => writeln!(out, ": {bad}{}{bad:#}", failure(ended))?,
+        }
+        if let Some(canonical) = &found.canonical {
+            writeln!(out, "  canonical name {}", esc_text(&canonical.to_string()))?;
+        }
+        for tried in &found.tried {
+            write_tried(tried, out)?;
+        }
+        gaps(&found.gaps, out)
+    }
+}
+
+/// Says which addresses, and who says so.
+pub fn resolved(found: &Resolution) -> String {
+    let addresses: Vec<_> = found.addresses.iter().map(ToString::to_string).collect();
+    let by = match &found.source {
+        Some(ResolvedBy::Literal) => String::new(),
+        Some(ResolvedBy::Hosts { origin }) => format!(", by {}", file("/etc/hosts", origin.as_ref())),
+        Some(ResolvedBy::Dns { server }) => format!(", by {server}"),
+        _ => String::new(),
+    };
+    format!("{}{by}", addresses.join(" "))
+}
+
+fn file(path: &str, origin: Option<&FileOrigin>) -> String {
+    match origin {
+        Some(FileOrigin::Process { pid }) => format!("{path} of process {pid}"),
+        Some(FileOrigin::NamedNetns { name }) => format!("{path} in /etc/netns/{}", esc(name)),
+        _ => path.to_owned(),
+    }
+}
+
+fn failure(outcome: ResolveOutcome) -> &'static str {
+    match outcome {
+        ResolveOutcome::NoSuchName => "no such name",
+        ResolveOutcome::NoAddress => "no address of the family asked for",
+        ResolveOutcome::TryAgain => "no server gave a usable answer",
+        ResolveOutcome::Failed => "a server refused",
+        _ => "not finished",
+    }
+}
+
+fn write_tried(tried: &Tried, out: &mut dyn Write) -> io::Result<()> {
+    let name = esc_text(&tried.name.to_string());
+    let said = match (&tried.rcode, tried.failure()) {
+        (Some(rcode), _) => format!("{rcode}, {} addresses", tried.addresses.len()),
+        (None, Some(failure)) => outcome(failure),
+        (None, None) => "no answer".to_owned(),
+    };
+    let server = tried.server.map(|server| format!(" by {server}")).unwrap_or_default();
+    writeln!(out, "  asked for {name} {}: {said}{server}, {} ms", tried.rtype, millis(tried.elapsed))
+}

@@ -1,0 +1,246 @@
+//! Everything that is written: the only module that touches the standard streams.
+
+pub mod envelope;
+pub mod human;
+mod json;
+mod rows;
+mod style;
+
+use std::io::{self, BufWriter, StdoutLock, Write};
+
+use serde::Serialize;
+use vision_core::base::Escaped;
+use vision_core::probe::Resolution;
+use vision_core::{Error, Result, Target};
+
+pub use self::style::{Style, When};
+use crate::args::Global;
+use crate::exit::Failure;
+use crate::hint;
+
+/// A report as a person reads it: a function of the report and nothing else.
+pub trait Human {
+    /// Writes it, in lines.
+    fn human(&self, out: &mut dyn Write, style: &Style) -> io::Result<()>;
+}
+
+/// Makes text from elsewhere safe for a terminal.
+pub fn esc(text: &str) -> Escaped<'_> {
+    Escaped::new(text.as_bytes())
+}
+
+/// Where the result goes, and in which form.
+pub struct Output {
+    out: BufWriter<StdoutLock<'static>>,
+    style: Style,
+    json: bool,
+    quiet: bool,
+    schema: &'static str,
+    target: envelope::About,
+}
+
+impl Output {
+    /// Takes hold of standard output.
+    pub fn new(global: &Global, schema: &'static str) -> Self {
+        Self {
+            out: BufWriter::with_capacity(64 * 1024, io::stdout().lock()),
+            style: Style::new(global.color, global.verbose),
+            json: global.json,
+            quiet: global.quiet,
+            schema,
+            target: envelope::About::default(),
+        }
+    }
+
+    /// Tells whether the result is JSON.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Remembers whom the result is about.
+    pub fn about(&mut self, target: &Target) {
+        self.target = envelope::About::of(target);
+    }
+
+    /// Remembers what was asked for before it is found.
+    pub fn about_selector(&mut self, selector: &vision_core::Selector) {
+        self.target = envelope::About::named(selector);
+    }
+
+    /// Remembers what a name was resolved to, and by whom.
+    pub fn resolved(&mut self, found: &Resolution) {
+        let text = human::dns::resolved(found);
+        if self.style.verbose > 0 && !self.json {
+            // Not part of the result, and worth nothing if it cannot be written.
+            let _ = writeln!(self.out, "{} is {text}", esc(&found.name));
+        }
+        self.target.resolve(found);
+    }
+
+    /// Writes a one-shot result.
+    ///
+    /// # Errors
+    /// What writing to standard output says.
+    pub fn report<R: Serialize + Human>(&mut self, report: &R) -> io::Result<()> {
+        if self.json {
+            let line = envelope::Envelope::report(self.schema, &self.target, report);
+            return json::line(&mut self.out, &line);
+        }
+        report.human(&mut self.out, &self.style)
+    }
+
+    /// Writes one event of a stream at once; with `--quiet` a person does not see it.
+    ///
+    /// # Errors
+    /// What writing to standard output says.
+    pub fn event<E: Serialize>(
+        &mut self,
+        event: &E,
+        human: impl FnOnce(&mut dyn Write, &Style) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match (self.json, self.quiet) {
+            (true, _) => json::line(&mut self.out, &envelope::Event::new(self.schema, event))?,
+            (false, false) => human(&mut self.out, &self.style)?,
+            (false, true) => {}
+        }
+        self.out.flush()
+    }
+
+    /// Writes something that a person sees at once and that the report will hold as well.
+    ///
+    /// # Errors
+    /// What writing to standard output says.
+    pub fn live(
+        &mut self,
+        human: impl FnOnce(&mut dyn Write, &Style) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if self.json || self.quiet {
+            return Ok(());
+        }
+        human(&mut self.out, &self.style)?;
+        self.out.flush()
+    }
+
+    /// Writes the last object of a stream, with the error that ended it, if one did.
+    ///
+    /// # Errors
+    /// What writing to standard output says.
+    pub fn summary<R: Serialize + Human>(
+        &mut self,
+        report: &R,
+        error: Option<&Error>,
+    ) -> io::Result<()> {
+        if self.json {
+            let line = envelope::Envelope::summary(self.schema, &self.target, report, error);
+            return json::line(&mut self.out, &line);
+        }
+        report.human(&mut self.out, &self.style)
+    }
+
+    /// Writes a report of many rows as they come, in constant memory; tells `each` to stop by
+    /// returning an error once nobody reads any more.
+    ///
+    /// # Errors
+    /// What `produce` says, if no row was written before, and what writing says. An error after
+    /// the first row is part of the output and comes back as `Ok(Some(..))`.
+    pub fn rows<T: Serialize, Tail: Serialize>(
+        &mut self,
+        name: &'static str,
+        human: impl Fn(&T, &mut dyn Write, &Style) -> io::Result<()>,
+        produce: impl FnOnce(&mut dyn FnMut(&T) -> io::Result<()>) -> Result<Tail>,
+    ) -> Result<Option<Error>, Failure> {
+        let (out, style) = (&mut self.out, &self.style);
+        let head = envelope::Envelope::<()>::open(self.schema, &self.target, name);
+        let mut rows = rows::Rows::new(out, self.json.then_some(head));
+        let mut failed = None;
+        let produced = produce(&mut |row| {
+            let written = rows.row(row, |out| human(row, out, style));
+            written.map_err(|e| {
+                let kind = e.kind();
+                failed = Some(e);
+                kind.into()
+            })
+        });
+        match (failed, produced) {
+            (Some(e), _) => Err(e.into()),
+            (None, Ok(tail)) => Ok(rows.end(Some(&tail), None).map(|()| None)?),
+            (None, Err(e)) if rows.is_empty() => Err(e.into()),
+            (None, Err(e)) => {
+                rows.end(None::<&Tail>, Some(&envelope::Refusal::of(&e)))?;
+                Ok(Some(e))
+            }
+        }
+    }
+
+    /// Writes text that is for people only; nothing with `--json`.
+    ///
+    /// # Errors
+    /// What writing to standard output says.
+    pub fn text(
+        &mut self,
+        human: impl FnOnce(&mut dyn Write, &Style) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match self.json {
+            true => Ok(()),
+            false => human(&mut self.out, &self.style),
+        }
+    }
+
+    /// Says why there is no result: one line, or one object.
+    ///
+    /// # Errors
+    /// What writing to standard output says.
+    pub fn failure(&mut self, failure: &Failure) -> io::Result<()> {
+        match failure {
+            Failure::Core(error) if self.json => {
+                let line = envelope::Envelope::<()>::error(self.schema, &self.target, error);
+                json::line(&mut self.out, &line)
+            }
+            Failure::Core(error) => {
+                let message = envelope::chain(error);
+                diagnose(&message, hint::of(error).as_deref());
+                Ok(())
+            }
+            Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Failure::Output(error) => {
+                diagnose(&format!("cannot write the result: {error}"), None);
+                Ok(())
+            }
+        }
+    }
+
+    /// Pushes out what is still held back.
+    ///
+    /// # Errors
+    /// What writing to standard output says.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Writes one line to standard error; nobody is left to tell if that fails.
+pub fn diagnose(message: &str, hint: Option<&str>) {
+    let mut err = io::stderr().lock();
+    let message = esc(message);
+    let _ = match hint {
+        Some(hint) => writeln!(err, "vision: {message}; {}", esc(hint)),
+        None => writeln!(err, "vision: {message}"),
+    };
+}
+
+/// Writes a usage error as JSON, before there is a verb to speak of.
+pub fn usage_as_json(message: &str, hint: &str) {
+    let line = envelope::Envelope::<()>::usage(message, hint);
+    let _ = json::line(&mut io::stdout().lock(), &line);
+}
+
+/// Writes help or the version.
+///
+/// # Errors
+/// What writing to standard output says.
+pub fn help(text: &str, to_stderr: bool) -> io::Result<()> {
+    match to_stderr {
+        true => io::stderr().lock().write_all(text.as_bytes()),
+        false => io::stdout().lock().write_all(text.as_bytes()),
+    }
+}
