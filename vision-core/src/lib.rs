@@ -1,14 +1,17 @@
 //! vision-core
 
 pub mod base;
+#[cfg(feature = "dns")]
 pub mod doctor;
+pub mod inventory;
+mod netlink;
 pub mod netns;
 pub mod probe;
 #[allow(dead_code, reason = "filled room by room")]
 mod socket;
 mod sys;
 #[allow(dead_code, reason = "filled room by room")]
-mod wire;
+pub mod wire;
 
 pub use base::{
     Budget, Cancel, Capability, DecodeError, Endpoint, Error, EventSource, Family, Gap, Host,

@@ -1,15 +1,27 @@
 //! Active probes: sans-IO machines and the one driver that moves them.
 
+#[cfg(feature = "dns")]
+mod dns;
 mod driver;
 mod machine;
+mod neigh;
 mod ping;
 mod tcp;
+mod udp;
 
 use std::net::IpAddr;
 use std::time::Instant;
 
+#[cfg(feature = "dns")]
+pub use dns::{
+    Checking, DnsAttempt, DnsCause, DnsIgnored, DnsIgnoredReply, DnsMismatch, DnsOutcome, DnsQuery,
+    DnsReport, DnsTransport, DnssecOk, Hosts, HostsEntry, Letters, Recursion, Resolution, Resolve,
+    ResolveOutcome, ResolvedBy, Resolver, Transport, Tried,
+};
+pub use neigh::{NeighAnswer, NeighProbe, NeighReport, NeighSession};
 pub use ping::{Echo, EchoOutcome, Ping, PingReport, PingSession, PingSummary};
 pub use tcp::{TcpAttempt, TcpOutcome, TcpProbe, TcpReport, TcpSession};
+pub use udp::{UdpOutcome, UdpProbe, UdpReport};
 
 use crate::base::{Budget, Family, Result, Timestamp};
 use crate::netns::Target;

@@ -1,6 +1,8 @@
 //! Bytes to typed packets and back; no input or output.
 
 pub(crate) mod arp;
+#[cfg(feature = "dns")]
+pub mod dns;
 pub(crate) mod icmp;
 pub(crate) mod ndp;
 

@@ -1,0 +1,348 @@
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::flight::Flight;
+use super::nonce::{Nonce, Nonces};
+use super::report::{DnsOutcome, DnsReport, DnsTransport};
+use super::schedule::{Next, Planned, Policy, Schedule};
+use crate::base::{Gap, Reason};
+use crate::netns::NetnsId;
+use crate::probe::machine::{Machine, Step};
+use crate::probe::{Anchor, IcmpError};
+use crate::wire::dns::{Flags, Message, Query, QueryEdns, Question};
+
+/// What a DNS machine asks its channel to do; every query has a slot, and with it a socket and a
+/// port, of its own.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum DnsCommand {
+    /// Open a socket and send one datagram.
+    Udp {
+        slot: u64,
+        to: SocketAddr,
+        bytes: Vec<u8>,
+    },
+    /// Connect, then send.
+    Tcp {
+        slot: u64,
+        to: SocketAddr,
+        bytes: Vec<u8>,
+    },
+    /// Forget the socket.
+    Close { slot: u64 },
+}
+
+/// What a DNS machine hears.
+#[derive(Debug)]
+pub(crate) enum DnsInput<'a> {
+    Datagram {
+        slot: u64,
+        from: Option<SocketAddr>,
+        bytes: &'a [u8],
+    },
+    Connected {
+        slot: u64,
+    },
+    Stream {
+        slot: u64,
+        bytes: &'a [u8],
+    },
+    /// The server ended the connection in order.
+    Closed {
+        slot: u64,
+    },
+    Failed {
+        slot: u64,
+        reason: Reason,
+        icmp: Option<IcmpError>,
+    },
+}
+
+/// What is asked, apart from how often and whom.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    pub(crate) question: Question,
+    pub(crate) flags: Flags,
+    pub(crate) edns: Option<QueryEdns>,
+}
+
+/// Asks one question until something settles it.
+#[derive(Debug)]
+pub(crate) struct DnsMachine {
+    ask: Ask,
+    schedule: Schedule,
+    nonces: Nonces,
+    netns: NetnsId,
+    anchor: Anchor,
+    /// The slot of the first query; the following ones count up.
+    base: u64,
+    flights: Vec<Flight>,
+    current: Option<usize>,
+    to_close: Vec<u64>,
+    gaps: Vec<Gap>,
+}
+
+impl DnsMachine {
+    pub(crate) fn new(
+        ask: Ask,
+        policy: Policy,
+        nonces: Nonces,
+        base: u64,
+        (netns, anchor): (NetnsId, Anchor),
+    ) -> Self {
+        Self {
+            ask,
+            schedule: Schedule::new(policy),
+            nonces,
+            netns,
+            anchor,
+            base,
+            flights: Vec::new(),
+            current: None,
+            to_close: Vec::new(),
+            gaps: Vec::new(),
+        }
+    }
+
+    /// Returns the slots used so far.
+    pub(crate) fn slots(&self) -> std::ops::Range<u64> {
+        self.base..self.base + self.flights.len() as u64
+    }
+
+    fn send(&mut self, planned: Planned, now: Instant) -> Option<DnsCommand> {
+        let Some(nonce) = self.nonces.next() else {
+            self.gaps
+                .push(Gap::new("further queries", "more were needed than planned"));
+            self.schedule.clear();
+            return None;
+        };
+        let query = self.query(&planned, &nonce);
+        let started = Flight::start(planned, &query, now, self.anchor.wall(now));
+        let (flight, bytes) = match started {
+            Ok(started) => started,
+            Err(error) => {
+                self.gaps.push(Gap::because("query", &error));
+                self.schedule.clear();
+                return None;
+            }
+        };
+        let slot = self.base + self.flights.len() as u64;
+        self.current = Some(self.flights.len());
+        self.flights.push(flight);
+        let to = planned.server;
+        Some(match planned.transport {
+            DnsTransport::Udp => DnsCommand::Udp { slot, to, bytes },
+            DnsTransport::Tcp => DnsCommand::Tcp { slot, to, bytes },
+        })
+    }
+
+    fn query(&self, planned: &Planned, nonce: &Nonce) -> Query {
+        let mut question = self.ask.question.clone();
+        if planned.mixed_case {
+            question.name = question.name.with_case(&nonce.case);
+        }
+        let edns = self.ask.edns.clone().filter(|_| planned.edns);
+        Query {
+            id: nonce.id,
+            flags: self.ask.flags,
+            question,
+            edns,
+        }
+    }
+
+    fn answered(&mut self, index: usize, message: Message, now: Instant) {
+        let Some(flight) = self.flights.get_mut(index) else {
+            return;
+        };
+        let late = flight.outcome.is_some();
+        let rtt = now.saturating_duration_since(flight.sent);
+        let planned = flight.planned;
+        let next = self.schedule.answered(&planned, &message);
+        flight.outcome = Some(DnsOutcome::Answer {
+            message: Box::new(message),
+            rtt,
+            late,
+        });
+        match self.current {
+            Some(current) if current == index => self.current = None,
+            // A late answer makes the query under way needless, unless it is as good as none.
+            Some(current) if next != Next::GoOn => {
+                self.current = None;
+                self.settle(current, DnsOutcome::Abandoned);
+                self.release(current);
+            }
+            _ => {}
+        }
+        self.release(index);
+    }
+
+    fn failed(&mut self, index: usize, outcome: DnsOutcome) {
+        let Some(flight) = self.flights.get(index) else {
+            return;
+        };
+        match flight.outcome {
+            None => {
+                if self.current == Some(index) {
+                    self.current = None;
+                }
+                self.settle(index, outcome);
+                self.release(index);
+            }
+            // An error that comes late says more than silence does.
+            Some(DnsOutcome::TimedOut { .. }) => self.settle(index, outcome),
+            Some(_) => {}
+        }
+    }
+
+    fn settle(&mut self, index: usize, outcome: DnsOutcome) {
+        if let Some(flight) = self.flights.get_mut(index) {
+            flight.outcome = Some(outcome);
+        }
+    }
+
+    /// Connections are of no use once decided; datagram sockets stay to see what still comes.
+    fn release(&mut self, index: usize) {
+        let over_tcp = |f: &&Flight| f.planned.transport == DnsTransport::Tcp;
+        if self.flights.get(index).filter(over_tcp).is_some() {
+            self.to_close.push(self.base + index as u64);
+        }
+    }
+
+    fn time_out(&mut self, index: usize, now: Instant) {
+        let Some(flight) = self.flights.get(index) else {
+            return;
+        };
+        let server = flight.planned.server;
+        let waited = now.saturating_duration_since(flight.sent);
+        let other_case = flight.saw_other_case();
+        self.current = None;
+        self.settle(index, DnsOutcome::TimedOut { waited });
+        self.release(index);
+        if other_case {
+            self.schedule.give_up_mixing(server);
+        }
+    }
+
+    fn failure(
+        flight: &Flight,
+        reason: Reason,
+        icmp: Option<IcmpError>,
+        now: Instant,
+    ) -> DnsOutcome {
+        let rtt = now.saturating_duration_since(flight.sent);
+        let refused = reason.errno == nix::libc::ECONNREFUSED;
+        match icmp {
+            Some(icmp) if icmp.is_port_unreachable() => DnsOutcome::PortClosed {
+                from: icmp.from,
+                rtt,
+            },
+            Some(icmp) => DnsOutcome::Unreachable { icmp, rtt },
+            None if flight.has_connected() => flight.cut(Some(reason)),
+            None if refused => {
+                // A reset comes from the server; a datagram's error without a sender does not say.
+                let over_tcp = flight.planned.transport == DnsTransport::Tcp;
+                let from = over_tcp.then(|| flight.planned.server.ip());
+                DnsOutcome::PortClosed { from, rtt }
+            }
+            None => DnsOutcome::LocalError { reason },
+        }
+    }
+
+    fn index(&self, slot: u64) -> Option<usize> {
+        let index = usize::try_from(slot.checked_sub(self.base)?).ok()?;
+        (index < self.flights.len()).then_some(index)
+    }
+}
+
+impl Machine for DnsMachine {
+    type Command = DnsCommand;
+    type Input<'a> = DnsInput<'a>;
+    /// Nothing is handed out while under way: a late answer may still change an attempt.
+    type Event = std::convert::Infallible;
+    type Report = DnsReport;
+
+    fn poll(&mut self, now: Instant) -> Step<DnsCommand> {
+        loop {
+            if let Some(slot) = self.to_close.pop() {
+                return Step::Do(DnsCommand::Close { slot });
+            }
+            if let Some(index) = self.current {
+                match self.flights.get(index).map(|flight| flight.deadline) {
+                    Some(deadline) if deadline > now => return Step::WaitUntil(deadline),
+                    _ => self.time_out(index, now),
+                }
+                continue;
+            }
+            let Some(planned) = self.schedule.next() else {
+                return Step::Done;
+            };
+            if let Some(command) = self.send(planned, now) {
+                return Step::Do(command);
+            }
+        }
+    }
+
+    fn handle(&mut self, input: DnsInput<'_>, now: Instant) {
+        let slot = input.slot();
+        let Some(index) = self.index(slot) else {
+            return;
+        };
+        let Some(flight) = self.flights.get_mut(index) else {
+            return;
+        };
+        match input {
+            DnsInput::Datagram { from, bytes, .. } => {
+                if let Some(message) = flight.datagram(from, bytes) {
+                    self.answered(index, message, now);
+                }
+            }
+            DnsInput::Stream { bytes, .. } => {
+                if let Some(message) = flight.stream(bytes) {
+                    self.answered(index, message, now);
+                }
+            }
+            DnsInput::Connected { .. } => flight.connected(now),
+            DnsInput::Closed { .. } => {
+                let outcome = flight.cut(None);
+                self.failed(index, outcome);
+            }
+            DnsInput::Failed { reason, icmp, .. } => {
+                let outcome = Self::failure(flight, reason, icmp, now);
+                self.failed(index, outcome);
+            }
+        }
+    }
+
+    fn next_event(&mut self) -> Option<Self::Event> {
+        None
+    }
+
+    fn finish(mut self, now: Instant) -> DnsReport {
+        if let Some(index) = self.current {
+            let overdue = self.flights.get(index).is_some_and(|f| f.deadline <= now);
+            if overdue {
+                self.time_out(index, now);
+            } else {
+                self.gaps
+                    .push(Gap::new("answer", "the run ended before the wait was over"));
+            }
+        }
+        DnsReport {
+            netns: self.netns,
+            question: self.ask.question,
+            attempts: self.flights.into_iter().map(Flight::into_attempt).collect(),
+            gaps: self.gaps,
+        }
+    }
+}
+
+impl DnsInput<'_> {
+    pub(crate) fn slot(&self) -> u64 {
+        match self {
+            Self::Datagram { slot, .. }
+            | Self::Connected { slot }
+            | Self::Stream { slot, .. }
+            | Self::Closed { slot }
+            | Self::Failed { slot, .. } => *slot,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+use std::collections::VecDeque;
+
+use crate::base::{Error, Op, Result};
+
+/// The unpredictable part of one query: its identifier and the case of its letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Nonce {
+    pub(crate) id: u16,
+    pub(crate) case: [u8; 32],
+}
+
+/// Nonces drawn before a machine starts, so that it needs no source of randomness.
+#[derive(Debug)]
+pub(crate) struct Nonces(VecDeque<Nonce>);
+
+impl Nonces {
+    /// Draws `count` from the kernel.
+    pub(crate) fn draw(count: usize) -> Result<Self> {
+        let mut bytes = vec![0; count * 34];
+        getrandom::fill(&mut bytes)
+            .map_err(|error| Error::sys(Op::Random, std::io::Error::from(error)))?;
+        let nonces = bytes.chunks(34).filter_map(|chunk| {
+            let (id, case) = chunk.split_first_chunk()?;
+            Some(Nonce {
+                id: u16::from_be_bytes(*id),
+                case: case.try_into().ok()?,
+            })
+        });
+        Ok(Self(nonces.collect()))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn scripted(ids: impl IntoIterator<Item = u16>) -> Self {
+        Self(
+            ids.into_iter()
+                .map(|id| Nonce {
+                    id,
+                    case: [0b0101_0101; 32],
+                })
+                .collect(),
+        )
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Nonce> {
+        self.0.pop_front()
+    }
+}

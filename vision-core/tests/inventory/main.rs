@@ -1,0 +1,14 @@
+//! The inventory against the field's own tools, in namespaces made for each test.
+//!
+//! Needs root, `ip` and `ss`; prints SKIP and why where they are missing.
+
+mod addrs;
+mod churn;
+mod files;
+mod links;
+mod neigh;
+mod ns;
+mod routes;
+mod rules;
+mod snapshot;
+mod socks;
