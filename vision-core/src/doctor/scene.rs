@@ -1,12 +1,12 @@
 //! A case file read as flows: who was asked for, along which hops, with what outcome. Pure.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use super::case::{CaseFile, ProbeRecord, Vantage, VantageRole};
 use super::{Question, Service};
 use crate::base::{Family, Reason, Timestamp};
 use crate::inventory::{Link, Neighbour, RefusalCause, Route, RouteAnswer, RouteKind};
-use crate::probe::{DnsOutcome, DnsReport};
+use crate::probe::{DnsAttempt, DnsOutcome, DnsReport, ResolveOutcome};
 use crate::probe::{
     EchoOutcome, IcmpError, NeighReport, PingReport, TcpOutcome, TcpReport, UdpOutcome,
 };
@@ -172,7 +172,7 @@ impl<'a> Scene<'a> {
         let target = case.target()?;
         let mut flows: Vec<Flow<'a>> = Vec::new();
         for probe in target.probes().rev() {
-            if let Some(flow) = flow_of(case, target, probe) {
+            for flow in flows_of(case, target, probe) {
                 // The latest word about a destination counts.
                 let known = |f: &Flow<'_>| f.dst == flow.dst && f.purpose == flow.purpose;
                 if !flows.iter().any(known) {
@@ -214,57 +214,72 @@ impl<'a> Scene<'a> {
     }
 }
 
-fn flow_of<'a>(case: &'a CaseFile, target: &'a Vantage, probe: &ProbeRecord) -> Option<Flow<'a>> {
+/// What one probe says about one address.
+struct Told {
+    dst: IpAddr,
+    purpose: Purpose,
+    outcome: Outcome,
+    at: Option<Timestamp>,
+}
+
+fn flows_of<'a>(case: &'a CaseFile, target: &'a Vantage, probe: &ProbeRecord) -> Vec<Flow<'a>> {
+    let told = match probe {
+        ProbeRecord::Dns(report) => told_by_servers(&[report]),
+        // A name that was found, or does not exist, says nothing bad about the servers.
+        ProbeRecord::Resolve(r) if r.outcome == ResolveOutcome::TryAgain => {
+            let reports: Vec<_> = r.tried.iter().map(|tried| &tried.report).collect();
+            told_by_servers(&reports)
+        }
+        probe => told_by(case, target, probe).into_iter().collect(),
+    };
+    let flow = |told: Told| {
+        let Told { dst, purpose, outcome, at } = told;
+        let at = at.unwrap_or(case.at);
+        let (hops, back) = (hops_to(case, target, dst, at), hops_back(case, target, dst, at));
+        Flow { dst, purpose, outcome, at, hops, back }
+    };
+    told.into_iter().map(flow).collect()
+}
+
+fn told_by(case: &CaseFile, target: &Vantage, probe: &ProbeRecord) -> Option<Told> {
     let service = match case.question {
         Question::Reach { service, .. } => Some(service),
         Question::Health => None,
     };
     let destination = service.map(Purpose::Destination);
     let (dst, purpose, outcome, at) = match probe {
-        ProbeRecord::Tcp(report) => (
-            report.to,
-            destination?,
-            of_tcp(report, service?)?,
-            started(report),
-        ),
-        ProbeRecord::Udp(report) => (
-            report.to.ip(),
-            destination?,
-            of_udp(&report.outcome),
-            report.sent.first().copied(),
-        ),
-        ProbeRecord::Ping(report) if service == Some(Service::Host) => (
-            report.to,
-            destination?,
-            of_ping(report),
-            report.echoes.first().map(|e| e.sent_at),
-        ),
-        ProbeRecord::Dns(report) => {
-            let server = server_of(report)?;
-            let at = report.attempts.first().map(|attempt| attempt.sent_at);
-            (server.ip(), Purpose::Nameserver, of_dns(report), at)
+        ProbeRecord::Tcp(report) => {
+            (report.to, destination?, of_tcp(report, service?)?, started(report))
         }
-        ProbeRecord::Neigh(report) if service.is_none() && is_gateway(target, report.to) => (
-            report.to,
-            Purpose::Gateway,
-            of_neigh(report),
-            report.requests.first().copied(),
-        ),
+        ProbeRecord::Udp(report) => {
+            (report.to.ip(), destination?, of_udp(&report.outcome), report.sent.first().copied())
+        }
+        ProbeRecord::Ping(report) if service == Some(Service::Host) => {
+            (report.to, destination?, of_ping(report), report.echoes.first().map(|e| e.sent_at))
+        }
+        ProbeRecord::Neigh(report) if service.is_none() && is_gateway(target, report.to) => {
+            (report.to, Purpose::Gateway, of_neigh(report), report.requests.first().copied())
+        }
         _ => return None,
     };
-    let at = at.unwrap_or(case.at);
-    let (hops, back) = (
-        hops_to(case, target, dst, at),
-        hops_back(case, target, dst, at),
-    );
-    Some(Flow {
-        dst,
-        purpose,
-        outcome,
-        at,
-        hops,
-        back,
-    })
+    Some(Told { dst, purpose, outcome, at })
+}
+
+/// What each server did with the questions put to it, in the order of the servers.
+fn told_by_servers(reports: &[&DnsReport]) -> Vec<Told> {
+    let attempts = || reports.iter().flat_map(|report| &report.attempts);
+    let mut servers: Vec<IpAddr> = Vec::new();
+    for attempt in attempts() {
+        if !servers.contains(&attempt.server.ip()) {
+            servers.push(attempt.server.ip());
+        }
+    }
+    let told = |dst: IpAddr| {
+        let own: Vec<_> = attempts().filter(|attempt| attempt.server.ip() == dst).collect();
+        let at = own.first().map(|attempt| attempt.sent_at);
+        Told { dst, purpose: Purpose::Nameserver, outcome: of_dns(&own), at }
+    };
+    servers.into_iter().map(told).collect()
 }
 
 fn hops_to<'a>(
@@ -322,10 +337,6 @@ fn is_gateway(target: &Vantage, addr: IpAddr) -> bool {
     })
 }
 
-fn server_of(report: &DnsReport) -> Option<SocketAddr> {
-    report.attempts.first().map(|attempt| attempt.server)
-}
-
 fn started(report: &TcpReport) -> Option<Timestamp> {
     report
         .attempts
@@ -378,19 +389,16 @@ pub(super) fn of_ping(report: &PingReport) -> Outcome {
     told.unwrap_or(Outcome::Silent)
 }
 
-fn of_dns(report: &DnsReport) -> Outcome {
-    if report.answer().is_some() {
+fn of_dns(attempts: &[&DnsAttempt]) -> Outcome {
+    if attempts.iter().any(|attempt| attempt.answer().is_some()) {
         return Outcome::Works;
     }
-    let told = report
-        .attempts
-        .iter()
-        .find_map(|attempt| match &attempt.outcome {
-            DnsOutcome::PortClosed { .. } => Some(Outcome::Refused { icmp: None }),
-            DnsOutcome::Unreachable { icmp, .. } => Some(Outcome::Unreachable(*icmp)),
-            DnsOutcome::LocalError { reason } => Some(Outcome::Local(*reason)),
-            _ => None,
-        });
+    let told = attempts.iter().find_map(|attempt| match &attempt.outcome {
+        DnsOutcome::PortClosed { .. } => Some(Outcome::Refused { icmp: None }),
+        DnsOutcome::Unreachable { icmp, .. } => Some(Outcome::Unreachable(*icmp)),
+        DnsOutcome::LocalError { reason } => Some(Outcome::Local(*reason)),
+        _ => None,
+    });
     told.unwrap_or(Outcome::Silent)
 }
 

@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use super::text::{Draft, evidence, look_up, shown, symptom};
 use super::{Answer, Rule, RuleMeta};
 use crate::base::Family;
@@ -36,7 +38,7 @@ impl Rule for AddrNone {
             .filter(|(_, f)| f.outcome.failed())
         {
             for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
-                if let Some(link) = bare_link(flow, hop) {
+                if let Some(link) = bare_link(flow, position, hop) {
                     hits.push(finding(flow, hop, link).hit(n, position));
                 }
             }
@@ -57,22 +59,23 @@ impl Rule for AddrNone {
 }
 
 /// A link that is up in a namespace without any address of the flow's family.
-fn bare_link<'a>(flow: &Flow<'_>, hop: &Hop<'a>) -> Option<&'a Link> {
+fn bare_link<'a>(flow: &Flow<'_>, position: usize, hop: &Hop<'a>) -> Option<&'a Link> {
     if flow.purpose == Purpose::Anywhere {
-        let none = Family::BOTH
-            .into_iter()
-            .all(|family| !hop.has_address(family));
-        return hop
-            .up_links()
-            .find(|link| link.has_carrier())
-            .filter(|_| none);
+        let none = Family::BOTH.into_iter().all(|family| !hop.has_address(family));
+        return hop.up_links().find(|link| link.has_carrier()).filter(|_| none);
     }
-    if !hop.has_no_route() || hop.has_address(hop.family()) {
+    let stays_on_link = match hop.towards {
+        IpAddr::V4(to) => to.is_loopback(),
+        IpAddr::V6(to) => to.is_loopback() || to.is_unicast_link_local(),
+    };
+    // A route may outlive the address; then packets carry a source nobody can answer to.
+    // A router needs no address to pass packets on.
+    let matters = hop.has_no_route() || position == 0 && hop.egress().is_some();
+    if stays_on_link || !matters || hop.has_address(hop.family()) {
         return None;
     }
-    hop.up_links()
-        .find(|link| link.has_carrier())
-        .or_else(|| hop.up_links().next())
+    let egress = hop.egress().filter(|link| !link.is_loopback());
+    egress.or_else(|| hop.up_links().find(|l| l.has_carrier())).or_else(|| hop.up_links().next())
 }
 
 fn finding(flow: &Flow<'_>, hop: &Hop<'_>, link: &Link) -> Draft {
