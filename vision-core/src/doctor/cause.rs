@@ -1,6 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::Class;
 use crate::base::{Error, Result};
 
 macro_rules! causes {
@@ -23,6 +24,8 @@ macro_rules! causes {
 }
 
 causes! {
+    /// There is no interface besides the loopback.
+    LinkMissing = "link.missing";
     /// The interface is administratively down.
     LinkDown = "link.down";
     /// The interface has no carrier: the other end is down or gone.
@@ -37,12 +40,23 @@ causes! {
     NeighWrongStatic = "neigh.wrong-static";
     /// The gateway does not answer on the link.
     NeighGatewayNoAnswer = "neigh.gateway-no-answer";
+    /// A neighbour on the own link does not answer.
+    NeighNoAnswer = "neigh.no-answer";
     /// The nameserver's host is there, the nameserver is silent.
     DnsServerSilent = "dns.server-silent";
     /// The name does not exist.
     DnsNxdomain = "dns.nxdomain";
     /// Nobody listens on the port.
     SocketNoListener = "socket.no-listener";
+}
+
+impl Cause {
+    /// Returns the area the cause belongs to, the first part of its slug.
+    pub fn class(self) -> Class {
+        let area = self.slug().split('.').next().unwrap_or_default();
+        let found = Class::ALL.into_iter().find(|class| class.name() == area);
+        found.expect("every slug begins with an area; a test goes through all of them")
+    }
 }
 
 impl fmt::Display for Cause {
@@ -102,6 +116,7 @@ mod tests {
     fn slugs_parse_back_and_unknown_ones_get_a_hint() {
         for cause in Cause::ALL {
             assert_eq!(cause.slug().parse::<Cause>().ok(), Some(*cause));
+            assert!(cause.slug().starts_with(cause.class().name()));
         }
         let error = "gateway".parse::<Cause>().expect_err("no slug").to_string();
         assert!(error.contains("neigh.gateway-no-answer"), "{error}");

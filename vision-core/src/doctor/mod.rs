@@ -3,13 +3,25 @@
 //! [`collect`] does all the input and output and fills a [`CaseFile`]; [`plan`], which says what
 //! to ask next, and [`judge`], which says what it means, are pure functions of that file.
 
+mod areas;
+mod case;
 mod cause;
+mod collect;
+mod engine;
+mod plan;
 mod question;
 mod report;
+mod rules;
+mod scene;
 
+pub use case::{CaseFile, ProbeRecord, Probing, Round, RouteRecord, Search, Vantage, VantageRole};
 pub use cause::Cause;
+pub use collect::{Vantages, collect, diagnose};
+pub use engine::judge;
+pub use plan::{Step, plan};
 pub use question::{Question, Service};
 pub use report::{
     Area, AreaState, Class, Confidence, Consequence, Diagnosis, Evidence, Finding, Fix, Risk,
     RuledOut, Severity, Subject, SubjectKind, Unchecked, Verdict,
 };
+pub use rules::explain;

@@ -301,6 +301,18 @@ pub enum Class {
 }
 
 impl Class {
+    /// All of them, from the wire up.
+    pub const ALL: [Self; 8] = [
+        Self::Link,
+        Self::Addr,
+        Self::Neigh,
+        Self::Route,
+        Self::Firewall,
+        Self::Dns,
+        Self::Socket,
+        Self::Ipv6,
+    ];
+
     /// Returns the area's name, the first part of its causes' slugs.
     pub fn name(self) -> &'static str {
         match self {

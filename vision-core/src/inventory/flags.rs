@@ -11,6 +11,7 @@ macro_rules! flag_set {
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
         pub struct $name(u32);
 
+        #[allow(dead_code, reason = "a set has all methods, whether or not this crate calls them")]
         impl $name {
             $($(#[$fmeta])* pub const $flag: Self = Self($value);)+
 
@@ -29,6 +30,11 @@ macro_rules! flag_set {
             /// Tells whether all of `other`'s bits are set.
             pub fn contains(self, other: Self) -> bool {
                 self.0 & other.0 == other.0
+            }
+
+            /// Returns the bits of both.
+            pub const fn union(self, other: Self) -> Self {
+                Self(self.0 | other.0)
             }
 
             /// Tells whether no bit is set.
@@ -134,7 +140,8 @@ mod tests {
         let set = Switches::from_bits(0x15);
         assert_eq!(set.to_string(), "left,right,0x10");
         assert!(set.contains(Switches::LEFT | Switches::RIGHT));
-        assert_eq!(set.unknown_bits(), 0x10);
+        assert_eq!((set.bits(), set.unknown_bits()), (0x15, 0x10));
+        assert!(!set.is_empty());
     }
 
     #[cfg(feature = "serde")]

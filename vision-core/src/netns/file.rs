@@ -7,6 +7,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{Mode, SFlag, fstat};
 
 use super::NetnsId;
+use super::handle::OWN;
 use super::proc::{self, ProcDir};
 use super::target::Process;
 use crate::base::{Error, Op, Result};
@@ -42,28 +43,41 @@ pub enum FileOrigin {
     },
     /// The caller's own file, which is the target's as well.
     Own,
-    /// The caller's own file, because the namespace has neither a process nor files of its own.
+    /// The caller's own file, because the namespace has no file of its own: it was made for
+    /// another network.
     Inherited,
 }
 
 /// Reads through `/proc/PID/root`, never leaving it.
-pub(super) fn read_in_process(process: &Process, path: &str) -> Result<TargetFile> {
-    let origin = FileOrigin::Process { pid: process.pid };
-    read_through(process.dir(), path).map(|bytes| TargetFile { bytes, origin })
+pub(super) fn read_in_process(process: &Process, id: NetnsId, path: &str) -> Result<TargetFile> {
+    read_through(process.dir(), process.pid, id, path)
 }
 
-fn read_through(dir: &ProcDir, path: &str) -> Result<Vec<u8>> {
+fn read_through(dir: &ProcDir, pid: u32, id: NetnsId, path: &str) -> Result<TargetFile> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-    let root = dir
-        .open_at("root", flags)
-        .map_err(|e| Error::sys(Op::ReadFile, e))?;
-    read_below(&root, path)
+    let root = dir.open_at("root", flags).map_err(|e| Error::sys(Op::ReadFile, e))?;
+    let (bytes, file) = read_below(&root, path)?;
+    // A process that only changed its network still has this machine's file, made for another.
+    let elsewhere = NetnsId::of_path(OWN).is_ok_and(|own| own != id);
+    let origin = match elsewhere && is_own_file(path, file) {
+        true => FileOrigin::Inherited,
+        false => FileOrigin::Process { pid },
+    };
+    Ok(TargetFile { bytes, origin })
+}
+
+/// Device and inode of a file.
+type FileId = (u64, u64);
+
+fn is_own_file(path: &str, file: FileId) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).is_ok_and(|own| (own.dev(), own.ino()) == file)
 }
 
 pub(super) fn read_own(path: &str, origin: FileOrigin) -> Result<TargetFile> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = open("/", flags, Mode::empty()).map_err(|e| Error::sys(Op::ReadFile, e))?;
-    read_below(&root, path).map(|bytes| TargetFile { bytes, origin })
+    read_below(&root, path).map(|(bytes, _)| TargetFile { bytes, origin })
 }
 
 /// As `ip netns exec NAME` shows it: `/etc/netns/NAME/x` lies over `/etc/x`.
@@ -82,22 +96,21 @@ pub(super) fn read_for_name(name: &str, id: NetnsId, path: &str) -> Result<Targe
 
 /// Through the first process that lives in the namespace; else the caller's own file.
 pub(super) fn read_for_namespace(id: NetnsId, path: &str) -> Result<TargetFile> {
+    if NetnsId::of_path(OWN).is_ok_and(|own| own == id) {
+        return read_own(path, FileOrigin::Own);
+    }
     for pid in proc::pids().map_err(|e| Error::sys(Op::ReadProc, e))? {
         let Ok(dir) = ProcDir::open(pid) else {
             continue;
         };
         if dir.netns().is_ok_and(|found| found == id) && pid != std::process::id() {
-            let bytes = read_through(&dir, path)?;
-            return Ok(TargetFile {
-                bytes,
-                origin: FileOrigin::Process { pid },
-            });
+            return read_through(&dir, pid, id, path);
         }
     }
     read_own(path, FileOrigin::Inherited)
 }
 
-fn read_below(root: &OwnedFd, path: &str) -> Result<Vec<u8>> {
+fn read_below(root: &OwnedFd, path: &str) -> Result<(Vec<u8>, FileId)> {
     let fd = open_below(root, path).map_err(|e| match e {
         Errno::ENOENT | Errno::ENOTDIR => Error::NotFound(path.to_owned()),
         Errno::ELOOP | Errno::EXDEV => Error::invalid("file", format!("{path} leads outside")),
@@ -107,16 +120,17 @@ fn read_below(root: &OwnedFd, path: &str) -> Result<Vec<u8>> {
     if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
         return Err(Error::invalid("file", format!("{path} is no regular file")));
     }
-    read_bounded(File::from(fd), path).map_err(|e| match e.kind() {
+    let bytes = read_bounded(File::from(fd)).map_err(|e| match e.kind() {
         io::ErrorKind::FileTooLarge => Error::invalid("file", format!("{path} exceeds 64 KiB")),
         _ => Error::Sys {
             op: Op::ReadFile,
             source: e,
         },
-    })
+    })?;
+    Ok((bytes, (stat.st_dev, stat.st_ino)))
 }
 
-fn read_bounded(file: File, _path: &str) -> io::Result<Vec<u8>> {
+fn read_bounded(file: File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(LIMIT_BYTES + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > LIMIT_BYTES {

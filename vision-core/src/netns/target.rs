@@ -214,7 +214,7 @@ impl Target {
         budget.remaining()?;
         self.check_alive()?;
         match (&self.way, &self.selector) {
-            (Way::Process(process), _) => file::read_in_process(process, path),
+            (Way::Process(process), _) => file::read_in_process(process, self.id, path),
             (Way::Own, _) => file::read_own(path, FileOrigin::Own),
             (Way::File(_), Selector::Name(name)) => file::read_for_name(name, self.id, path),
             (Way::File(_) | Way::Held(_), _) => file::read_for_namespace(self.id, path),

@@ -1,7 +1,8 @@
+use serde_json::Value;
 use vision_core::Family;
 use vision_core::inventory::{Addr, AddrFlags, Consistency, Lifetime};
 
-use super::ns::{Ns, budget, number, same, text};
+use super::ns::{Ns, budget, fields, number, same, show, text};
 
 const SETUP: &str = "
     ip link add va type veth peer name vb
@@ -43,43 +44,21 @@ fn every_field_of_every_address_is_what_ip_shows() {
     }
 }
 
-fn compare(ours: &Addr, row: &serde_json::Value) {
+fn compare(ours: &Addr, row: &Value) {
     let family = if ours.family == Family::V4 {
         "inet"
     } else {
         "inet6"
     };
-    same("family", Some(family.to_owned()), text(row, "family"), row);
-    same(
-        "prefix",
-        Some(ours.prefix_bits.into()),
-        number(row, "prefixlen"),
-        row,
-    );
-    same(
-        "peer",
-        ours.peer.map(|p| p.to_string()),
-        text(row, "address"),
-        row,
-    );
-    same(
-        "broadcast",
-        ours.broadcast.map(|p| p.to_string()),
-        text(row, "broadcast"),
-        row,
-    );
-    same(
-        "scope",
-        Some(ours.scope.to_string()),
-        text(row, "scope"),
-        row,
-    );
-    same(
-        "label",
-        ours.label.as_ref().map(|l| l.escaped().to_string()),
-        text(row, "label"),
-        row,
-    );
+    let table = [
+        ("family", Some(family.to_owned())),
+        ("prefixlen", show(Some(ours.prefix_bits))),
+        ("address", show(ours.peer)),
+        ("broadcast", show(ours.broadcast)),
+        ("scope", show(Some(ours.scope))),
+        ("label", show(ours.label.as_ref().map(|l| l.escaped()))),
+    ];
+    fields(row, &table);
     for (key, ours) in [
         ("valid_life_time", ours.valid),
         ("preferred_life_time", ours.preferred),

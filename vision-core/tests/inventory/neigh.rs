@@ -115,5 +115,8 @@ fn proxied_addresses_are_listed_on_request_only() {
         .neighbours_of(NeighSelect::All, &budget())
         .expect("all")
         .items;
-    assert_eq!(all.len(), entries.len() + proxies.len());
+    // Entries of the kernel's own come in the meantime.
+    let is_proxy = |n: &&Neighbour| n.flags.names().any(|f| f == "proxy");
+    assert_eq!(all.iter().filter(is_proxy).count(), proxies.len());
+    assert!(all.len() >= entries.len() + proxies.len());
 }

@@ -130,3 +130,16 @@ pub fn list(row: &Value, key: &str) -> Vec<String> {
     names.sort();
     names
 }
+
+/// A field of ours, shown as the tools show it.
+pub fn show<T: std::fmt::Display>(field: Option<T>) -> Option<String> {
+    field.map(|f| f.to_string())
+}
+
+/// Compares fields with what a row has under their names.
+#[track_caller]
+pub fn fields(row: &Value, table: &[(&str, Option<String>)]) {
+    for (key, ours) in table {
+        same(key, ours.clone(), text(row, key), row);
+    }
+}

@@ -2,12 +2,12 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use serde_json::Value;
-use vision_core::Family;
 use vision_core::inventory::{
     Consistency, NextHop, RefusalCause, Route, RouteAnswer, RouteFlags, RouteKind, RouteQuery,
 };
+use vision_core::{Family, Prefix};
 
-use super::ns::{Ns, budget, list, number, same, text};
+use super::ns::{Ns, budget, fields, list, number, same, show, text};
 
 const SETUP: &str = "
     ip link add va type veth peer name vb
@@ -69,7 +69,7 @@ fn every_field_of_every_route_is_what_ip_shows() {
 }
 
 fn compare(ours: &Route, row: &Value, names: &HashMap<u32, String>) {
-    let bare = |p: vision_core::Prefix| match p.bits() == p.family().bits() {
+    let bare = |p: Prefix| match p.bits() == p.family().bits() {
         true => p.addr().to_string(),
         false => p.to_string(),
     };
@@ -78,75 +78,48 @@ fn compare(ours: &Route, row: &Value, names: &HashMap<u32, String>) {
     } else {
         bare(ours.dst)
     };
-    same("dst", Some(dst), text(row, "dst"), row);
-    same("type", Some(ours.kind.to_string()), text(row, "type"), row);
-    same("src", ours.src.map(bare), text(row, "from"), row);
-    same(
-        "gateway",
-        ours.gateway.map(|g| g.to_string()),
-        gateway(row),
-        row,
-    );
-    let dev = ours.oif_ifindex.and_then(|i| names.get(&i).cloned());
-    same("dev", dev, text(row, "dev"), row);
-    same(
-        "protocol",
-        Some(ours.protocol.to_string()),
-        text(row, "protocol"),
-        row,
-    );
+    let table = [
+        ("dst", Some(dst)),
+        ("type", show(Some(ours.kind))),
+        ("from", ours.src.map(bare)),
+        ("dev", ours.oif_ifindex.and_then(|i| names.get(&i).cloned())),
+        ("protocol", show(Some(ours.protocol))),
+        ("metric", show(ours.metric)),
+        ("prefsrc", show(ours.prefsrc)),
+        (
+            "tos",
+            Some(ours.tos)
+                .filter(|t| *t != 0)
+                .map(|t| format!("{t:#x}")),
+        ),
+        ("pref", show(ours.preference)),
+        ("nhid", show(ours.nexthop_id)),
+    ];
+    fields(row, &table);
     if ours.family == Family::V4 {
-        same(
-            "scope",
-            Some(ours.scope.to_string()),
-            text(row, "scope"),
-            row,
-        );
+        fields(row, &[("scope", show(Some(ours.scope)))]);
     }
-    same(
-        "metric",
-        ours.metric.map(u64::from),
-        number(row, "metric"),
-        row,
-    );
-    same(
-        "prefsrc",
-        ours.prefsrc.map(|p| p.to_string()),
-        text(row, "prefsrc"),
-        row,
-    );
+    same("gateway", show(ours.gateway), gateway(row), row);
     let table = text(row, "table").unwrap_or("main".into());
     same("table", ours.table.to_string(), table, row);
-    let tos = Some(ours.tos)
-        .filter(|t| *t != 0)
-        .map(|t| format!("{t:#x}"));
-    same("tos", tos, text(row, "tos"), row);
-    same(
-        "pref",
-        ours.preference.map(|p| p.to_string()),
-        text(row, "pref"),
-        row,
-    );
-    same(
-        "nhid",
-        ours.nexthop_id.map(u64::from),
-        number(row, "nhid"),
-        row,
-    );
     flags(ours.flags, row);
-    let hops = row
-        .get("nexthops")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    same("paths", ours.nexthops.len(), hops.len(), row);
-    for (hop, row) in ours.nexthops.iter().zip(&hops) {
-        compare_hop(hop, row, names);
-    }
+    paths(ours, row, names);
     metrics(ours, row);
     if let Some(left) = number(row, "expires") {
         let seconds = ours.expires_ms.expect("expires") / 1000;
         assert!(seconds.abs_diff(left) <= 2, "{row:#}");
+    }
+}
+
+fn paths(ours: &Route, row: &Value, names: &HashMap<u32, String>) {
+    let none = Vec::new();
+    let hops = row
+        .get("nexthops")
+        .and_then(Value::as_array)
+        .unwrap_or(&none);
+    same("paths", ours.nexthops.len(), hops.len(), row);
+    for (hop, row) in ours.nexthops.iter().zip(hops) {
+        compare_hop(hop, row, names);
     }
 }
 
@@ -194,48 +167,24 @@ fn compare_hop(ours: &NextHop, row: &Value, names: &HashMap<u32, String>) {
 }
 
 fn metrics(ours: &Route, row: &Value) {
-    let theirs = row["metrics"][0].clone();
     let ours = ours.metrics.clone().unwrap_or_default();
-    same(
-        "mtu",
-        ours.mtu_bytes.map(u64::from),
-        number(&theirs, "mtu"),
-        row,
-    );
-    same(
-        "advmss",
-        ours.advmss_bytes.map(u64::from),
-        number(&theirs, "advmss"),
-        row,
-    );
-    same(
-        "initcwnd",
-        ours.initcwnd_segments.map(u64::from),
-        number(&theirs, "initcwnd"),
-        row,
-    );
-    same(
-        "hoplimit",
-        ours.hoplimit.map(u64::from),
-        number(&theirs, "hoplimit"),
-        row,
-    );
-    same(
-        "rto_min",
-        ours.rto_min_ms.map(u64::from),
-        number(&theirs, "rto_min"),
-        row,
-    );
-    same(
-        "congestion",
-        ours.congestion_control.clone(),
-        text(&theirs, "congestion"),
-        row,
-    );
+    let table = [
+        ("mtu", show(ours.mtu_bytes)),
+        ("advmss", show(ours.advmss_bytes)),
+        ("initcwnd", show(ours.initcwnd_segments)),
+        ("hoplimit", show(ours.hoplimit)),
+        ("rto_min", show(ours.rto_min_ms)),
+        ("congestion", ours.congestion_control.clone()),
+    ];
+    fields(&row["metrics"][0], &table);
 }
 
 fn query(dst: &str) -> RouteQuery {
     RouteQuery::to(dst.parse().expect("address"))
+}
+
+fn from(dst: &str, src: &str) -> RouteQuery {
+    query(dst).from(src.parse::<IpAddr>().expect("address"))
 }
 
 #[test]
@@ -243,6 +192,10 @@ fn a_look_up_goes_the_way_ip_route_get_shows() {
     let Some(ns) = ready() else { return };
     let mut inventory = ns.inventory();
     let links = inventory.links(&budget()).expect("links").items;
+    let names = links
+        .iter()
+        .map(|l| (l.ifindex, l.name.escaped().to_string()));
+    let names: HashMap<_, _> = names.collect();
     let index = |name: &str| {
         links
             .iter()
@@ -250,10 +203,6 @@ fn a_look_up_goes_the_way_ip_route_get_shows() {
             .expect("link")
             .ifindex
     };
-    let names: HashMap<_, _> = links
-        .iter()
-        .map(|l| (l.ifindex, l.name.escaped().to_string()))
-        .collect();
     for (args, query) in [
         ("192.0.2.1", query("192.0.2.1")),
         ("10.1.0.7", query("10.1.0.7")),
@@ -262,17 +211,12 @@ fn a_look_up_goes_the_way_ip_route_get_shows() {
         ("127.0.0.1", query("127.0.0.1")),
         ("10.11.0.1", query("10.11.0.1")),
         ("10.9.1.1 mark 5", query("10.9.1.1").mark(5)),
-        (
-            "192.0.2.1 from 10.1.0.1",
-            query("192.0.2.1").from("10.1.0.1".parse::<IpAddr>().expect("address")),
-        ),
+        ("192.0.2.1 from 10.1.0.1", from("192.0.2.1", "10.1.0.1")),
         ("192.0.2.1 oif vb", query("192.0.2.1").oif(index("vb"))),
         ("192.0.2.1 uid 1000", query("192.0.2.1").uid(1000)),
         (
             "10.1.0.1 from 10.1.0.9 iif va",
-            query("10.1.0.1")
-                .from("10.1.0.9".parse::<IpAddr>().expect("address"))
-                .iif(index("va")),
+            from("10.1.0.1", "10.1.0.9").iif(index("va")),
         ),
         (
             "10.10.0.1 ipproto tcp dport 80",
@@ -282,44 +226,39 @@ fn a_look_up_goes_the_way_ip_route_get_shows() {
         ("fd00:1::7", query("fd00:1::7")),
         ("::1", query("::1")),
         ("fd00:1::1", query("fd00:1::1")),
-        (
-            "fd00:8::1 from fd00:1::1",
-            query("fd00:8::1").from("fd00:1::1".parse::<IpAddr>().expect("address")),
-        ),
+        ("fd00:8::1 from fd00:1::1", from("fd00:8::1", "fd00:1::1")),
     ] {
         let row = ns.json(&format!("ip -j -d route get {args}")).remove(0);
         let answer = inventory.route_to(&query, &budget()).expect(args);
         let route = answer
             .route()
             .unwrap_or_else(|| panic!("{args}: {answer:?}"));
-        same("dst", Some(query.dst.to_string()), text(&row, "dst"), &row);
-        same(
-            "type",
-            Some(route.kind.to_string()),
-            text(&row, "type"),
-            &row,
-        );
-        same(
-            "gateway",
-            route.gateway.map(|g| g.to_string()),
-            gateway(&row),
-            &row,
-        );
-        let dev = route.oif_ifindex.and_then(|i| names.get(&i).cloned());
-        same("dev", dev, text(&row, "dev"), &row);
-        same(
-            "prefsrc",
-            route.prefsrc.map(|p| p.to_string()),
-            text(&row, "prefsrc"),
-            &row,
-        );
-        let table = text(&row, "table").unwrap_or("main".into());
-        // ip has the main table for none.
-        let shown = route.table.to_string().replace("unspec", "main");
-        same("table", shown, table, &row);
-        same("uid", route.uid.map(u64::from), number(&row, "uid"), &row);
-        metrics(route, &row);
+        compare_answer(&query, route, &row, &names);
     }
+}
+
+fn compare_answer(query: &RouteQuery, route: &Route, row: &Value, names: &HashMap<u32, String>) {
+    let table = [
+        ("dst", show(Some(query.dst))),
+        ("type", show(Some(route.kind))),
+        (
+            "dev",
+            route.oif_ifindex.and_then(|i| names.get(&i).cloned()),
+        ),
+        ("prefsrc", show(route.prefsrc)),
+        ("uid", show(route.uid)),
+    ];
+    fields(row, &table);
+    same("gateway", show(route.gateway), gateway(row), row);
+    let table = text(row, "table").unwrap_or("main".into());
+    // ip has the main table for none.
+    same(
+        "table",
+        route.table.to_string().replace("unspec", "main"),
+        table,
+        row,
+    );
+    metrics(route, row);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use crate::base::{Error, Op, Result};
+use crate::base::{Result, fill_random};
 
 /// The unpredictable part of one query: its identifier and the case of its letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,10 +17,7 @@ impl Nonces {
     /// Draws `count` from the kernel.
     pub(crate) fn draw(count: usize) -> Result<Self> {
         let mut bytes = vec![0; count * 34];
-        getrandom::fill(&mut bytes).map_err(|error| {
-            let errno = error.raw_os_error().unwrap_or(nix::libc::EIO);
-            Error::sys(Op::Random, std::io::Error::from_raw_os_error(errno))
-        })?;
+        fill_random(&mut bytes)?;
         let nonces = bytes.chunks(34).filter_map(|chunk| {
             let (id, case) = chunk.split_first_chunk()?;
             Some(Nonce {

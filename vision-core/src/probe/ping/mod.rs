@@ -15,7 +15,7 @@ use self::machine::PingMachine;
 pub use self::report::{Echo, EchoOutcome, PingReport, PingSummary};
 use super::driver::Session;
 use super::{Anchor, Df, Probe};
-use crate::base::{Budget, Error, EventSource, Op, Result, Ttl};
+use crate::base::{Budget, Error, EventSource, Result, Ttl, fill_random};
 use crate::netns::Target;
 use crate::socket::Options;
 
@@ -150,10 +150,7 @@ impl Ping {
         let netns = target.open()?;
         let channel = netns.run(|| PingChannel::open(self.to, self.scope, &self.options))??;
         let mut cookie = [0; 8];
-        getrandom::fill(&mut cookie).map_err(|e| Error::Sys {
-            op: Op::Random,
-            source: std::io::Error::from(e),
-        })?;
+        fill_random(&mut cookie)?;
         let machine = PingMachine::new(self, channel.method(), cookie, netns.id(), Anchor::now());
         Ok(PingSession {
             session: Session::new(machine, channel, target)?,

@@ -1,0 +1,172 @@
+//! One line per area: what was looked at and how it stands. Pure.
+
+use super::report::{Area, AreaState, Class, Finding, Severity, Unchecked, Verdict};
+use super::scene::{Flow, Outcome, Purpose, Scene};
+use crate::inventory::Link;
+
+pub(super) fn areas(
+    scene: &Scene<'_>,
+    verdict: Verdict,
+    findings: &[Finding],
+    unchecked: &[Unchecked],
+) -> Vec<Area> {
+    let all = [
+        Class::Link,
+        Class::Addr,
+        Class::Route,
+        Class::Neigh,
+        Class::Dns,
+        Class::Socket,
+    ];
+    let mut areas: Vec<Area> = all
+        .into_iter()
+        .map(|class| {
+            let bad = findings.iter().find(|f| f.cause.class() == class);
+            match bad.filter(|f| f.severity != Severity::Note) {
+                Some(finding) => Area {
+                    class,
+                    state: AreaState::Bad,
+                    text: format!("{}: {}", finding.cause, finding.subject.place),
+                },
+                None => quiet(scene, class),
+            }
+        })
+        .collect();
+    areas.push(firewall(verdict, unchecked));
+    areas
+}
+
+/// An area without a finding: fine if something was seen, else not looked at.
+fn quiet(scene: &Scene<'_>, class: Class) -> Area {
+    let seen = match class {
+        Class::Link => links(scene),
+        Class::Addr => addrs(scene),
+        Class::Route => routes(scene),
+        Class::Neigh => neighbours(scene),
+        Class::Dns => nameservers(scene),
+        Class::Socket => sockets(scene),
+        _ => Err("not looked at by this version".to_owned()),
+    };
+    match seen {
+        Ok(text) => Area {
+            class,
+            state: AreaState::Ok,
+            text,
+        },
+        Err(text) => Area {
+            class,
+            state: AreaState::Unchecked,
+            text,
+        },
+    }
+}
+
+type Seen = Result<String, String>;
+
+fn joined(parts: Vec<String>, nothing: &str) -> Seen {
+    match parts.is_empty() {
+        true => Err(nothing.to_owned()),
+        false => Ok(parts.join(", ")),
+    }
+}
+
+fn links(scene: &Scene<'_>) -> Seen {
+    let state = |link: &Link| match (link.is_up(), link.has_carrier()) {
+        (false, _) => "down",
+        (true, false) => "no carrier",
+        (true, true) => "up",
+    };
+    let links = scene.target.links().iter();
+    let shown = links.map(|link| format!("{} {}", link.name.escaped(), state(link)));
+    joined(few(shown.collect()), "links could not be read")
+}
+
+fn addrs(scene: &Scene<'_>) -> Seen {
+    let addrs = scene
+        .target
+        .addrs()
+        .iter()
+        .filter(|a| !a.local.is_loopback());
+    let shown = addrs.map(|a| format!("{}/{}", a.local, a.prefix_bits));
+    joined(few(shown.collect()), "there is none besides the loopback's")
+}
+
+/// A namespace may have hundreds.
+fn few(mut all: Vec<String>) -> Vec<String> {
+    let more = all.len().saturating_sub(6);
+    if more > 0 {
+        all.truncate(6);
+        all.push(format!("{more} more"));
+    }
+    all
+}
+
+fn routes(scene: &Scene<'_>) -> Seen {
+    let shown = scene.flows.iter().filter_map(|flow| {
+        let hop = flow.hops.first()?;
+        let route = hop.route()?;
+        let way = match (route.gateway, hop.egress()) {
+            (Some(gateway), _) => format!("via {gateway}"),
+            (None, Some(link)) => format!("on {}", link.name.escaped()),
+            (None, None) => route.kind.to_string(),
+        };
+        Some(format!("{} {way}", flow.dst))
+    });
+    joined(shown.collect(), "nothing was looked up")
+}
+
+fn neighbours(scene: &Scene<'_>) -> Seen {
+    let mut shown: Vec<String> = Vec::new();
+    for hop in scene.flows.iter().filter_map(|flow| flow.hops.first()) {
+        let heard = hop.solicited().filter(|report| !report.answers.is_empty());
+        if let (Some(next), Some(report)) = (hop.next_hop(), heard) {
+            let holder = report
+                .holders()
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let text = format!("{next} answers from {holder}");
+            if !shown.contains(&text) {
+                shown.push(text);
+            }
+        }
+    }
+    joined(shown, "no next hop was asked for")
+}
+
+fn nameservers(scene: &Scene<'_>) -> Seen {
+    let flows = scene
+        .flows
+        .iter()
+        .filter(|flow| flow.purpose == Purpose::Nameserver);
+    let works = |flow: &Flow<'_>| flow.outcome == Outcome::Works;
+    let shown = flows
+        .filter(|flow| works(flow))
+        .map(|flow| format!("{} answers", flow.dst));
+    joined(shown.collect(), "no nameserver was asked")
+}
+
+fn sockets(scene: &Scene<'_>) -> Seen {
+    let works = scene
+        .destinations()
+        .filter(|flow| flow.outcome == Outcome::Works);
+    let shown = works.map(|flow| format!("{}: answered", super::rules::question(flow)));
+    joined(shown.collect(), "no destination answered")
+}
+
+fn firewall(verdict: Verdict, unchecked: &[Unchecked]) -> Area {
+    let class = Class::Firewall;
+    let why = unchecked.iter().find(|u| u.what == class.name());
+    match (verdict, why) {
+        (_, Some(unchecked)) => Area {
+            class,
+            state: AreaState::Unchecked,
+            text: unchecked.why.clone(),
+        },
+        _ => Area {
+            class,
+            state: AreaState::Ok,
+            text: "the probes passed".to_owned(),
+        },
+    }
+}

@@ -1,0 +1,281 @@
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::Question;
+use crate::base::{Family, Gap, Result, Timestamp};
+use crate::inventory::{Addr, Link, Neighbour, RouteAnswer, RouteQuery, Snapshot};
+use crate::netns::NetnsId;
+use crate::probe::{DnsReport, Resolution};
+use crate::probe::{NeighReport, PingReport, TcpReport, UdpReport};
+
+/// Everything that was seen while looking for a cause: plain data that can be saved and judged again.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct CaseFile {
+    /// The form of the file, `vision/case@1`.
+    pub schema: String,
+    /// What was asked.
+    pub question: Question,
+    /// The only family to look at, if the user named one.
+    pub family: Option<Family>,
+    /// Whether packets may be sent.
+    pub probing: Probing,
+    /// When the work began.
+    pub at: Timestamp,
+    /// Where it was looked from; the target comes first.
+    pub vantages: Vec<Vantage>,
+    /// How the namespaces along the path were searched for, if they were.
+    pub search: Option<Search>,
+    /// Packets and connection attempts sent so far.
+    pub probes_sent: u32,
+    /// How long the collecting took.
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "elapsed_ns", with = "crate::base::nanos")
+    )]
+    pub elapsed: Duration,
+}
+
+/// Whether packets may be sent.
+// closed: they may or they may not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Probing {
+    /// Send what is needed, at most 20 packets per round.
+    #[default]
+    Active,
+    /// Send nothing.
+    Passive,
+}
+
+/// One namespace and what was seen in it, round by round.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Vantage {
+    /// Its part in the story.
+    pub role: VantageRole,
+    /// What people call it.
+    pub name: String,
+    /// The namespace.
+    pub netns: NetnsId,
+    /// What was seen before, by and after each round of probes; at most three.
+    pub rounds: Vec<Round>,
+}
+
+/// The part a namespace plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum VantageRole {
+    /// The one asked about.
+    Target,
+    /// One that the packets pass on their way.
+    Router,
+    /// The one that owns the destination address.
+    Destination,
+}
+
+/// A round of probes between two looks at the tables.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Round {
+    /// The state before.
+    pub before: Snapshot,
+    /// What was asked.
+    pub probes: Vec<ProbeRecord>,
+    /// What changes by itself, afterwards: neighbours, counters, addresses.
+    pub after: Option<Snapshot>,
+    /// What could not be asked, and why.
+    pub gaps: Vec<Gap>,
+}
+
+/// One question put during a round, and its answer.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(tag = "probe", rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum ProbeRecord {
+    /// The kernel's choice of a way.
+    Route(RouteRecord),
+    /// A name, resolved as the target would.
+    Resolve(Resolution),
+    /// A question to one nameserver.
+    Dns(DnsReport),
+    /// A neighbour solicitation.
+    Neigh(NeighReport),
+    /// Echo requests.
+    Ping(PingReport),
+    /// TCP connects.
+    Tcp(TcpReport),
+    /// A UDP datagram.
+    Udp(UdpReport),
+}
+
+/// A FIB look-up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct RouteRecord {
+    /// What was asked.
+    pub query: RouteQuery,
+    /// What the kernel answered.
+    pub answer: RouteAnswer,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How the namespaces along a path were searched for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Search {
+    /// Namespaces that were looked into.
+    pub looked_into: usize,
+    /// Namespaces that could not be entered.
+    pub refused: usize,
+    /// What stood in the way.
+    pub gaps: Vec<Gap>,
+}
+
+impl CaseFile {
+    /// The form this version writes.
+    pub const SCHEMA: &'static str = "vision/case@1";
+
+    /// Begins a case without any evidence.
+    pub fn new(question: Question) -> Self {
+        Self {
+            schema: Self::SCHEMA.to_owned(),
+            question,
+            family: None,
+            probing: Probing::Active,
+            at: Timestamp::now(),
+            vantages: Vec::new(),
+            search: None,
+            probes_sent: 0,
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    /// Looks at one IP version only.
+    pub fn family(self, family: Family) -> Self {
+        Self {
+            family: Some(family),
+            ..self
+        }
+    }
+
+    /// Says whether packets may be sent.
+    pub fn probing(self, probing: Probing) -> Self {
+        Self { probing, ..self }
+    }
+
+    /// Returns the vantage of the target itself, once there is one.
+    pub fn target(&self) -> Option<&Vantage> {
+        self.vantages.first()
+    }
+
+    /// Writes the case as JSON.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] when a value cannot be written, which no case made here contains.
+    #[cfg(feature = "serde")]
+    pub fn to_json(&self) -> Result<String> {
+        serde_json::to_string_pretty(self)
+            .map_err(|e| crate::Error::invalid("case file", e.to_string()))
+    }
+
+    /// Reads a case back.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] saying where the file departs from the form.
+    #[cfg(feature = "serde")]
+    pub fn from_json(text: &str) -> Result<Self> {
+        let case: Self = serde_json::from_str(text)
+            .map_err(|e| crate::Error::invalid("case file", e.to_string()))?;
+        match case.schema == Self::SCHEMA {
+            true => Ok(case),
+            false => {
+                let why = format!("its form is `{}`, this is {}", case.schema, Self::SCHEMA);
+                Err(crate::Error::invalid("case file", why))
+            }
+        }
+    }
+}
+
+impl Vantage {
+    /// Returns the latest full look at the tables.
+    pub(crate) fn state(&self) -> Option<&Snapshot> {
+        self.rounds.last().map(|round| &round.before)
+    }
+
+    /// Iterates over all probes of all rounds, oldest first.
+    pub(crate) fn probes(&self) -> impl DoubleEndedIterator<Item = &ProbeRecord> {
+        self.rounds.iter().flat_map(|round| &round.probes)
+    }
+
+    pub(crate) fn links(&self) -> &[Link] {
+        self.state()
+            .and_then(|s| s.links.as_ref())
+            .map_or(&[], |dump| &dump.items)
+    }
+
+    /// Addresses as last seen: duplicate detection may have ended meanwhile.
+    pub(crate) fn addrs(&self) -> &[Addr] {
+        let after = self
+            .rounds
+            .last()
+            .and_then(|r| r.after.as_ref()?.addrs.as_ref());
+        let addrs = after.or_else(|| self.state()?.addrs.as_ref());
+        addrs.map_or(&[], |dump| &dump.items)
+    }
+
+    pub(crate) fn link(&self, ifindex: u32) -> Option<&Link> {
+        self.links().iter().find(|link| link.ifindex == ifindex)
+    }
+
+    /// Returns what the kernel believed about a neighbour after the last round, else before it.
+    pub(crate) fn neighbour(&self, ifindex: u32, addr: IpAddr) -> Option<&Neighbour> {
+        let last = self.rounds.last()?;
+        let snapshots = [last.after.as_ref(), Some(&last.before)];
+        snapshots.into_iter().flatten().find_map(|snapshot| {
+            let all = &snapshot.neighbours.as_ref()?.items;
+            all.iter()
+                .find(|entry| entry.ifindex == ifindex && entry.dst == addr)
+        })
+    }
+
+    /// Returns how much a counter moved during the rounds of probes; `None` if it was not read.
+    pub(crate) fn moved(&self, group: &str, name: &str) -> Option<u64> {
+        let moves = self.rounds.iter().filter_map(|round| {
+            let before = round.before.counters.as_ref()?.get(group, name)?;
+            let after = round.after.as_ref()?.counters.as_ref()?.get(group, name)?;
+            Some(after.saturating_sub(before))
+        });
+        moves.fold(None, |sum, moved| Some(sum.unwrap_or(0) + moved))
+    }
+
+    pub(crate) fn owns(&self, addr: IpAddr) -> bool {
+        self.addrs().iter().any(|a| a.local == addr)
+    }
+
+    pub(crate) fn route(&self, dst: IpAddr) -> Option<&RouteRecord> {
+        self.probes().rev().find_map(|probe| match probe {
+            ProbeRecord::Route(record) if record.query.dst == dst => Some(record),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn solicited(&self, ifindex: u32, addr: IpAddr) -> Option<&NeighReport> {
+        self.probes().rev().find_map(|probe| match probe {
+            ProbeRecord::Neigh(report) if report.to == addr && report.ifindex == ifindex => {
+                Some(report)
+            }
+            _ => None,
+        })
+    }
+}

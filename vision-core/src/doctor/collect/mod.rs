@@ -1,0 +1,235 @@
+//! All the input and output of the doctor: fills a case file step by step.
+
+mod examine;
+mod follow;
+mod probes;
+mod segment;
+
+use std::time::{Duration, Instant};
+
+use self::follow::Survey;
+use super::case::{CaseFile, Round, Vantage, VantageRole};
+use super::engine::judge;
+use super::plan::{Step, plan};
+use super::report::Diagnosis;
+use crate::base::{Budget, Error, Result};
+use crate::inventory::{Inventory, Route, RouteKind, Sections, Snapshot};
+use crate::netns::Target;
+
+/// Where the doctor may look from.
+#[derive(Debug, Clone)]
+pub struct Vantages {
+    target: Target,
+    name: String,
+}
+
+impl Vantages {
+    /// Looks from one target, and from the namespaces of this machine that its packets pass.
+    pub fn of(target: &Target) -> Self {
+        Self {
+            target: target.clone(),
+            name: target.to_string(),
+        }
+    }
+
+    /// Calls the target by a friendlier name in findings.
+    pub fn named(self, name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            ..self
+        }
+    }
+}
+
+/// Finds out what is wrong: plans, collects and judges until the case is clear.
+///
+/// Everything that an ordinary user of the namespace may read is used; `CAP_NET_RAW` adds live
+/// neighbour solicitation, `CAP_SYS_ADMIN` and `CAP_SYS_PTRACE` add the other namespaces of the
+/// machine. What could not be looked at is in the diagnosis.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use vision_core::doctor::{CaseFile, Vantages, diagnose};
+/// use vision_core::{Budget, Selector, Target};
+///
+/// let target = Target::resolve(&Selector::Pid(4242), &Budget::unbounded())?;
+/// let case = CaseFile::new("10.0.0.5:443".parse()?);
+/// let budget = Budget::within(Duration::from_secs(10));
+/// let (case, diagnosis) = diagnose(case, &Vantages::of(&target), &budget)?;
+/// for finding in &diagnosis.findings {
+///     println!("{}: {}", finding.cause, finding.summary);
+/// }
+/// # drop(case);
+/// # Ok::<(), vision_core::Error>(())
+/// ```
+///
+/// # Errors
+/// What keeps the target from being looked at at all: [`Error::Permission`],
+/// [`Error::TargetExited`], [`Error::NotFound`].
+pub fn diagnose(
+    mut case: CaseFile,
+    vantages: &Vantages,
+    budget: &Budget,
+) -> Result<(CaseFile, Diagnosis)> {
+    loop {
+        let steps = plan(&case);
+        if steps.is_empty() {
+            break;
+        }
+        match collect(&mut case, &steps, vantages, budget) {
+            Ok(()) => {}
+            // With something in hand, an end of time is the end of asking, not of judging.
+            Err(Error::Elapsed | Error::Cancelled) if !case.vantages.is_empty() => break,
+            Err(e) => return Err(e),
+        }
+    }
+    let diagnosis = judge(&case);
+    Ok((case, diagnosis))
+}
+
+/// Carries steps out as one round: a look at the tables, the probes, another look.
+///
+/// # Errors
+/// As [`diagnose`]; a spent budget leaves the round as far as it came.
+pub fn collect(
+    case: &mut CaseFile,
+    steps: &[Step],
+    vantages: &Vantages,
+    budget: &Budget,
+) -> Result<()> {
+    let started = Instant::now();
+    let result = run(case, steps, vantages, budget);
+    case.elapsed += started.elapsed();
+    result
+}
+
+/// What every look at a namespace takes in.
+const TABLES: Sections = Sections::LINKS
+    .union(Sections::ADDRS)
+    .union(Sections::ROUTES)
+    .union(Sections::RULES)
+    .union(Sections::NEIGHBOURS)
+    .union(Sections::SOCKETS)
+    .union(Sections::COUNTERS)
+    .union(Sections::SYSCTLS);
+
+/// What moves by itself while probes are under way.
+const MOVING: Sections = Sections::ADDRS
+    .union(Sections::NEIGHBOURS)
+    .union(Sections::COUNTERS);
+
+/// What a local look may take once the budget is gone.
+const GRACE: Duration = Duration::from_millis(300);
+
+fn run(case: &mut CaseFile, steps: &[Step], vantages: &Vantages, budget: &Budget) -> Result<()> {
+    for step in steps {
+        if let Step::Again { after } = step {
+            budget.wait(&[], Instant::now().checked_add(*after))?;
+        }
+    }
+    let mut here = Site::open(&vantages.target)?;
+    let round = here.begin(
+        TABLES.union(Sections::RESOLVER).union(Sections::HOSTS),
+        budget,
+    )?;
+    if case.vantages.is_empty() {
+        case.vantages.push(Vantage {
+            role: VantageRole::Target,
+            name: place_name(&vantages.name),
+            netns: here.inventory.netns_id(),
+            rounds: Vec::new(),
+        });
+    }
+    push_round(case, 0, round);
+    let mut survey = None;
+    for step in steps {
+        if let Step::Follow { dst } = step {
+            let survey = survey.get_or_insert_with(|| Survey::take(&vantages.target, budget));
+            follow::follow(case, survey, *dst, budget)?;
+        }
+    }
+    let asked = examine::ask(case, steps, &mut here, budget);
+    look_again(case, &mut here, survey.as_mut(), budget);
+    asked
+}
+
+/// Calls the own namespace by words.
+fn place_name(name: &str) -> String {
+    match name {
+        "self" => "this namespace".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+fn push_round(case: &mut CaseFile, vantage: usize, round: Round) {
+    if let Some(vantage) = case.vantages.get_mut(vantage) {
+        vantage.rounds.push(round);
+    }
+}
+
+/// Takes the second look everywhere; also after a budget has ended, for the tables are local.
+fn look_again(case: &mut CaseFile, here: &mut Site, survey: Option<&mut Survey>, budget: &Budget) {
+    let grace = match budget.remaining() {
+        Ok(_) => budget.clone(),
+        Err(_) => Budget::within(GRACE),
+    };
+    let after = here.inventory.snapshot(MOVING, &grace).ok();
+    if let Some(round) = case.vantages.first_mut().and_then(|v| v.rounds.last_mut()) {
+        round.after = after;
+    }
+    let Some(survey) = survey else { return };
+    for vantage in case.vantages.iter_mut().skip(1) {
+        let site = survey.site(vantage.netns);
+        let after = site.and_then(|site| site.inventory.snapshot(MOVING, &grace).ok());
+        if let Some(round) = vantage.rounds.last_mut() {
+            round.after = after;
+        }
+    }
+}
+
+/// A namespace held open for the length of one round.
+pub(super) struct Site {
+    target: Target,
+    inventory: Inventory,
+}
+
+/// More rows than this are cut down to those that matter for a case.
+const MANY: usize = 2000;
+
+impl Site {
+    fn open(target: &Target) -> Result<Self> {
+        Ok(Self {
+            target: target.clone(),
+            inventory: Inventory::open(target)?,
+        })
+    }
+
+    /// Looks at the tables before the probes.
+    fn begin(&mut self, what: Sections, budget: &Budget) -> Result<Round> {
+        let mut before = self.inventory.snapshot(what, budget)?;
+        trim(&mut before);
+        Ok(Round {
+            before,
+            probes: Vec::new(),
+            after: None,
+            gaps: Vec::new(),
+        })
+    }
+}
+
+/// A node may hold hundreds of thousands of rows; a case needs the listeners and the odd routes.
+fn trim(snapshot: &mut Snapshot) {
+    if let Some(sockets) = &mut snapshot.sockets {
+        sockets.items.retain(|sock| sock.is_listening());
+    }
+    let plain = |route: &Route| route.kind == RouteKind::Unicast && !route.is_default();
+    if let Some(routes) = &mut snapshot.routes {
+        if routes.items.len() > MANY {
+            routes.items.retain(|route| !plain(route));
+        }
+        routes.items.truncate(MANY);
+    }
+    if let Some(neighbours) = &mut snapshot.neighbours {
+        neighbours.items.truncate(MANY);
+    }
+}

@@ -1,0 +1,336 @@
+//! The probes of one round, with their limits, and what they left behind.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::Site;
+use crate::base::{Budget, Error, Gap, Result, Timestamp};
+use crate::doctor::case::{CaseFile, ProbeRecord, Probing, RouteRecord};
+use crate::inventory::{Link, RouteAnswer, RouteKind, RouteQuery, Snapshot};
+use crate::netns::FileOrigin;
+use crate::probe::{
+    DnsQuery, HostsTable, NeighProbe, Ping, Probe, Resolve, ResolverConfig, TcpProbe, UdpProbe,
+};
+use crate::wire::dns::{Name, RecordType};
+
+/// How long a connect may take before it counts as silent: one retransmission fits in.
+const TCP_WAIT: Duration = Duration::from_millis(1300);
+/// How long a nameserver may take per try.
+const DNS_WAIT: Duration = Duration::from_millis(800);
+/// Between two solicitations, and after the last.
+const NEIGH_WAIT: Duration = Duration::from_millis(250);
+/// How long a second holder of an address is listened for.
+const LINGER: Duration = Duration::from_millis(20);
+
+/// Asks from inside one namespace and keeps the answers.
+pub(super) struct Prober<'a> {
+    site: &'a mut Site,
+    budget: &'a Budget,
+    probing: Probing,
+    before: Option<Snapshot>,
+    scope: u32,
+    records: Vec<ProbeRecord>,
+    gaps: Vec<Gap>,
+    sent: usize,
+    /// Next hops that were asked for and stayed silent: connects need not wait long.
+    silent: Vec<IpAddr>,
+}
+
+impl<'a> Prober<'a> {
+    pub(super) fn new(case: &CaseFile, site: &'a mut Site, budget: &'a Budget) -> Self {
+        let netns = site.inventory.netns_id();
+        let vantage = case.vantages.iter().find(|v| v.netns == netns);
+        Self {
+            before: vantage.and_then(|v| v.state()).cloned(),
+            site,
+            budget,
+            probing: case.probing,
+            scope: 0,
+            records: Vec::new(),
+            gaps: Vec::new(),
+            sent: 0,
+            silent: Vec::new(),
+        }
+    }
+
+    /// Files what was asked under the latest round of a vantage.
+    pub(super) fn file(self, case: &mut CaseFile, vantage: usize) {
+        let sent = u32::try_from(self.sent).unwrap_or(u32::MAX);
+        case.probes_sent = case.probes_sent.saturating_add(sent);
+        if let Some(round) = case
+            .vantages
+            .get_mut(vantage)
+            .and_then(|v| v.rounds.last_mut())
+        {
+            round.probes.extend(self.records);
+            round.gaps.extend(self.gaps);
+        }
+    }
+
+    pub(super) fn probing(&self) -> Probing {
+        self.probing
+    }
+
+    pub(super) fn note_gap(&mut self, what: &str, why: &str) {
+        self.gaps.push(Gap::new(what, why));
+    }
+
+    fn links(&self) -> &[Link] {
+        let links = self.before.as_ref().and_then(|s| s.links.as_ref());
+        links.map_or(&[], |dump| &dump.items)
+    }
+
+    /// Takes the interface of a link-local destination, by name or number.
+    pub(super) fn set_zone(&mut self, zone: Option<&str>) -> Result<()> {
+        let Some(zone) = zone else { return Ok(()) };
+        let ifindex = self.ifindex(zone);
+        self.scope = ifindex.ok_or_else(|| Error::NotFound(format!("interface `{zone}`")))?;
+        Ok(())
+    }
+
+    fn ifindex(&self, zone: &str) -> Option<u32> {
+        let by_name = self.links().iter().find(|link| link.name == *zone);
+        by_name
+            .map(|link| link.ifindex)
+            .or_else(|| zone.parse().ok())
+    }
+
+    pub(super) fn resolver_origin(&self) -> Option<FileOrigin> {
+        self.before.as_ref()?.resolver.as_ref()?.origin.clone()
+    }
+
+    /// The nameservers that the C library asks.
+    pub(super) fn servers(&self) -> Vec<IpAddr> {
+        let resolver = self.before.as_ref().and_then(|s| s.resolver.as_ref());
+        let servers = resolver.map_or(&[][..], |r| &r.nameservers);
+        servers.iter().take(3).map(|server| server.addr).collect()
+    }
+
+    pub(super) fn is_server(&self, addr: IpAddr) -> bool {
+        self.servers().contains(&addr)
+    }
+
+    /// The gateways of the default routes, best metric first, once each.
+    pub(super) fn gateways(&self) -> Vec<IpAddr> {
+        let routes = self.before.as_ref().and_then(|s| s.routes.as_ref());
+        let mut defaults: Vec<_> = routes
+            .map_or(&[][..], |dump| &dump.items)
+            .iter()
+            .filter(|r| r.is_default() && r.kind == RouteKind::Unicast)
+            .collect();
+        defaults.sort_by_key(|route| (route.family, route.metric));
+        let hops = defaults.iter().flat_map(|route| {
+            route
+                .gateway
+                .into_iter()
+                .chain(route.nexthops.iter().filter_map(|hop| hop.gateway))
+        });
+        let mut gateways: Vec<IpAddr> = Vec::new();
+        for gateway in hops.take(4) {
+            if !gateways.contains(&gateway) {
+                gateways.push(gateway);
+            }
+        }
+        gateways
+    }
+
+    /// What ends the whole round is passed on; the rest leaves a gap.
+    fn survive(&mut self, what: &str, error: Error) -> Result<()> {
+        match error {
+            Error::Elapsed | Error::Cancelled | Error::TargetExited(_) => Err(error),
+            other => {
+                self.gaps.push(Gap::because(what, &other));
+                Ok(())
+            }
+        }
+    }
+
+    /// Asks the kernel for the way and files the answer.
+    pub(super) fn look_up(&mut self, dst: IpAddr) -> Result<Option<RouteAnswer>> {
+        let mut query = RouteQuery::to(dst);
+        query.oif = Some(self.scope).filter(|scope| *scope != 0);
+        let at = Timestamp::now();
+        match self.site.inventory.route_to(&query, self.budget) {
+            Ok(answer) => {
+                let record = RouteRecord {
+                    query,
+                    answer: answer.clone(),
+                    at,
+                };
+                self.records.push(ProbeRecord::Route(record));
+                Ok(Some(answer))
+            }
+            Err(e) => self.survive("route look-up", e).map(|()| None),
+        }
+    }
+
+    /// Asks live for the neighbour that packets to `dst` are handed to.
+    pub(super) fn solicit_next_hop(&mut self, dst: IpAddr) -> Result<()> {
+        let Some((next, link)) = self.next_hop(dst) else {
+            return Ok(());
+        };
+        let asked = self
+            .records
+            .iter()
+            .any(|r| matches!(r, ProbeRecord::Neigh(n) if n.to == next));
+        let ethernet = link.address.is_some_and(|a| a.to_ethernet().is_some());
+        if self.probing == Probing::Passive || asked || !ethernet || link.is_noarp() {
+            return Ok(());
+        }
+        let name = String::from_utf8_lossy(link.name.as_bytes()).into_owned();
+        let probe = NeighProbe::new(next, name)
+            .count(3)
+            .interval(NEIGH_WAIT)
+            .wait(NEIGH_WAIT)
+            .stop_after_answer(LINGER);
+        match probe.run(&self.site.target, self.budget) {
+            Ok(report) => {
+                self.sent += report.requests.len();
+                if report.answers.is_empty() {
+                    self.silent.push(next);
+                }
+                self.records.push(ProbeRecord::Neigh(report));
+                Ok(())
+            }
+            Err(e) => self.survive("neighbour solicitation", e),
+        }
+    }
+
+    fn next_hop(&self, dst: IpAddr) -> Option<(IpAddr, Link)> {
+        let route = self.records.iter().rev().find_map(|record| match record {
+            ProbeRecord::Route(r) if r.query.dst == dst => match &r.answer {
+                RouteAnswer::Route(route) => Some(route),
+                _ => None,
+            },
+            _ => None,
+        })?;
+        let ifindex = route
+            .oif_ifindex
+            .filter(|_| route.kind == RouteKind::Unicast)?;
+        let link = self.links().iter().find(|link| link.ifindex == ifindex)?;
+        let alive = link.has_carrier() && !link.is_loopback();
+        alive.then(|| (route.gateway.unwrap_or(dst), link.clone()))
+    }
+
+    fn tcp_wait(&self, dst: IpAddr) -> Duration {
+        let dead = self
+            .next_hop(dst)
+            .is_some_and(|(next, _)| self.silent.contains(&next));
+        match dead {
+            true => TCP_WAIT / 3,
+            false => TCP_WAIT,
+        }
+    }
+
+    pub(super) fn tcp(&mut self, addr: IpAddr, ports: &[u16]) -> Result<()> {
+        let probe = TcpProbe::new(addr, ports.iter().copied()).wait(self.tcp_wait(addr));
+        match probe.scope(self.scope).run(&self.site.target, self.budget) {
+            Ok(report) => {
+                self.sent += report.attempts.len();
+                self.records.push(ProbeRecord::Tcp(report));
+                Ok(())
+            }
+            Err(e) => self.survive("TCP connect", e),
+        }
+    }
+
+    pub(super) fn udp(&mut self, addr: IpAddr, port: u16) -> Result<()> {
+        let probe = UdpProbe::new(addr, port).scope(self.scope);
+        match probe.run(&self.site.target, self.budget) {
+            Ok(report) => {
+                self.sent += report.sent.len();
+                self.records.push(ProbeRecord::Udp(report));
+                Ok(())
+            }
+            Err(e) => self.survive("UDP datagram", e),
+        }
+    }
+
+    /// Asks a host for any answer: echo first, then ports that are either open or refused.
+    pub(super) fn host(&mut self, addr: IpAddr) -> Result<()> {
+        match self.ping(addr)? {
+            true => Ok(()),
+            false => self.tcp(addr, &[443, 80]),
+        }
+    }
+
+    fn ping(&mut self, addr: IpAddr) -> Result<bool> {
+        let wait = self.tcp_wait(addr) / 2;
+        let ping = Ping::new(addr)
+            .count(2)
+            .interval(wait / 2)
+            .wait(wait)
+            .scope(self.scope);
+        match ping.run(&self.site.target, self.budget) {
+            Ok(report) => {
+                self.sent += report.echoes.len();
+                let answered = report.summary().received > 0;
+                self.records.push(ProbeRecord::Ping(report));
+                Ok(answered)
+            }
+            Err(e) => self.survive("echo request", e).map(|()| false),
+        }
+    }
+
+    /// Asks a nameserver for the root's own servers: any answer, a refusal too, shows it is there.
+    pub(super) fn ask_server(&mut self, server: IpAddr) -> Result<()> {
+        if self.probing == Probing::Passive {
+            return Ok(());
+        }
+        let query = DnsQuery::new(Name::root(), RecordType::Ns)
+            .server(SocketAddr::new(server, 53))
+            .timeout(DNS_WAIT)
+            .tries(2);
+        match query.run(&self.site.target, self.budget) {
+            Ok(report) => {
+                self.sent += report.attempts.len();
+                self.records.push(ProbeRecord::Dns(report));
+                Ok(())
+            }
+            Err(e) => self.survive("DNS query", e),
+        }
+    }
+
+    pub(super) fn sign_of_life(&mut self, server: IpAddr) -> Result<()> {
+        match self.ping(server)? {
+            true => Ok(()),
+            false => self.tcp(server, &[53]),
+        }
+    }
+
+    /// Resolves a name as the target would, but with less patience, and files every step.
+    pub(super) fn resolve(&mut self, name: &str) -> Result<Vec<IpAddr>> {
+        if self.probing == Probing::Passive {
+            self.note_gap("name", "resolving it would send packets");
+            return Ok(Vec::new());
+        }
+        let hosts = self.before.as_ref().and_then(|s| s.hosts.as_ref());
+        let hosts = hosts.map(HostsTable::from).unwrap_or_default();
+        let found = self.before.as_ref().and_then(|s| s.resolver.as_ref());
+        let config = match found {
+            Some(file) => ResolverConfig::from_file(file, |scope| {
+                self.ifindex(&String::from_utf8_lossy(scope.as_bytes()))
+            }),
+            None => ResolverConfig::default(),
+        };
+        let attempts = config.attempts.min(2);
+        let config = ResolverConfig {
+            timeout: DNS_WAIT,
+            attempts,
+            ..config
+        };
+        match Resolve::new(name).run(&config, &hosts, &self.site.target, self.budget) {
+            Ok(resolution) => {
+                let attempts = resolution
+                    .tried
+                    .iter()
+                    .map(|tried| tried.report.attempts.len());
+                self.sent += attempts.sum::<usize>();
+                let addrs = resolution.addresses.clone();
+                self.records.push(ProbeRecord::Resolve(resolution));
+                Ok(addrs)
+            }
+            Err(e) => self.survive("name resolution", e).map(|()| Vec::new()),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Which links hear each other's broadcasts, as far as the tables show. Pure.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use crate::inventory::Link;
+use crate::netns::NetnsId;
+
+/// The links of every namespace in sight, and who each calls by which number.
+#[derive(Default)]
+pub(super) struct LinkMap {
+    pub(super) links: HashMap<NetnsId, Vec<Link>>,
+    /// From a namespace and its number for another to that other.
+    pub(super) numbers: HashMap<(NetnsId, i32), NetnsId>,
+}
+
+/// A link of a namespace.
+pub(super) type Port = (NetnsId, u32);
+
+/// Kinds whose frames appear on another link as well.
+const COUPLED: [&str; 4] = ["veth", "macvlan", "macvtap", "ipvlan"];
+
+impl LinkMap {
+    fn of(&self, netns: NetnsId) -> &[Link] {
+        self.links.get(&netns).map_or(&[], Vec::as_slice)
+    }
+
+    fn link(&self, port: Port) -> Option<&Link> {
+        self.of(port.0).iter().find(|link| link.ifindex == port.1)
+    }
+
+    /// Where a link's other end or lower device is.
+    fn counterpart(&self, port: Port) -> Option<Port> {
+        let link = self.link(port)?;
+        link.kind.as_deref().filter(|kind| COUPLED.contains(kind))?;
+        let netns = match link.link_netnsid {
+            None => port.0,
+            Some(number) => *self.numbers.get(&(port.0, number))?,
+        };
+        Some((netns, link.link_ifindex?))
+    }
+
+    /// The links one step away on the same segment.
+    fn next_to(&self, port: Port) -> Vec<Port> {
+        let Some(link) = self.link(port) else {
+            return Vec::new();
+        };
+        let mut next: Vec<Port> = self.counterpart(port).into_iter().collect();
+        let bridge = match link.kind.as_deref() {
+            Some("bridge") => Some(link.ifindex),
+            _ => link
+                .master_ifindex
+                .filter(|_| link.slave_kind.as_deref() == Some("bridge")),
+        };
+        if let Some(bridge) = bridge {
+            let ports = self
+                .of(port.0)
+                .iter()
+                .filter(|l| l.master_ifindex == Some(bridge));
+            next.extend(ports.map(|l| (port.0, l.ifindex)));
+            next.push((port.0, bridge));
+        }
+        // What is stacked on this link hears it, from whichever namespace.
+        let all = self
+            .links
+            .iter()
+            .flat_map(|(id, links)| links.iter().map(|l| (*id, l.ifindex)));
+        next.extend(all.filter(|other| self.counterpart(*other) == Some(port)));
+        next
+    }
+
+    /// Every link that hears what `from` sends, `from` excluded.
+    pub(super) fn segment(&self, from: Port) -> HashSet<Port> {
+        let mut heard = HashSet::from([from]);
+        let mut open = VecDeque::from([from]);
+        while let Some(port) = open.pop_front() {
+            for next in self.next_to(port) {
+                if heard.insert(next) {
+                    open.push_back(next);
+                }
+            }
+        }
+        heard.remove(&from);
+        heard
+    }
+}

@@ -1,0 +1,254 @@
+//! Turns what the rules say into a diagnosis: the root first, its consequences under it. Pure.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::areas::areas;
+use super::case::{CaseFile, ProbeRecord, Probing};
+use super::report::{Consequence, Diagnosis, Finding, RuledOut, Severity, Unchecked, Verdict};
+use super::rules::{self, Answer, Hit};
+use super::scene::{Outcome, Purpose, Scene};
+use super::{Cause, Question};
+use crate::inventory::Sections;
+use crate::probe::ResolveOutcome;
+
+/// Says what a case means. The same case always gives the same diagnosis.
+pub fn judge(case: &CaseFile) -> Diagnosis {
+    let Some(scene) = Scene::of(case) else {
+        return nothing_seen(case);
+    };
+    let heard = hear(&scene);
+    let (findings, explained) = roots(&scene, heard.hits);
+    let verdict = verdict(&scene, &findings);
+    let consequences = consequences(&scene, &findings, &explained);
+    let mut unchecked = heard.unchecked;
+    unchecked.extend(unseen(&scene, verdict));
+    Diagnosis {
+        verdict,
+        areas: areas(&scene, verdict, &findings, &unchecked),
+        ruled_out: heard.ruled_out,
+        unchecked,
+        consequences,
+        findings,
+        probes_sent: case.probes_sent,
+        elapsed: case.elapsed,
+    }
+}
+
+fn nothing_seen(case: &CaseFile) -> Diagnosis {
+    let why = "the case holds no evidence".to_owned();
+    Diagnosis {
+        verdict: Verdict::Inconclusive,
+        findings: Vec::new(),
+        ruled_out: Vec::new(),
+        unchecked: vec![Unchecked {
+            what: "everything".to_owned(),
+            why,
+            needs: None,
+        }],
+        consequences: Vec::new(),
+        areas: Vec::new(),
+        probes_sent: case.probes_sent,
+        elapsed: Duration::ZERO,
+    }
+}
+
+/// What the rules said, sorted by kind of answer.
+#[derive(Default)]
+struct Heard {
+    /// With the rule's rank.
+    hits: Vec<(usize, Hit)>,
+    ruled_out: Vec<RuledOut>,
+    unchecked: Vec<Unchecked>,
+}
+
+fn hear(scene: &Scene<'_>) -> Heard {
+    let mut heard = Heard::default();
+    for (rank, rule) in rules::ALL.iter().enumerate() {
+        let meta = rule.meta();
+        if let Some(missing) = missing_section(scene, meta.needs) {
+            let what = meta.cause.slug().to_owned();
+            heard.unchecked.push(Unchecked {
+                what,
+                why: missing,
+                needs: None,
+            });
+            continue;
+        }
+        match rule.check(scene) {
+            Answer::Confirmed(hits) => heard.hits.extend(hits.into_iter().map(|hit| (rank, hit))),
+            Answer::RuledOut(why) => heard.ruled_out.push(RuledOut {
+                cause: meta.cause,
+                why,
+            }),
+            Answer::CouldNotCheck(unchecked) => heard.unchecked.push(unchecked),
+            Answer::NotApplicable => {}
+        }
+    }
+    heard
+}
+
+/// Names a table that a rule needs and that could not be read.
+fn missing_section(scene: &Scene<'_>, needs: Sections) -> Option<String> {
+    let gaps = &scene.target.rounds.last()?.before.gaps;
+    let gap = gaps
+        .iter()
+        .find(|gap| needs.names().any(|name| name == gap.what))?;
+    Some(gap.to_string())
+}
+
+/// Keeps, of each failing flow, what the packet meets first; the rest of that flow follows from it.
+fn roots(scene: &Scene<'_>, mut hits: Vec<(usize, Hit)>) -> (Vec<Finding>, HashSet<usize>) {
+    // A name comes before any flow, then the flows' own order: the hop first, then the layer.
+    hits.sort_by_key(|(rank, hit)| (hit.flow.wrapping_add(1), hit.hop, *rank));
+    let mut explained = HashSet::new();
+    let mut findings: Vec<Finding> = Vec::new();
+    for (_, mut hit) in hits {
+        if !explained.insert(hit.flow) {
+            continue;
+        }
+        hit.finding.severity = severity(scene, &hit);
+        let same = |f: &Finding| f.cause == hit.finding.cause && f.subject == hit.finding.subject;
+        if !findings.iter().any(same) {
+            findings.push(hit.finding);
+        }
+    }
+    // Stable: within a severity the order of the flows stays.
+    findings.sort_by_key(|finding| finding.severity);
+    (findings, explained)
+}
+
+/// A fault that does not break what was asked is a note; one of several servers is a warning.
+fn severity(scene: &Scene<'_>, hit: &Hit) -> Severity {
+    let Some(flow) = scene.flows.get(hit.flow) else {
+        return Severity::Error;
+    };
+    let works = |f: &&super::scene::Flow<'_>| f.outcome == Outcome::Works;
+    if scene.case.probing == Probing::Passive {
+        return Severity::Note;
+    }
+    if scene.destinations().any(|f| works(&f)) {
+        return Severity::Note;
+    }
+    let sibling = scene
+        .flows
+        .iter()
+        .filter(|f| f.purpose == flow.purpose)
+        .any(|f| works(&f));
+    match flow.purpose {
+        Purpose::Nameserver if sibling => Severity::Warning,
+        _ => Severity::Error,
+    }
+}
+
+fn verdict(scene: &Scene<'_>, findings: &[Finding]) -> Verdict {
+    if findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Error)
+    {
+        return Verdict::Faulty;
+    }
+    match scene.case.question {
+        Question::Reach { .. } => match scene.destinations().any(|f| f.outcome == Outcome::Works) {
+            true => Verdict::Healthy,
+            false => Verdict::Inconclusive,
+        },
+        Question::Health => {
+            let explained = |purpose: Purpose| {
+                let mut flows = scene.flows.iter().filter(|f| f.purpose == purpose);
+                flows.any(|f| f.outcome == Outcome::Works)
+            };
+            let open = scene.failing().any(|f| !explained(f.purpose));
+            let tables = scene.target.state().is_some_and(|s| s.links.is_some());
+            match open || !tables {
+                true => Verdict::Inconclusive,
+                false => Verdict::Healthy,
+            }
+        }
+    }
+}
+
+/// The symptoms that the first finding accounts for beyond its own flow.
+fn consequences(
+    scene: &Scene<'_>,
+    findings: &[Finding],
+    explained: &HashSet<usize>,
+) -> Vec<Consequence> {
+    let Some(root) = findings.first().filter(|f| f.severity == Severity::Error) else {
+        return Vec::new();
+    };
+    let mut said: Vec<String> = Vec::new();
+    let name = scene.target.probes().find_map(|probe| match probe {
+        ProbeRecord::Resolve(r)
+            if !matches!(
+                r.outcome,
+                ResolveOutcome::Found | ResolveOutcome::NoSuchName
+            ) =>
+        {
+            Some(format!("the name {} could not be resolved", r.name))
+        }
+        _ => None,
+    });
+    said.extend(name.filter(|_| root.cause != Cause::DnsNxdomain));
+    for (n, flow) in scene
+        .flows
+        .iter()
+        .enumerate()
+        .filter(|(_, f)| f.outcome.failed())
+    {
+        let is_own = explained.contains(&n) && flow.purpose != Purpose::Nameserver;
+        if !is_own && flow.purpose != Purpose::Anywhere {
+            said.push(format!(
+                "{}: {}",
+                rules::question(flow),
+                rules::outcome(flow)
+            ));
+        }
+    }
+    said.dedup();
+    said.into_iter()
+        .map(|summary| Consequence {
+            summary,
+            of: root.cause,
+        })
+        .collect()
+}
+
+/// What no rule of this version looks at, and what stood in the way of looking.
+fn unseen(scene: &Scene<'_>, verdict: Verdict) -> Vec<Unchecked> {
+    let mut unseen = Vec::new();
+    if verdict != Verdict::Healthy {
+        let why = "packet filters are not read by this version".to_owned();
+        unseen.push(Unchecked {
+            what: "firewall".to_owned(),
+            why,
+            needs: None,
+        });
+    }
+    if let Question::Reach { service, .. } = scene.case.question {
+        let beyond = match service {
+            super::Service::Tls(_) => Some("tls"),
+            super::Service::Http(_) => Some("http"),
+            _ => None,
+        };
+        unseen.extend(beyond.map(|what| Unchecked {
+            what: what.to_owned(),
+            why: "only the TCP connection was tried".to_owned(),
+            needs: None,
+        }));
+    }
+    let rounds = scene.case.vantages.iter().flat_map(|v| &v.rounds);
+    let gaps = rounds.flat_map(|round| &round.gaps);
+    let gaps = gaps.chain(scene.case.search.iter().flat_map(|search| &search.gaps));
+    for gap in gaps {
+        let next = Unchecked {
+            what: gap.what.clone(),
+            why: gap.why.clone(),
+            needs: gap.needs,
+        };
+        if !unseen.contains(&next) {
+            unseen.push(next);
+        }
+    }
+    unseen
+}

@@ -1,0 +1,88 @@
+//! What to look at or ask next; a pure function of what is known.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::case::{CaseFile, Probing};
+use super::engine::judge;
+use super::report::{Confidence, Severity, Verdict};
+use super::scene::{Outcome, Purpose, Scene};
+use crate::inventory::AddrFlags;
+
+/// Something to look at or to ask, all in one round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Step {
+    /// Look at the target's tables and put the question to the network.
+    Examine,
+    /// Wait, then put the question again: an address may become usable meanwhile.
+    Again {
+        /// How long to wait first.
+        after: Duration,
+    },
+    /// Follow the packets through the namespaces of this machine that they pass.
+    Follow {
+        /// Where they go.
+        dst: IpAddr,
+    },
+    /// Ask a silent nameserver's host for any sign of life.
+    SignOfLife {
+        /// The nameserver.
+        server: IpAddr,
+    },
+}
+
+/// Rounds of probes at most.
+const ROUNDS: usize = 3;
+
+/// Says what to do next; nothing more when the case is clear or three rounds are done.
+pub fn plan(case: &CaseFile) -> Vec<Step> {
+    let rounds = case.target().map_or(0, |target| target.rounds.len());
+    match rounds {
+        0 => return vec![Step::Examine],
+        n if n >= ROUNDS || case.probing == Probing::Passive => return Vec::new(),
+        _ => {}
+    }
+    let Some(scene) = Scene::of(case) else {
+        return Vec::new();
+    };
+    let diagnosis = judge(case);
+    let proved = diagnosis.findings.iter().any(|finding| {
+        finding.severity == Severity::Error && finding.confidence == Confidence::Proved
+    });
+    if diagnosis.verdict == Verdict::Healthy || proved {
+        return Vec::new();
+    }
+    if is_settling(&scene) {
+        return vec![Step::Again {
+            after: Duration::from_millis(1200),
+        }];
+    }
+    if case.search.is_some() {
+        return Vec::new();
+    }
+    let mut steps = Vec::new();
+    for flow in scene.failing() {
+        let local = flow.hops.first().is_some_and(|hop| hop.is_local());
+        if flow.purpose == Purpose::Nameserver && flow.outcome == Outcome::Silent {
+            steps.push(Step::SignOfLife { server: flow.dst });
+        }
+        let routed = flow.hops.first().is_some_and(|hop| hop.egress().is_some());
+        if flow.purpose != Purpose::Anywhere && (routed || local) {
+            steps.push(Step::Follow { dst: flow.dst });
+        }
+    }
+    steps
+}
+
+/// Tells whether an address is still being checked for duplicates: a matter of a second.
+fn is_settling(scene: &Scene<'_>) -> bool {
+    let first_round = scene.target.rounds.len() == 1;
+    let tentative = scene.target.addrs().iter().any(|addr| {
+        addr.flags.contains(AddrFlags::TENTATIVE) && !addr.flags.contains(AddrFlags::DADFAILED)
+    });
+    let v6 = scene
+        .failing()
+        .any(|f| f.dst.is_ipv6() || f.purpose == Purpose::Anywhere);
+    first_round && tentative && v6
+}

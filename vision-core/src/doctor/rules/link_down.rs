@@ -1,0 +1,148 @@
+use super::text::{Draft, evidence, link_state, link_subject, look_up, shown, symptom};
+use super::{Answer, Rule, RuleMeta};
+use crate::doctor::scene::{Flow, Hop, Purpose, Scene, has_address};
+use crate::doctor::{Cause, Confidence, Risk};
+use crate::inventory::{Link, Sections};
+
+const DOCS: &str = "\
+An interface that should carry the traffic is administratively down.
+
+How it shows: connections fail at once with ENETUNREACH, because the kernel takes a link's routes
+away with it; IPv6 addresses go as well, IPv4 addresses stay.
+How it is told from a missing route: the link that is down covers the destination, or no other
+link could carry the family at all. Links that are down and were never set up do not count.
+What to do: `ip link set DEV up`; routes that were added by hand must be added again.";
+
+static META: RuleMeta = RuleMeta {
+    cause: Cause::LinkDown,
+    needs: Sections::LINKS.union(Sections::ADDRS),
+    docs: DOCS,
+};
+
+pub(super) struct LinkDown;
+
+impl Rule for LinkDown {
+    fn meta(&self) -> &'static RuleMeta {
+        &META
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Answer {
+        let mut hits = Vec::new();
+        for (n, flow) in scene
+            .flows
+            .iter()
+            .enumerate()
+            .filter(|(_, f)| f.outcome.failed())
+        {
+            for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
+                if let Some((link, confidence)) = culprit(flow, hop) {
+                    hits.push(finding(flow, hop, link, confidence).hit(n, position));
+                }
+            }
+        }
+        Answer::from_hits(hits, || {
+            let down = scene
+                .target
+                .links()
+                .iter()
+                .filter(|l| !l.is_loopback() && !l.is_up());
+            match down.count() {
+                0 => Answer::RuledOut("every link is up".to_owned()),
+                _ => Answer::RuledOut("the links that are down are not on the way".to_owned()),
+            }
+        })
+    }
+}
+
+/// The link whose being down explains why the hop has no way, and how sure that is.
+fn culprit<'a>(flow: &Flow<'_>, hop: &Hop<'a>) -> Option<(&'a Link, Confidence)> {
+    let anywhere = flow.purpose == Purpose::Anywhere;
+    if !anywhere && !hop.has_no_route() {
+        return None;
+    }
+    let down = || {
+        hop.vantage
+            .links()
+            .iter()
+            .filter(|l| !l.is_up() && !l.is_loopback())
+    };
+    let addrs = hop.vantage.addrs();
+    let covers = |link: &&Link| {
+        addrs
+            .iter()
+            .any(|a| a.ifindex == link.ifindex && a.prefix().contains(hop.towards))
+    };
+    if let Some(link) = down().find(covers).filter(|_| !anywhere) {
+        return Some((link, Confidence::Proved));
+    }
+    let configured = |link: &&Link| addrs.iter().any(|a| a.ifindex == link.ifindex);
+    let candidate = down()
+        .find(configured)
+        .or_else(|| down().find(|l| is_meant_to_be_up(l)))?;
+    let family = hop.family();
+    let others = match anywhere {
+        true => hop.up_links().count() > 0,
+        false => hop.has_address(family),
+    };
+    match (others, configured(&candidate)) {
+        (false, _) => Some((candidate, Confidence::Proved)),
+        // Another link is in use; the one that is down had an address and may have had the route.
+        (true, true) if !anywhere && has_address(hop.vantage, candidate, family) => {
+            Some((candidate, Confidence::Likely))
+        }
+        _ => None,
+    }
+}
+
+/// Kernel modules leave one idle device of some kinds in every namespace.
+fn is_meant_to_be_up(link: &Link) -> bool {
+    let idle = [
+        "sit",
+        "ipip",
+        "gre",
+        "gretap",
+        "ip6tnl",
+        "ip6gre",
+        "ip6gretap",
+        "erspan",
+        "ip6erspan",
+        "vti",
+        "vti6",
+        "dummy",
+        "ifb",
+        "bond",
+        "bridge",
+        "nlmon",
+    ];
+    link.kind
+        .as_deref()
+        .is_none_or(|kind| !idle.contains(&kind))
+}
+
+fn finding(flow: &Flow<'_>, hop: &Hop<'_>, link: &Link, confidence: Confidence) -> Draft {
+    let name = shown(&link.name);
+    let what = match flow.purpose {
+        Purpose::Anywhere => "nothing can leave".to_owned(),
+        _ => format!("there is no way to {}", flow.dst),
+    };
+    let summary = format!(
+        "{}: {name} is administratively down, so {what}",
+        hop.vantage.name
+    );
+    let state = evidence(
+        hop,
+        hop.at,
+        format!("state of link {name}"),
+        link_state(link),
+    );
+    let mut draft = Draft::new(META.cause, hop, link_subject(link), summary).confidence(confidence);
+    if let Some(target) = flow.hops.first() {
+        draft = draft.evidence(symptom(flow, target));
+    }
+    if hop.answer.is_some() {
+        draft = draft.evidence(look_up(hop));
+    }
+    draft
+        .evidence(state)
+        .command(format!("ip link set dev {name} up"), Risk::Safe)
+}

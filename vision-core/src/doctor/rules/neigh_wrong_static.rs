@@ -1,0 +1,91 @@
+use super::text::{Draft, evidence, list, shown, solicitation, symptom};
+use super::{Answer, Rule, RuleMeta};
+use crate::doctor::scene::{Flow, Hop, Scene};
+use crate::doctor::{Cause, Risk, SubjectKind};
+use crate::inventory::{NeighState, Sections};
+
+const DOCS: &str = "\
+A neighbour entry that was set by hand (PERMANENT) has a link-layer address that the neighbour
+does not have, so frames go to nobody or to the wrong machine.
+
+How it shows: connections time out although the neighbour table looks fine.
+How it is proved: the neighbour is asked live, past the table, and answers from another address.
+Why it happens: the entry outlived the machine it was made for, or was mistyped.
+What to do: delete the entry; the kernel then asks by itself.";
+
+static META: RuleMeta = RuleMeta {
+    cause: Cause::NeighWrongStatic,
+    needs: Sections::NEIGHBOURS,
+    docs: DOCS,
+};
+
+pub(super) struct NeighWrongStatic;
+
+impl Rule for NeighWrongStatic {
+    fn meta(&self) -> &'static RuleMeta {
+        &META
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Answer {
+        let mut hits = Vec::new();
+        let mut right = None;
+        for (n, flow) in scene
+            .flows
+            .iter()
+            .enumerate()
+            .filter(|(_, f)| f.outcome.failed())
+        {
+            for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
+                match finding(flow, hop) {
+                    Some(draft) => hits.push(draft.hit(n, position)),
+                    None => right = right.or(hop.next_hop().filter(|_| hop.solicited().is_some())),
+                }
+            }
+        }
+        Answer::from_hits(hits, || match right {
+            Some(next) => Answer::RuledOut(format!("no entry set by hand for {next} is wrong")),
+            None => Answer::NotApplicable,
+        })
+    }
+}
+
+fn finding(flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
+    let (link, next) = (hop.egress()?, hop.next_hop()?);
+    let entry = hop
+        .entry()
+        .filter(|entry| entry.state == NeighState::Permanent)?;
+    let believed = entry.lladdr?;
+    let report = hop.solicited()?;
+    let answered = report.holders();
+    if answered.is_empty() || answered.contains(&believed) {
+        return None;
+    }
+    let (name, place) = (shown(&link.name), &hop.vantage.name);
+    let real = list(&answered);
+    let summary =
+        format!("{place} sends to {believed} for {next}, set by hand, but {next} is at {real}");
+    let kind = SubjectKind::Neighbour {
+        address: next,
+        link: link.name.clone(),
+        believed: Some(believed),
+        answered,
+    };
+    let at = report.requests.first().copied().unwrap_or(hop.at);
+    let asked = format!("{} for {next} on {name}", solicitation(next));
+    let mut draft = Draft::new(META.cause, hop, kind, summary);
+    if let Some(target) = flow.hops.first() {
+        draft = draft.evidence(symptom(flow, target));
+    }
+    let table = format!("{believed} {}", entry.state);
+    Some(
+        draft
+            .evidence(evidence(
+                hop,
+                hop.at,
+                format!("neighbour table, {next}"),
+                table,
+            ))
+            .evidence(evidence(hop, at, asked, format!("answered from {real}")))
+            .command(format!("ip neigh del {next} dev {name}"), Risk::Safe),
+    )
+}

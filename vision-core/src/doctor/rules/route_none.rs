@@ -1,0 +1,83 @@
+use super::text::{Draft, look_up, moved, no_route_counter, symptom};
+use super::{Answer, Rule, RuleMeta};
+use crate::doctor::scene::{Flow, Hop, Scene};
+use crate::doctor::{Cause, Confidence, SubjectKind};
+use crate::inventory::Sections;
+
+const DOCS: &str = "\
+No route leads to the destination: the namespace has links and addresses, but neither a route for
+this prefix nor a default route.
+
+How it shows: here, connections fail at once with ENETUNREACH and OutNoRoutes moves; on a router
+further on, an ICMP network-unreachable comes back from it.
+How it is told from its neighbours: the links are up and have addresses of the family; a route
+that refuses on purpose gives another error number.
+What to do: add the route: `ip route add PREFIX via GATEWAY`, or `ip route add default via GATEWAY`.";
+
+static META: RuleMeta = RuleMeta {
+    cause: Cause::RouteNone,
+    needs: Sections::ADDRS,
+    docs: DOCS,
+};
+
+pub(super) struct RouteNone;
+
+impl Rule for RouteNone {
+    fn meta(&self) -> &'static RuleMeta {
+        &META
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Answer {
+        let mut hits = Vec::new();
+        for (n, flow) in scene
+            .flows
+            .iter()
+            .enumerate()
+            .filter(|(_, f)| f.outcome.failed())
+        {
+            for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
+                let applies = hop.has_no_route() && hop.has_address(hop.family());
+                if applies {
+                    hits.push(finding(flow, hop).hit(n, position));
+                }
+            }
+        }
+        let routed = || {
+            scene
+                .flows
+                .iter()
+                .filter_map(|f| f.hops.first()?.route().map(|_| f.dst))
+        };
+        Answer::from_hits(hits, || match routed().next() {
+            Some(dst) => Answer::RuledOut(format!("there is a route to {dst}")),
+            None => Answer::NotApplicable,
+        })
+    }
+}
+
+fn finding(flow: &Flow<'_>, hop: &Hop<'_>) -> Draft {
+    let summary = format!("{}: no route leads to {}", hop.vantage.name, hop.towards);
+    let kind = SubjectKind::Route {
+        destination: hop.towards,
+        route: None,
+    };
+    let (group, name) = no_route_counter(hop.family());
+    let counter = moved(hop, group, name);
+    let mut draft = Draft::new(META.cause, hop, kind, summary);
+    let own_symptom = flow
+        .hops
+        .first()
+        .is_some_and(|t| t.vantage.netns == hop.vantage.netns);
+    if let Some(target) = flow.hops.first() {
+        draft = draft.evidence(symptom(flow, target));
+    }
+    // Here the kernel counts what it refuses; a router's counter may be out of sight.
+    if own_symptom && counter.is_none() && hop.vantage.moved(group, name).is_some() {
+        draft = draft.confidence(Confidence::Likely);
+    }
+    draft.evidence(look_up(hop)).all(counter).prose(format!(
+        "add the route: ip route add {}/{} via GATEWAY, or a default route",
+        hop.towards,
+        hop.family().bits()
+    ))
+}

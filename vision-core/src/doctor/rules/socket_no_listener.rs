@@ -1,0 +1,157 @@
+use super::text::{Draft, evidence, look_up, symptom};
+use super::{Answer, Rule, RuleMeta};
+use crate::doctor::case::Vantage;
+use crate::doctor::scene::{Flow, Hop, Outcome, Purpose, Scene};
+use crate::doctor::{Cause, Confidence, Evidence, SubjectKind};
+use crate::inventory::{Sections, Sock, SockProtocol};
+
+const DOCS: &str = "\
+Nobody listens on the port: the destination's kernel refuses.
+
+How it shows: TCP connects fail at once with ECONNREFUSED and the destination sends resets
+(OutRsts); UDP gets an ICMP port-unreachable (NoPorts).
+How it is proved: the destination's own socket table, where it can be seen, has no listener on the
+port, and its counter moved with the probe. From outside alone it is `likely`: a filter may refuse
+in the destination's name. A TCP port that is refused by ICMP was refused by a filter, not by a
+missing listener.
+What to do: start the service, or correct the port.";
+
+static META: RuleMeta = RuleMeta {
+    cause: Cause::SocketNoListener,
+    needs: Sections::SOCKETS,
+    docs: DOCS,
+};
+
+pub(super) struct SocketNoListener;
+
+impl Rule for SocketNoListener {
+    fn meta(&self) -> &'static RuleMeta {
+        &META
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Answer {
+        let mut hits = Vec::new();
+        let mut listening = None;
+        for (n, flow) in scene.flows.iter().enumerate() {
+            let Some((protocol, port)) = refused_port(flow) else {
+                continue;
+            };
+            let Some(target) = flow.hops.first() else {
+                continue;
+            };
+            let owner = scene.owner(flow.dst);
+            match owner.and_then(|owner| listener(owner, protocol, port)) {
+                Some(sock) => {
+                    let (addr, port) = sock.local_endpoint();
+                    listening = Some(format!("{addr} port {port} is listened on"));
+                }
+                None => {
+                    let draft = finding(flow, target, owner, protocol, port);
+                    hits.push(draft.hit(n, flow.hops.len()));
+                }
+            }
+        }
+        Answer::from_hits(hits, || match listening {
+            Some(seen) => Answer::RuledOut(seen),
+            None => {
+                let works = scene.destinations().any(|f| f.outcome == Outcome::Works);
+                match works {
+                    true => Answer::RuledOut("the destination answers".to_owned()),
+                    false => Answer::NotApplicable,
+                }
+            }
+        })
+    }
+}
+
+/// The protocol and port that were refused by the destination itself.
+fn refused_port(flow: &Flow<'_>) -> Option<(SockProtocol, u16)> {
+    let Purpose::Destination(service) = flow.purpose else {
+        return None;
+    };
+    match (flow.outcome, service) {
+        (Outcome::Refused { icmp: None }, service) => {
+            Some((SockProtocol::Tcp, service.tcp_port()?))
+        }
+        (Outcome::Refused { icmp: Some(icmp) }, crate::doctor::Service::Udp(port)) => {
+            (icmp.from == Some(flow.dst)).then_some((SockProtocol::Udp, port))
+        }
+        _ => None,
+    }
+}
+
+fn listener(owner: &Vantage, protocol: SockProtocol, port: u16) -> Option<&Sock> {
+    let sockets = owner.state()?.sockets.as_ref()?;
+    let mut all = sockets.items.iter();
+    all.find(|s| s.protocol == protocol && s.local_port == port && s.is_listening())
+}
+
+fn finding(
+    flow: &Flow<'_>,
+    target: &Hop<'_>,
+    owner: Option<&Vantage>,
+    protocol: SockProtocol,
+    port: u16,
+) -> Draft {
+    let seen = owner.filter(|owner| owner.state().is_some_and(|s| s.sockets.is_some()));
+    let place = seen.map_or_else(|| flow.dst.to_string(), |owner| owner.name.clone());
+    let summary = match flow.dst.is_loopback() || seen.is_none() {
+        true => format!("nobody listens on {protocol} port {port} of {}", flow.dst),
+        false => format!(
+            "nobody listens on {protocol} port {port} in {place} ({})",
+            flow.dst
+        ),
+    };
+    let kind = SubjectKind::Socket {
+        protocol: protocol.to_string(),
+        address: flow.dst,
+        port,
+    };
+    let mut draft = Draft::new(META.cause, target, kind, summary).evidence(symptom(flow, target));
+    let counter = seen.and_then(|owner| reaction(owner, protocol, flow));
+    let proved = seen.is_some() && counter.is_some();
+    draft = draft.confidence(if proved {
+        Confidence::Proved
+    } else {
+        Confidence::Likely
+    });
+    if let Some(owner) = seen {
+        draft.finding.subject.netns = Some(owner.netns);
+        draft.finding.subject.place.clone_from(&owner.name);
+        let at = owner.state().map_or(flow.at, |s| s.at);
+        draft = draft.evidence(Evidence {
+            asked: format!("{protocol} listeners on port {port}"),
+            place: owner.name.clone(),
+            seen: "none".to_owned(),
+            at,
+        });
+    } else {
+        draft.finding.subject.netns = None;
+        draft.finding.subject.place = flow.dst.to_string();
+        draft = draft.evidence(look_up(target)).evidence(evidence(
+            target,
+            flow.at,
+            format!("socket table of {}", flow.dst),
+            "not in sight from this machine",
+        ));
+    }
+    draft.all(counter).prose(format!(
+        "start the service that should listen on port {port}, or correct the port"
+    ))
+}
+
+/// The counter by which the destination's kernel says that it refused.
+fn reaction(owner: &Vantage, protocol: SockProtocol, flow: &Flow<'_>) -> Option<Evidence> {
+    let (group, name) = match (protocol, flow.dst.is_ipv6()) {
+        (SockProtocol::Udp, false) => ("Udp", "NoPorts"),
+        (SockProtocol::Udp, true) => ("Udp6", "NoPorts"),
+        _ => ("Tcp", "OutRsts"),
+    };
+    let by = owner.moved(group, name).filter(|by| *by > 0)?;
+    Some(Evidence {
+        asked: format!("counter {group} {name}"),
+        place: owner.name.clone(),
+        seen: format!("moved by {by}"),
+        at: flow.at,
+    })
+}

@@ -1,0 +1,90 @@
+//! A process with `/etc` of its own: what makes a namespace a container.
+
+use std::{
+    fs,
+    net::TcpStream,
+    thread,
+    time::{Duration, Instant},
+};
+
+use vision_lab::{
+    DnsServer, Node, Proc, TcpBehaviour, TcpServer,
+    dns::{Behaviour, DnsScript},
+};
+
+use crate::Result;
+
+/// Starts a process in `node` that sees these lines as `/etc/resolv.conf` and `/etc/hosts`.
+pub(super) fn container(node: &Node, resolv_conf: &[&str], hosts: &[&str]) -> Result<Proc> {
+    let hosts: Vec<&str> = ["127.0.0.1 localhost", "::1 localhost"]
+        .into_iter()
+        .chain(hosts.iter().copied())
+        .collect();
+    let script = format!(
+        "mount -t tmpfs none /etc; {}; {}; printf \"hosts: files dns\\n\" >/etc/nsswitch.conf; exec sleep infinity",
+        write("/etc/resolv.conf", resolv_conf),
+        write("/etc/hosts", &hosts),
+    );
+    let mut process = node.spawn(&format!("unshare -m sh -ec '{script}'"));
+    let end = Instant::now() + Duration::from_secs(5);
+    while !fs::read_to_string(format!("/proc/{}/comm", process.pid()))
+        .is_ok_and(|name| name.trim() == "sleep")
+    {
+        if !process.alive() || Instant::now() > end {
+            return Err(format!("no container in node {}", node.name()).into());
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    Ok(process)
+}
+
+fn write(file: &str, lines: &[&str]) -> String {
+    format!("printf \"{}\\n\" >{file}", lines.join("\\n"))
+}
+
+/// A container with a hosts file only.
+pub(super) fn with_hosts(node: &Node, hosts: &[&str]) -> Result<Proc> {
+    container(node, &["# no nameserver"], hosts)
+}
+
+/// A container that asks one nameserver.
+pub(super) fn with_dns(node: &Node, nameserver: impl std::fmt::Display) -> Result<Proc> {
+    container(node, &[&format!("nameserver {nameserver}")], &[])
+}
+
+/// A web server of sorts on a port, in both families.
+pub(super) fn listen(node: &Node, port: u16) -> Result<TcpServer> {
+    Ok(TcpServer::start(
+        node,
+        &format!("[::]:{port}"),
+        TcpBehaviour::Accept,
+    )?)
+}
+
+/// A nameserver in both families that knows `db.example` and `api.example` by the addresses of `host`.
+pub(super) fn nameserver(node: &Node, host: &Node) -> Result<DnsServer> {
+    serve(node, zone(host))
+}
+
+/// What [`nameserver`] knows.
+pub(super) fn zone(host: &Node) -> DnsScript {
+    ["db.example", "api.example"]
+        .into_iter()
+        .fold(DnsScript::new(), |script, name| {
+            script.a(name, host.v4()).aaaa(name, host.v6())
+        })
+}
+
+/// A nameserver in both families that gets every query and answers none.
+pub(super) fn silent_nameserver(node: &Node) -> Result<DnsServer> {
+    serve(node, DnsScript::new().otherwise(Behaviour::Silent))
+}
+
+pub(super) fn serve(node: &Node, script: DnsScript) -> Result<DnsServer> {
+    Ok(DnsServer::start(node, "[::]:53", script)?)
+}
+
+/// Opens a connection and gives it up after a moment, whatever becomes of it.
+pub(super) fn knock(from: &Node, to: std::net::SocketAddr) {
+    let _ = from.enter(|| TcpStream::connect_timeout(&to, Duration::from_millis(150)));
+}
