@@ -13,9 +13,11 @@ use super::value::seconds;
 
 /// `vision ping`
 #[derive(Debug, Args)]
-#[command(after_help = "Without -c it goes on until Ctrl-C or -w.\n\nExamples:\n  \
+#[command(
+    after_help = "Without -c it goes on until Ctrl-C or -w.\n\nExamples:\n  \
                         vision ping 10.0.0.1 -c 4 -i 200ms\n  \
-                        vision --in pid:4242 ping -6 -I eth0 fe80::1")]
+                        vision --in pid:4242 ping -6 -I eth0 fe80::1"
+)]
 pub struct PingArgs {
     /// Whom: an address, with %IFACE if link-local, or a name
     pub host: Host,
@@ -57,7 +59,9 @@ pub struct TcpArgs {
 
 /// `vision arp`
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  vision arp 10.0.0.1 -I eth0\n  vision arp fe80::1 -I eth0 -c 2")]
+#[command(
+    after_help = "Examples:\n  vision arp 10.0.0.1 -I eth0\n  vision arp fe80::1 -I eth0 -c 2"
+)]
 pub struct ArpArgs {
     /// The address to ask for
     pub ip: IpAddr,
@@ -75,8 +79,10 @@ pub struct ArpArgs {
 
 /// `vision dns`
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  vision dns example.com AAAA @10.96.0.10\n  \
-                        vision --in pid:4242 dns -x 10.0.0.9 --short")]
+#[command(
+    after_help = "Examples:\n  vision dns example.com AAAA @10.96.0.10\n  \
+                        vision --in pid:4242 dns -x 10.0.0.9 --short"
+)]
 pub struct DnsArgs {
     /// The name, and in any order a type such as AAAA and a server such as @10.96.0.10
     #[arg(value_name = "NAME [TYPE] [@SERVER]", required = true, num_args = 1..=3)]
@@ -100,9 +106,11 @@ pub struct DnsArgs {
 
 /// `vision doctor`
 #[derive(Debug, Args)]
-#[command(after_help = "Exits 0 if healthy, 1 if a cause was found, 3 if it could not tell, 4 if not \
+#[command(
+    after_help = "Exits 0 if healthy, 1 if a cause was found, 3 if it could not tell, 4 if not \
                         permitted.\n\nExamples:\n  vision doctor db:5432\n  \
-                        vision --in pid:4242 doctor --save case.json")]
+                        vision --in pid:4242 doctor --save case.json"
+)]
 pub struct DoctorArgs {
     /// What cannot be reached: HOST, HOST:PORT, udp:HOST:PORT, tls:HOST:PORT, a URL
     #[arg(value_name = "DEST")]

@@ -46,7 +46,11 @@ impl Style {
                 choice != anstream::ColorChoice::Never
             }
         };
-        let colours = if wanted { Self::coloured() } else { Self::default() };
+        let colours = if wanted {
+            Self::coloured()
+        } else {
+            Self::default()
+        };
         Self { verbose, ..colours }
     }
 

@@ -28,8 +28,13 @@ impl Human for Answered<'_, DnsReport> {
     fn human(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
         let report = self.report;
         if self.short {
-            let records = report.answer().into_iter().flat_map(|message| &message.answers);
-            return records.into_iter().try_for_each(|r| writeln!(out, "{}", esc(&r.data.to_string())));
+            let records = report
+                .answer()
+                .into_iter()
+                .flat_map(|message| &message.answers);
+            return records
+                .into_iter()
+                .try_for_each(|r| writeln!(out, "{}", esc(&r.data.to_string())));
         }
         let decisive = report.decisive();
         for attempt in &report.attempts {
@@ -46,7 +51,8 @@ impl Human for Answered<'_, DnsReport> {
 }
 
 fn gaps(gaps: &[vision_core::Gap], out: &mut dyn Write) -> io::Result<()> {
-    gaps.iter().try_for_each(|gap| writeln!(out, ";; not done: {}", esc(&gap.to_string())))
+    gaps.iter()
+        .try_for_each(|gap| writeln!(out, ";; not done: {}", esc(&gap.to_string())))
 }
 
 fn write_attempt(attempt: &DnsAttempt, out: &mut dyn Write, style: &Style) -> io::Result<()> {
@@ -55,11 +61,18 @@ fn write_attempt(attempt: &DnsAttempt, out: &mut dyn Write, style: &Style) -> io
     let text = outcome(&attempt.outcome);
     match attempt.answer() {
         Some(_) => writeln!(out, ";; {} over {transport}: {text}", attempt.server)?,
-        None => writeln!(out, ";; {} over {transport}: {bad}{text}{bad:#}", attempt.server)?,
+        None => writeln!(
+            out,
+            ";; {} over {transport}: {bad}{text}{bad:#}",
+            attempt.server
+        )?,
     }
     match attempt.ignored.total() {
         0 => Ok(()),
-        n => writeln!(out, ";; {n} replies were not believed (source, id, question or case)"),
+        n => writeln!(
+            out,
+            ";; {n} replies were not believed (source, id, question or case)"
+        ),
     }
 }
 
@@ -77,16 +90,26 @@ fn outcome(outcome: &DnsOutcome) -> String {
             let late = if *late { ", late" } else { "" };
             format!("{} after {} ms{late}", message.header.rcode, millis(*rtt))
         }
-        DnsOutcome::TimedOut { waited } => format!("no answer within {waited:?}"),
+        DnsOutcome::TimedOut { waited } => format!("no answer within {} ms", waited.as_millis()),
         DnsOutcome::PortClosed { rtt, .. } => {
             format!("nobody listens there (after {} ms)", millis(*rtt))
         }
         DnsOutcome::Unreachable { icmp, .. } => {
-            let from = icmp.from.map_or_else(|| "an unknown host".to_owned(), |ip| ip.to_string());
-            format!("{} (ICMP {}/{}) from {from}", icmp.text(), icmp.kind, icmp.code)
+            let from = icmp
+                .from
+                .map_or_else(|| "an unknown host".to_owned(), |ip| ip.to_string());
+            format!(
+                "{} (ICMP {}/{}) from {from}",
+                icmp.text(),
+                icmp.kind,
+                icmp.code
+            )
         }
         DnsOutcome::LocalError { reason } => format!("not sent: {reason}"),
-        DnsOutcome::Cut { reason, received_bytes } => {
+        DnsOutcome::Cut {
+            reason,
+            received_bytes,
+        } => {
             let why = reason.map_or_else(|| "closed".to_owned(), |reason| reason.to_string());
             format!("the connection ended after {received_bytes} bytes: {why}")
         }
@@ -115,7 +138,10 @@ fn write_answer(
         }
     }
     let all = style.verbose > 0;
-    let asked = message.question().filter(|_| style.verbose < 2).map(|_| &report.question.name);
+    let asked = message
+        .question()
+        .filter(|_| style.verbose < 2)
+        .map(|_| &report.question.name);
     section("ANSWER", &message.answers, all, asked, out)?;
     let no_answer = message.answers.is_empty();
     if all || no_answer {
@@ -125,9 +151,17 @@ fn write_answer(
         section("ADDITIONAL", &message.additionals, all, asked, out)?;
     }
     if let Some(stopped) = &message.stopped {
-        writeln!(out, ";; the rest could not be read: {}", esc(&stopped.to_string()))?;
+        writeln!(
+            out,
+            ";; the rest could not be read: {}",
+            esc(&stopped.to_string())
+        )?;
     }
-    if style.verbose > 1 { trailer(attempt, message, out) } else { Ok(()) }
+    if style.verbose > 1 {
+        trailer(attempt, message, out)
+    } else {
+        Ok(())
+    }
 }
 
 fn brief(
@@ -167,21 +201,30 @@ fn write_header(what: &str, message: &Message, out: &mut dyn Write) -> io::Resul
          {additional}",
         header.flags
     )?;
-    let Some(edns) = &message.edns else { return Ok(()) };
+    let Some(edns) = &message.edns else {
+        return Ok(());
+    };
     let flag = if edns.do_bit { " do" } else { "" };
     writeln!(
         out,
         ";; EDNS: version: {}, flags:{flag}; udp: {}",
         edns.version, edns.udp_payload_bytes
     )?;
-    edns.options.iter().try_for_each(|option| writeln!(out, ";; {}", esc(&option.to_string())))
+    edns.options
+        .iter()
+        .try_for_each(|option| writeln!(out, ";; {}", esc(&option.to_string())))
 }
 
 fn trailer(attempt: &DnsAttempt, message: &Message, out: &mut dyn Write) -> io::Result<()> {
     if let DnsOutcome::Answer { rtt, .. } = &attempt.outcome {
         writeln!(out, ";; Query time: {} ms", millis(*rtt))?;
     }
-    writeln!(out, ";; SERVER: {} over {}", attempt.server, transport(attempt.transport))?;
+    writeln!(
+        out,
+        ";; SERVER: {} over {}",
+        attempt.server,
+        transport(attempt.transport)
+    )?;
     let when = serde_json::to_string(&attempt.sent_at).unwrap_or_default();
     writeln!(out, ";; WHEN: {}", when.trim_matches('"'))?;
     writeln!(out, ";; MSG SIZE rcvd: {}", message.size_bytes)
@@ -200,28 +243,49 @@ fn section(
         writeln!(out, ";; {name} SECTION:")?;
     }
     records.iter().try_for_each(|record| {
-        let owner = asked.filter(|asked| **asked == record.name).unwrap_or(&record.name);
-        let Record { ttl_s, class, rtype, data, .. } = record;
-        writeln!(out, "{}", columns(&format!("{owner}\t{ttl_s}\t{class}\t{rtype}\t{data}")))
+        let owner = asked
+            .filter(|asked| **asked == record.name)
+            .unwrap_or(&record.name);
+        let Record {
+            ttl_s,
+            class,
+            rtype,
+            data,
+            ..
+        } = record;
+        writeln!(
+            out,
+            "{}",
+            columns(&format!("{owner}\t{ttl_s}\t{class}\t{rtype}\t{data}"))
+        )
     })
 }
 
 /// Zone-file lines have tabs between the columns, which are no surprise on a terminal; all else
 /// is escaped.
 fn columns(line: &str) -> String {
-    line.split('\t').map(|part| esc_text(part)).collect::<Vec<_>>().join("\t")
+    line.split('\t')
+        .map(|part| esc_text(part))
+        .collect::<Vec<_>>()
+        .join("\t")
 }
 
 /// The library escapes names and strings as zone files do, so that backslashes are its own.
 fn esc_text(text: &str) -> String {
-    text.split('\\').map(|part| esc(part).to_string()).collect::<Vec<_>>().join("\\")
+    text.split('\\')
+        .map(|part| esc(part).to_string())
+        .collect::<Vec<_>>()
+        .join("\\")
 }
 
 impl Human for Answered<'_, Resolution> {
     fn human(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
         let found = self.report;
         if self.short {
-            return found.addresses.iter().try_for_each(|addr| writeln!(out, "{addr}"));
+            return found
+                .addresses
+                .iter()
+                .try_for_each(|addr| writeln!(out, "{addr}"));
         }
         let Style { bold, bad, .. } = style;
         write!(out, "{bold}{}{bold:#}", esc(&found.name))?;
@@ -244,7 +308,9 @@ pub fn resolved(found: &Resolution) -> String {
     let addresses: Vec<_> = found.addresses.iter().map(ToString::to_string).collect();
     let by = match &found.source {
         Some(ResolvedBy::Literal) => String::new(),
-        Some(ResolvedBy::Hosts { origin }) => format!(", by {}", file("/etc/hosts", origin.as_ref())),
+        Some(ResolvedBy::Hosts { origin }) => {
+            format!(", by {}", file("/etc/hosts", origin.as_ref()))
+        }
         Some(ResolvedBy::Dns { server }) => format!(", by {server}"),
         _ => String::new(),
     };
@@ -276,6 +342,14 @@ fn write_tried(tried: &Tried, out: &mut dyn Write) -> io::Result<()> {
         (None, Some(failure)) => outcome(failure),
         (None, None) => "no answer".to_owned(),
     };
-    let server = tried.server.map(|server| format!(" by {server}")).unwrap_or_default();
-    writeln!(out, "  asked for {name} {}: {said}{server}, {} ms", tried.rtype, millis(tried.elapsed))
+    let server = tried
+        .server
+        .map(|server| format!(" by {server}"))
+        .unwrap_or_default();
+    writeln!(
+        out,
+        "  asked for {name} {}: {said}{server}, {} ms",
+        tried.rtype,
+        millis(tried.elapsed)
+    )
 }

@@ -14,7 +14,10 @@ impl Human for Listing {
         writeln!(out, "{}", table(&head, self.namespaces.iter().map(row)))?;
         match self.unreadable_processes {
             0 => Ok(()),
-            n => writeln!(out, "not looked at: processes of others ({n}), which needs CAP_SYS_PTRACE"),
+            n => writeln!(
+                out,
+                "not looked at: processes of others ({n}), which needs CAP_SYS_PTRACE"
+            ),
         }
     }
 }
@@ -24,7 +27,9 @@ fn row(info: &NamespaceInfo) -> Vec<String> {
         info.id.ino.to_string(),
         if info.own { "*" } else { "" }.to_owned(),
         info.processes.to_string(),
-        info.lowest_pid.map(|pid| pid.to_string()).unwrap_or_default(),
+        info.lowest_pid
+            .map(|pid| pid.to_string())
+            .unwrap_or_default(),
         info.command.as_ref().map(escaped).unwrap_or_default(),
         names(info),
     ]
@@ -35,7 +40,11 @@ fn escaped(text: &Untrusted) -> String {
 }
 
 fn names(info: &NamespaceInfo) -> String {
-    info.names.iter().map(|name| esc(name).to_string()).collect::<Vec<_>>().join(" ")
+    info.names
+        .iter()
+        .map(|name| esc(name).to_string())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Which namespace a target is in.
@@ -68,7 +77,11 @@ impl Human for NsOf {
         }
         if let Some(pid) = known.lowest_pid {
             let command = known.command.as_ref().map(escaped).unwrap_or_default();
-            writeln!(out, "  processes  {}, lowest {pid} {command}", known.processes)?;
+            writeln!(
+                out,
+                "  processes  {}, lowest {pid} {command}",
+                known.processes
+            )?;
         }
         if known.own {
             writeln!(out, "  this is the caller's own")?;
