@@ -5,7 +5,7 @@ use vision_core::netns::FileOrigin;
 use vision_core::probe::{
     DnsAttempt, DnsOutcome, DnsReport, DnsTransport, Resolution, ResolveOutcome, ResolvedBy, Tried,
 };
-use vision_core::wire::dns::{Message, Record};
+use vision_core::wire::dns::{Message, Name, Record};
 
 use super::millis;
 use crate::output::{Human, Style, esc};
@@ -39,7 +39,7 @@ impl Human for Answered<'_, DnsReport> {
             }
         }
         if let Some((attempt, message)) = decisive.and_then(|a| a.answer().map(|m| (a, m))) {
-            write_answer(attempt, message, out, style)?;
+            write_answer(report, (attempt, message), out, style)?;
         }
         gaps(&report.gaps, out)
     }
@@ -96,8 +96,8 @@ fn outcome(outcome: &DnsOutcome) -> String {
 }
 
 fn write_answer(
-    attempt: &DnsAttempt,
-    message: &Message,
+    report: &DnsReport,
+    (attempt, message): (&DnsAttempt, &Message),
     out: &mut dyn Write,
     style: &Style,
 ) -> io::Result<()> {
@@ -115,13 +115,14 @@ fn write_answer(
         }
     }
     let all = style.verbose > 0;
-    section("ANSWER", &message.answers, all, out)?;
+    let asked = message.question().filter(|_| style.verbose < 2).map(|_| &report.question.name);
+    section("ANSWER", &message.answers, all, asked, out)?;
     let no_answer = message.answers.is_empty();
     if all || no_answer {
-        section("AUTHORITY", &message.authorities, all, out)?;
+        section("AUTHORITY", &message.authorities, all, asked, out)?;
     }
     if all {
-        section("ADDITIONAL", &message.additionals, all, out)?;
+        section("ADDITIONAL", &message.additionals, all, asked, out)?;
     }
     if let Some(stopped) = &message.stopped {
         writeln!(out, ";; the rest could not be read: {}", esc(&stopped.to_string()))?;
@@ -144,7 +145,7 @@ fn brief(
     let (transport, bytes) = (transport(attempt.transport), message.size_bytes);
     writeln!(
         out,
-        ";; {bold}{}{bold:#}, flags: {}, {} answers, {rtt} ms, {} over {transport}, {bytes} bytes",
+        ";; {bold}{}{bold:#}, flags: {}, answers: {}, {rtt} ms, {} over {transport}, {bytes} bytes",
         header.rcode,
         header.flags,
         message.answers.len(),
@@ -186,11 +187,23 @@ fn trailer(attempt: &DnsAttempt, message: &Message, out: &mut dyn Write) -> io::
     writeln!(out, ";; MSG SIZE rcvd: {}", message.size_bytes)
 }
 
-fn section(name: &str, records: &[Record], titled: bool, out: &mut dyn Write) -> io::Result<()> {
+/// Writes records; the name asked for in the letters it was asked for with, as questions go out
+/// in random ones and servers repeat them.
+fn section(
+    name: &str,
+    records: &[Record],
+    titled: bool,
+    asked: Option<&Name>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     if titled && !records.is_empty() {
         writeln!(out, ";; {name} SECTION:")?;
     }
-    records.iter().try_for_each(|record| writeln!(out, "{}", columns(&record.to_string())))
+    records.iter().try_for_each(|record| {
+        let owner = asked.filter(|asked| **asked == record.name).unwrap_or(&record.name);
+        let Record { ttl_s, class, rtype, data, .. } = record;
+        writeln!(out, "{}", columns(&format!("{owner}\t{ttl_s}\t{class}\t{rtype}\t{data}")))
+    })
 }
 
 /// Zone-file lines have tabs between the columns, which are no surprise on a terminal; all else

@@ -3,6 +3,7 @@
 pub mod arp;
 pub mod caps;
 pub mod dns;
+mod doctor;
 pub mod explain;
 pub mod link;
 pub mod neigh;

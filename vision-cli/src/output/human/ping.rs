@@ -8,8 +8,6 @@ use vision_core::probe::{Echo, EchoOutcome, PingReport, PingSummary};
 use super::millis;
 use crate::output::{Human, Style, esc};
 
-/// ICMP header, which ping counts as part of what comes back.
-const ICMP_HEADER_BYTES: usize = 8;
 /// ICMP and IPv4 headers, in ping's parentheses.
 const V4_HEADERS_BYTES: usize = 28;
 
