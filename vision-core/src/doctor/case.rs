@@ -258,6 +258,20 @@ impl Vantage {
         })
     }
 
+    /// Tells whether the table has another link-layer address for a neighbour than it answered from.
+    pub(crate) fn disputes(&self, addr: IpAddr) -> bool {
+        let mut reports = self.probes().filter_map(|probe| match probe {
+            ProbeRecord::Neigh(report) if report.to == addr && !report.answers.is_empty() => {
+                Some(report)
+            }
+            _ => None,
+        });
+        reports.any(|report| {
+            let believed = self.neighbour(report.ifindex, addr).and_then(|entry| entry.lladdr);
+            believed.is_some_and(|lladdr| !report.holders().contains(&lladdr))
+        })
+    }
+
     pub(crate) fn solicited(&self, ifindex: u32, addr: IpAddr) -> Option<&NeighReport> {
         self.probes().rev().find_map(|probe| match probe {
             ProbeRecord::Neigh(report) if report.to == addr && report.ifindex == ifindex => {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::case::{CaseFile, ProbeRecord, Vantage, VantageRole};
 use super::{Question, Service};
-use crate::base::{Family, Reason, Timestamp};
+use crate::base::{Family, Reason, Timestamp, Ttl};
 use crate::inventory::{Link, Neighbour, RefusalCause, Route, RouteAnswer, RouteKind};
 use crate::probe::{DnsAttempt, DnsOutcome, DnsReport, ResolveOutcome};
 use crate::probe::{
@@ -49,7 +49,7 @@ pub(super) enum Outcome {
     /// An answer came.
     Works,
     /// The destination said no.
-    Refused { icmp: Option<IcmpError> },
+    Refused { icmp: Option<IcmpError>, ttl: Option<Ttl> },
     /// Somebody on the way, or the own kernel after a while, said that it cannot be reached.
     Unreachable(IcmpError),
     /// The own kernel said no at once.
@@ -234,6 +234,11 @@ fn told_by(case: &CaseFile, target: &Vantage, probe: &ProbeRecord) -> Option<Tol
         ProbeRecord::Ping(report) if service == Some(Service::Host) => {
             (report.to, destination?, of_ping(report), report.echoes.first().map(|e| e.sent_at))
         }
+        // Sent only where the table and the gateway's own answer differ.
+        ProbeRecord::Ping(report) if service.is_none() && target.disputes(report.to) => {
+            let at = report.echoes.first().map(|echo| echo.sent_at);
+            (report.to, Purpose::Gateway, of_ping(report), at)
+        }
         ProbeRecord::Neigh(report) if service.is_none() && is_gateway(target, report.to) => {
             (report.to, Purpose::Gateway, of_neigh(report), report.requests.first().copied())
         }
@@ -305,14 +310,16 @@ fn of_tcp(report: &TcpReport, service: Service) -> Option<Outcome> {
     let best = report.attempts.iter().find(|a| a.outcome.is_open()).or(report.attempts.first())?;
     let outcome = match &best.outcome {
         TcpOutcome::Open { .. } => Outcome::Works,
-        TcpOutcome::Refused { icmp, .. } => Outcome::Refused { icmp: *icmp },
+        TcpOutcome::Refused { icmp, ttl, .. } => Outcome::Refused { icmp: *icmp, ttl: *ttl },
         TcpOutcome::Unreachable { icmp, .. } => Outcome::Unreachable(*icmp),
         TcpOutcome::LocalError { reason, .. } => Outcome::Local(*reason),
         TcpOutcome::TimedOut | TcpOutcome::Pending => Outcome::Silent,
     };
     match (service, outcome) {
         // Of a host as such, a reset shows that it is there; otherwise its ping tells more.
-        (Service::Host, Outcome::Works | Outcome::Refused { icmp: None }) => Some(Outcome::Works),
+        (Service::Host, Outcome::Works | Outcome::Refused { icmp: None, .. }) => {
+            Some(Outcome::Works)
+        }
         (Service::Host, _) => None,
         (_, outcome) => Some(outcome),
     }
@@ -321,7 +328,7 @@ fn of_tcp(report: &TcpReport, service: Service) -> Option<Outcome> {
 fn of_udp(outcome: &UdpOutcome) -> Outcome {
     match outcome {
         UdpOutcome::Reply { .. } => Outcome::Works,
-        UdpOutcome::Closed { icmp, .. } => Outcome::Refused { icmp: Some(*icmp) },
+        UdpOutcome::Closed { icmp, .. } => Outcome::Refused { icmp: Some(*icmp), ttl: None },
         UdpOutcome::Unreachable { icmp, .. } => Outcome::Unreachable(*icmp),
         UdpOutcome::LocalError { reason } => Outcome::Local(*reason),
         UdpOutcome::Silent => Outcome::Silent,
@@ -346,7 +353,7 @@ fn of_dns(attempts: &[&DnsAttempt]) -> Outcome {
         return Outcome::Works;
     }
     let told = attempts.iter().find_map(|attempt| match &attempt.outcome {
-        DnsOutcome::PortClosed { .. } => Some(Outcome::Refused { icmp: None }),
+        DnsOutcome::PortClosed { .. } => Some(Outcome::Refused { icmp: None, ttl: None }),
         DnsOutcome::Unreachable { icmp, .. } => Some(Outcome::Unreachable(*icmp)),
         DnsOutcome::LocalError { reason } => Some(Outcome::Local(*reason)),
         _ => None,

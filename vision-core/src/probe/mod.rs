@@ -20,7 +20,7 @@ pub use dns::{
 };
 pub use neigh::{NeighAnswer, NeighProbe, NeighReport, NeighSession};
 pub use ping::{Echo, EchoOutcome, Ping, PingReport, PingSession, PingSummary};
-pub use tcp::{TcpAttempt, TcpOutcome, TcpProbe, TcpReport, TcpSession};
+pub use tcp::{ResetTtl, TcpAttempt, TcpOutcome, TcpProbe, TcpReport, TcpSession};
 pub use udp::{UdpOutcome, UdpProbe, UdpReport};
 
 use crate::base::{Budget, Family, Result, Timestamp};

@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     IcmpRaw(Family),
     /// A connection.
     Tcp(Family),
+    /// Segments of all connections, to be filtered.
+    TcpRaw(Family),
     /// Datagrams.
     Udp(Family),
     /// Link-layer payloads of one protocol on one interface.
@@ -62,7 +64,7 @@ pub(crate) fn open(kind: Kind, options: &Options) -> Result<Socket> {
     }
     let family = family_of(kind);
     configure(&socket, family, options)?;
-    if let Kind::IcmpRaw(_) | Kind::IcmpDatagram(_) | Kind::Udp(_) = kind {
+    if !matches!(kind, Kind::Tcp(_)) {
         ask_for_ttl(&socket, family)?;
     }
     ask_for_errors(&socket, family)?;
@@ -79,6 +81,7 @@ fn arguments(kind: Kind) -> (Domain, Type, Option<Protocol>, Op) {
         Kind::IcmpDatagram(f) => (domain(f), Type::DGRAM, icmp(f), Op::OpenRaw),
         Kind::IcmpRaw(f) => (domain(f), Type::RAW, icmp(f), Op::OpenRaw),
         Kind::Tcp(f) => (domain(f), Type::STREAM, Some(Protocol::TCP), Op::OpenSocket),
+        Kind::TcpRaw(f) => (domain(f), Type::RAW, Some(Protocol::TCP), Op::OpenRaw),
         Kind::Udp(f) => (domain(f), Type::DGRAM, Some(Protocol::UDP), Op::OpenSocket),
         // Protocol 0 hears nothing until the socket is bound to its interface and protocol.
         Kind::Packet { .. } => (Domain::PACKET, Type::DGRAM, None, Op::OpenPacket),
@@ -94,7 +97,11 @@ fn domain(family: Family) -> Domain {
 
 fn family_of(kind: Kind) -> Family {
     match kind {
-        Kind::IcmpDatagram(f) | Kind::IcmpRaw(f) | Kind::Tcp(f) | Kind::Udp(f) => f,
+        Kind::IcmpDatagram(f)
+        | Kind::IcmpRaw(f)
+        | Kind::Tcp(f)
+        | Kind::TcpRaw(f)
+        | Kind::Udp(f) => f,
         Kind::Packet { .. } => Family::V4,
     }
 }

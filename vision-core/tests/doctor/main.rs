@@ -73,7 +73,7 @@ fn must_be_healthy(diagnosis: &Diagnosis) {
 }
 
 /// Three nodes in a row, each with a process so that its namespace can be found.
-fn row(lab: &Lab) -> ([Node; 3], Vec<vision_lab::Proc>) {
+fn row(lab: &Lab) -> ([Node; 3], Vec<Proc>) {
     let nodes = lab.chain(["a", "r", "b"]).expect("a chain");
     let processes = nodes.iter().map(Node::sleeper).collect();
     (nodes, processes)
@@ -241,4 +241,65 @@ fn containers_on_a_bridge_are_followed_through_it() {
     bridge.host.sh("ip link set v-c1 up");
     let diagnosis = examine(c1, "10.88.99.99:80");
     assert_ne!(diagnosis.verdict, Verdict::Healthy);
+}
+
+#[test]
+fn a_reset_that_a_router_forges_is_not_taken_for_the_hosts_own() {
+    let Some(lab) = require(Lab::new()) else { return };
+    // No process in the others: their tables are out of sight.
+    let [a, r, b] = lab.chain(["a", "r", "b"]).expect("a chain");
+    let _server = TcpServer::start(&b, "0.0.0.0:80", TcpBehaviour::Accept).expect("server");
+    let question = format!("{}:81", b.v4());
+    let likely = examine(&a, &question);
+    must_name(&likely, "socket.no-listener");
+    assert_eq!(likely.findings[0].confidence, Confidence::Likely);
+    r.sh("nft add table ip f; nft 'add chain ip f c { type filter hook forward priority 0; }'; \
+          nft add rule ip f c tcp dport 80-81 reject with tcp reset");
+    let diagnosis = examine(&a, &question);
+    assert_eq!(diagnosis.verdict, Verdict::Inconclusive, "{diagnosis:#?}");
+    assert!(diagnosis.findings.is_empty(), "{diagnosis:#?}");
+}
+
+#[test]
+fn a_router_out_of_sight_that_has_no_route_is_named_by_its_own_word() {
+    let Some(lab) = require(Lab::new()) else { return };
+    let [a, _r, _b] = lab.chain(["a", "r", "b"]).expect("a chain");
+    let diagnosis = examine(&a, "198.51.100.7:80");
+    must_name(&diagnosis, "route.none");
+    assert_eq!(diagnosis.findings[0].confidence, Confidence::Likely);
+    assert_eq!(diagnosis.findings[0].subject.place, a.gateway_v4().to_string());
+}
+
+#[test]
+fn faults_on_the_way_back_are_found_where_they_are() {
+    let Some(lab) = require(Lab::new()) else { return };
+    let ([a, r, b], _keep) = row(&lab);
+    let question = format!("{}:80", b.v4());
+    let _server = TcpServer::start(&b, "0.0.0.0:80", TcpBehaviour::Accept).expect("server");
+    b.sh(&format!(
+        "ip neigh replace {} lladdr 02:00:00:00:00:66 dev eth0 nud permanent",
+        b.gateway_v4()
+    ));
+    let diagnosis = examine(&a, &question);
+    must_prove(&diagnosis, "neigh.wrong-static");
+    assert_ne!(diagnosis.findings[0].subject.place, "a");
+    b.sh(&format!("ip neigh del {} dev eth0", b.gateway_v4()));
+    must_be_healthy(&examine(&a, &question));
+    b.sh("ip route del default");
+    let diagnosis = examine(&a, &question);
+    must_prove(&diagnosis, "route.none");
+    assert_ne!(diagnosis.findings[0].subject.place, "a");
+    drop(r);
+}
+
+#[test]
+fn a_link_that_is_down_on_a_second_interface_is_found_behind_the_default_route() {
+    let Some(lab) = require(Lab::new()) else { return };
+    let ([a, _r, b], _keep) = row(&lab);
+    let peer = lab.node("peer").expect("a node");
+    lab.link(&a, "eth1", &peer, "eth0").expect("a link");
+    a.sh("ip addr add 192.0.2.1/24 dev eth1; ip link set eth1 down");
+    peer.sh("ip addr add 192.0.2.2/24 dev eth0");
+    must_prove(&examine(&a, "192.0.2.2:80"), "link.down");
+    must_be_healthy(&examine(&a, &b.v4().to_string()));
 }

@@ -9,7 +9,8 @@ use crate::doctor::case::{CaseFile, ProbeRecord, Probing, RouteRecord};
 use crate::inventory::{Link, RouteAnswer, RouteKind, RouteQuery, Snapshot};
 use crate::netns::FileOrigin;
 use crate::probe::{
-    DnsQuery, HostsTable, NeighProbe, Ping, Probe, Resolve, ResolverConfig, TcpProbe, UdpProbe,
+    DnsQuery, HostsTable, NeighProbe, Ping, Probe, ResetTtl, Resolve, ResolverConfig, TcpOutcome,
+    TcpProbe, UdpProbe,
 };
 use crate::wire::dns::{Name, RecordType};
 
@@ -194,6 +195,22 @@ impl<'a> Prober<'a> {
         alive.then(|| (route.gateway.unwrap_or(dst), link.clone()))
     }
 
+    /// Tells whether the table has another link-layer address for a neighbour than it answers from.
+    pub(super) fn is_believed_elsewhere(&self, addr: IpAddr) -> bool {
+        let reports = self.records.iter().filter_map(|record| match record {
+            ProbeRecord::Neigh(report) if report.to == addr => Some(report),
+            _ => None,
+        });
+        let Some(report) = reports.last().filter(|report| !report.answers.is_empty()) else {
+            return false;
+        };
+        let table = self.before.as_ref().and_then(|s| s.neighbours.as_ref());
+        let entries = table.map_or(&[][..], |dump| &dump.items).iter();
+        let mut entries = entries.filter(|e| e.ifindex == report.ifindex && e.dst == addr);
+        let believed = entries.next().and_then(|entry| entry.lladdr);
+        believed.is_some_and(|lladdr| !report.holders().contains(&lladdr))
+    }
+
     fn tcp_wait(&self, dst: IpAddr) -> Duration {
         let dead = self.next_hop(dst).is_some_and(|(next, _)| self.silent.contains(&next));
         match dead {
@@ -203,7 +220,9 @@ impl<'a> Prober<'a> {
     }
 
     pub(super) fn tcp(&mut self, addr: IpAddr, ports: &[u16]) -> Result<()> {
-        let probe = TcpProbe::new(addr, ports.iter().copied()).wait(self.tcp_wait(addr));
+        let probe = TcpProbe::new(addr, ports.iter().copied())
+            .wait(self.tcp_wait(addr))
+            .reset_ttl(ResetTtl::Seen);
         match probe.scope(self.scope).run(&self.site.target, self.budget) {
             Ok(report) => {
                 self.sent += report.attempts.len();
@@ -212,6 +231,17 @@ impl<'a> Prober<'a> {
             }
             Err(e) => self.survive("TCP connect", e),
         }
+    }
+
+    /// Tells whether a connect of this round was refused by a reset that crossed a link.
+    pub(super) fn was_reset(&self, addr: IpAddr) -> bool {
+        let reports = self.records.iter().filter_map(|record| match record {
+            ProbeRecord::Tcp(report) if report.to == addr => Some(report),
+            _ => None,
+        });
+        let mut attempts = reports.flat_map(|report| &report.attempts);
+        self.next_hop(addr).is_some()
+            && attempts.any(|a| matches!(a.outcome, TcpOutcome::Refused { icmp: None, .. }))
     }
 
     pub(super) fn udp(&mut self, addr: IpAddr, port: u16) -> Result<()> {
@@ -234,7 +264,7 @@ impl<'a> Prober<'a> {
         }
     }
 
-    fn ping(&mut self, addr: IpAddr) -> Result<bool> {
+    pub(super) fn ping(&mut self, addr: IpAddr) -> Result<bool> {
         let wait = self.tcp_wait(addr) / 2;
         let ping = Ping::new(addr).count(2).interval(wait / 2).wait(wait).scope(self.scope);
         match ping.run(&self.site.target, self.budget) {
@@ -249,14 +279,14 @@ impl<'a> Prober<'a> {
     }
 
     /// Asks a nameserver for the root's own servers: any answer, a refusal too, shows it is there.
-    pub(super) fn ask_server(&mut self, server: IpAddr) -> Result<()> {
+    pub(super) fn ask_server(&mut self, server: IpAddr, tries: u8) -> Result<()> {
         if self.probing == Probing::Passive {
             return Ok(());
         }
         let query = DnsQuery::new(Name::root(), RecordType::Ns)
             .server(SocketAddr::new(server, 53))
             .timeout(DNS_WAIT)
-            .tries(2);
+            .tries(tries);
         match query.run(&self.site.target, self.budget) {
             Ok(report) => {
                 self.sent += report.attempts.len();
@@ -289,7 +319,8 @@ impl<'a> Prober<'a> {
             }),
             None => ResolverConfig::default(),
         };
-        let attempts = config.attempts.min(2);
+        // With several servers a second round would only repeat what the first has shown.
+        let attempts = if config.servers.len() > 1 { 1 } else { config.attempts.min(2) };
         let config = ResolverConfig { timeout: DNS_WAIT, attempts, ..config };
         match Resolve::new(name).run(&config, &hosts, &self.site.target, self.budget) {
             Ok(resolution) => {

@@ -45,16 +45,18 @@ impl Rule for LinkDown {
 /// The link whose being down explains why the hop has no way, and how sure that is.
 fn culprit<'a>(flow: &Flow<'_>, hop: &Hop<'a>) -> Option<(&'a Link, Confidence)> {
     let anywhere = flow.purpose == Purpose::Anywhere;
-    if !anywhere && !hop.has_no_route() {
-        return None;
-    }
     let down = || hop.vantage.links().iter().filter(|l| !l.is_up() && !l.is_loopback());
     let addrs = hop.vantage.addrs();
     let covers = |link: &&Link| {
         addrs.iter().any(|a| a.ifindex == link.ifindex && a.prefix().contains(hop.towards))
     };
-    if let Some(link) = down().find(covers).filter(|_| !anywhere) {
-        return Some((link, Confidence::Proved));
+    // Its connected route went with it: packets have no way, or leave by a wider route instead.
+    let covered_elsewhere = || hop.up_links().any(|link| covers(&link));
+    if let Some(link) = down().find(covers).filter(|_| !anywhere && !covered_elsewhere()) {
+        return Some((link, Confidence::Proved)).filter(|_| !hop.is_local());
+    }
+    if !anywhere && !hop.has_no_route() {
+        return None;
     }
     let configured = |link: &&Link| addrs.iter().any(|a| a.ifindex == link.ifindex);
     let candidate = down().find(configured).or_else(|| down().find(|l| is_meant_to_be_up(l)))?;

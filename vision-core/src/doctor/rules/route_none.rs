@@ -1,6 +1,7 @@
 use super::text::{Draft, look_up, moved, no_route_counter, symptom};
 use super::{Answer, Rule, RuleMeta};
-use crate::doctor::scene::{Flow, Hop, Scene};
+use crate::base::Family;
+use crate::doctor::scene::{Flow, Hop, Outcome, Scene};
 use crate::doctor::{Cause, Confidence, SubjectKind};
 use crate::inventory::Sections;
 
@@ -32,6 +33,7 @@ impl Rule for RouteNone {
                     hits.push(finding(flow, hop).hit(n, position));
                 }
             }
+            hits.extend(told_by_a_router(flow).map(|draft| draft.hit(n, flow.hops.len())));
         }
         let routed = || scene.flows.iter().filter_map(|f| f.hops.first()?.route().map(|_| f.dst));
         Answer::from_hits(hits, || match routed().next() {
@@ -39,6 +41,28 @@ impl Rule for RouteNone {
             None => Answer::NotApplicable,
         })
     }
+}
+
+/// A router out of sight said that it has no route.
+fn told_by_a_router(flow: &Flow<'_>) -> Option<Draft> {
+    let Outcome::Unreachable(icmp) = flow.outcome else { return None };
+    let no_route = match icmp.family {
+        Family::V4 => (3, 0),
+        Family::V6 => (1, 0),
+    };
+    let target = flow.hops.first()?;
+    let router = icmp.from.filter(|from| !target.vantage.owns(*from))?;
+    let seen = flow.hops.iter().any(|hop| hop.has_no_route() || hop.vantage.owns(router));
+    if seen || (icmp.kind, icmp.code) != no_route {
+        return None;
+    }
+    let summary = format!("the router {router} has no route to {}", flow.dst);
+    let kind = SubjectKind::Route { destination: flow.dst, route: None };
+    let mut draft = Draft::new(META.cause, target, kind, summary).confidence(Confidence::Likely);
+    draft.finding.subject.netns = None;
+    draft.finding.subject.place = router.to_string();
+    let prose = format!("add the route to {} on {router}", flow.dst);
+    Some(draft.evidence(symptom(flow, target)).evidence(look_up(target)).prose(prose))
 }
 
 fn finding(flow: &Flow<'_>, hop: &Hop<'_>) -> Draft {

@@ -99,8 +99,11 @@ pub(in crate::doctor) fn outcome(flow: &Flow<'_>) -> String {
     };
     match flow.outcome {
         Outcome::Works => "answered".to_owned(),
-        Outcome::Refused { icmp: None } => "refused".to_owned(),
-        Outcome::Refused { icmp: Some(icmp) } | Outcome::Unreachable(icmp) => from(icmp),
+        Outcome::Refused { icmp: None, ttl: None } => "refused".to_owned(),
+        Outcome::Refused { icmp: None, ttl: Some(ttl) } => {
+            format!("refused by a reset of TTL {ttl}")
+        }
+        Outcome::Refused { icmp: Some(icmp), .. } | Outcome::Unreachable(icmp) => from(icmp),
         Outcome::Local(_) if flow.purpose == Purpose::Anywhere => "none".to_owned(),
         Outcome::Local(reason) => format!("refused by this kernel: {reason}"),
         Outcome::Silent => "no answer".to_owned(),

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::{TcpAttempt, TcpOutcome, TcpProbe, TcpReport};
-use crate::base::{Gap, Pacer, Reason};
+use crate::base::{Gap, Pacer, Reason, Ttl};
 use crate::netns::NetnsId;
 use crate::probe::machine::{Machine, Step};
 use crate::probe::{Anchor, IcmpError, Method};
@@ -39,7 +39,7 @@ pub(crate) enum TcpCommand {
 #[derive(Debug)]
 pub(crate) enum TcpInput {
     Connected { slot: usize, local: Option<SocketAddr> },
-    Failed { slot: usize, reason: Reason, icmp: Option<IcmpError> },
+    Failed { slot: usize, reason: Reason, icmp: Option<IcmpError>, ttl: Option<Ttl> },
 }
 
 impl TcpMachine {
@@ -107,11 +107,15 @@ impl TcpMachine {
 }
 
 /// A refusal is an answer of the destination; the rest says that it was not reached.
-fn meaning(reason: Reason, icmp: Option<IcmpError>, rtt: Duration) -> TcpOutcome {
+fn meaning(reason: Reason, icmp: Option<IcmpError>, ttl: Option<Ttl>, rtt: Duration) -> TcpOutcome {
     match icmp {
-        Some(icmp) if icmp.is_port_unreachable() => TcpOutcome::Refused { rtt, icmp: Some(icmp) },
+        Some(icmp) if icmp.is_port_unreachable() => {
+            TcpOutcome::Refused { rtt, icmp: Some(icmp), ttl: None }
+        }
         Some(icmp) => TcpOutcome::Unreachable { rtt, icmp },
-        None if reason.errno == nix::libc::ECONNREFUSED => TcpOutcome::Refused { rtt, icmp: None },
+        None if reason.errno == nix::libc::ECONNREFUSED => {
+            TcpOutcome::Refused { rtt, icmp: None, ttl }
+        }
         None if reason.errno == nix::libc::ETIMEDOUT => TcpOutcome::TimedOut,
         None => TcpOutcome::LocalError { reason, after: rtt },
     }
@@ -152,9 +156,9 @@ impl Machine for TcpMachine {
                 let rtt = since(slot);
                 self.decide(slot, TcpOutcome::Open { rtt, local });
             }
-            TcpInput::Failed { slot, reason, icmp } => {
+            TcpInput::Failed { slot, reason, icmp, ttl } => {
                 let rtt = since(slot);
-                self.decide(slot, meaning(reason, icmp, rtt));
+                self.decide(slot, meaning(reason, icmp, ttl, rtt));
             }
         }
     }

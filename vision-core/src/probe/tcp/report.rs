@@ -1,7 +1,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::base::{Gap, Reason, Timestamp};
+use crate::base::{Gap, Reason, Timestamp, Ttl};
 use crate::netns::NetnsId;
 use crate::probe::{IcmpError, Method};
 
@@ -56,6 +56,8 @@ pub enum TcpOutcome {
         rtt: Duration,
         /// The ICMP error, if it was no reset.
         icmp: Option<IcmpError>,
+        /// Time to live of the reset on arrival, where it could be seen.
+        ttl: Option<Ttl>,
     },
     /// A host on the way, or the own kernel, said that the destination cannot be reached.
     Unreachable {

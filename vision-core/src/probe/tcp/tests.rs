@@ -51,7 +51,7 @@ impl Script {
     }
 
     fn fail(&mut self, millis: u64, slot: usize, errno: i32, icmp: Option<IcmpError>) {
-        self.hear(millis, TcpInput::Failed { slot, reason: Reason::new(errno), icmp });
+        self.hear(millis, TcpInput::Failed { slot, reason: Reason::new(errno), icmp, ttl: None });
     }
 
     fn end(self, millis: u64) -> TcpReport {
@@ -80,8 +80,8 @@ fn each_answer_has_its_own_outcome() {
     let (reason, rtt) = (Reason::new(nix::libc::EACCES), ms);
     let expected = [
         TcpOutcome::Open { rtt: rtt(3), local: None },
-        TcpOutcome::Refused { rtt: rtt(4), icmp: None },
-        TcpOutcome::Refused { rtt: rtt(5), icmp: Some(icmp(3, 3)) },
+        TcpOutcome::Refused { rtt: rtt(4), icmp: None, ttl: None },
+        TcpOutcome::Refused { rtt: rtt(5), icmp: Some(icmp(3, 3)), ttl: None },
         TcpOutcome::Unreachable { rtt: rtt(6), icmp: icmp(3, 13) },
         TcpOutcome::LocalError { reason, after: rtt(0) },
         TcpOutcome::TimedOut,
