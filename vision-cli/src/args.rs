@@ -19,12 +19,7 @@ use crate::output::When;
 /// Network troubleshooting for containers: look into any network namespace, probe from inside it,
 /// and name what is wrong.
 #[derive(Debug, Parser)]
-#[command(
-    name = "vision",
-    version,
-    max_term_width = 100,
-    disable_help_subcommand = true
-)]
+#[command(name = "vision", version, max_term_width = 100, disable_help_subcommand = true)]
 #[command(subcommand_required = true, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Flags that mean the same in every verb.
@@ -59,13 +54,7 @@ pub struct Global {
     #[arg(id = "global-json", long = "json", global = true)]
     pub json: bool,
     /// Limit the whole run, such as 10s
-    #[arg(
-        id = "global-budget",
-        short = 'w',
-        long = "budget",
-        value_name = "TIME",
-        global = true
-    )]
+    #[arg(id = "global-budget", short = 'w', long = "budget", value_name = "TIME", global = true)]
     pub budget: Option<Span>,
     /// IPv4 only
     #[arg(id = "global-v4", short = '4', global = true)]
@@ -83,13 +72,7 @@ pub struct Global {
     )]
     pub interface: Option<String>,
     /// Send from this address
-    #[arg(
-        id = "global-source",
-        short = 'S',
-        long = "src",
-        value_name = "ADDR",
-        global = true
-    )]
+    #[arg(id = "global-source", short = 'S', long = "src", value_name = "ADDR", global = true)]
     pub source: Option<IpAddr>,
     /// Say more
     #[arg(id = "global-verbose", short = 'v', long = "verbose", global = true, action = ArgAction::Count)]
@@ -130,10 +113,7 @@ impl Global {
             several => {
                 let names: Vec<_> = several.iter().map(|s| format!("`{s}`")).collect();
                 let why = format!("{} were named; this verb takes one", names.join(" and "));
-                Err(Error::Invalid {
-                    what: "target",
-                    why,
-                })
+                Err(Error::Invalid { what: "target", why })
             }
         }
     }
@@ -183,12 +163,8 @@ impl Verb {
             Self::Doctor(_) => "vision/doctor@1",
             Self::Explain(_) => "vision/explain@1",
             Self::Ns(NsArgs { verb: NsVerb::Ls }) => "vision/ns@1",
-            Self::Ns(NsArgs {
-                verb: NsVerb::Of { .. },
-            }) => "vision/ns-of@1",
-            Self::Ns(NsArgs {
-                verb: NsVerb::Exec { .. },
-            }) => "vision/ns-exec@1",
+            Self::Ns(NsArgs { verb: NsVerb::Of { .. } }) => "vision/ns-of@1",
+            Self::Ns(NsArgs { verb: NsVerb::Exec { .. } }) => "vision/ns-exec@1",
             Self::Link(_) => "vision/link@1",
             Self::Route(RouteArgs { verb: Some(_), .. }) => "vision/route-get@1",
             Self::Route(RouteArgs { rules: true, .. }) => "vision/rule@1",
@@ -206,9 +182,7 @@ impl Verb {
     fn flags(&self) -> Flags {
         let (target, family, interface, source) = match self {
             Self::Explain(_) | Self::Caps => (false, false, false, false),
-            Self::Ns(NsArgs {
-                verb: NsVerb::Of { .. },
-            }) => (true, false, false, false),
+            Self::Ns(NsArgs { verb: NsVerb::Of { .. } }) => (true, false, false, false),
             Self::Ns(_) => (false, false, false, false),
             Self::Link(_) | Self::Route(_) | Self::Neigh(_) | Self::Sock(_) => {
                 (true, true, true, false)
@@ -216,12 +190,7 @@ impl Verb {
             Self::Ping(_) | Self::Tcp(_) | Self::Arp(_) | Self::Dns(_) => (true, true, true, true),
             Self::Doctor(_) => (true, true, false, false),
         };
-        Flags {
-            target,
-            family,
-            interface,
-            source,
-        }
+        Flags { target, family, interface, source }
     }
 
     /// Refuses global flags that would do nothing, rather than pass over them in silence.
@@ -273,10 +242,7 @@ mod tests {
 
     #[test]
     fn global_flags_stand_before_and_after_the_verb() {
-        for line in [
-            "vision --in pid:7 --json ping ::1",
-            "vision ping ::1 --json --in pid:7",
-        ] {
+        for line in ["vision --in pid:7 --json ping ::1", "vision ping ::1 --json --in pid:7"] {
             let cli = Cli::try_parse_from(line.split(' ')).expect(line);
             assert!(cli.global.json);
             assert_eq!(cli.global.selector().expect("one target"), Selector::Pid(7));

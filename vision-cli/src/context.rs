@@ -69,10 +69,7 @@ impl Context {
         match (self.global.v4, self.global.v6) {
             (true, true) => {
                 let why = "-4 and -6 exclude each other; give neither for both".to_owned();
-                Err(Error::Invalid {
-                    what: "family",
-                    why,
-                })
+                Err(Error::Invalid { what: "family", why })
             }
             (true, false) => Ok(Some(Family::V4)),
             (false, true) => Ok(Some(Family::V6)),

@@ -81,18 +81,12 @@ mod tests {
         assert_eq!(failed(Error::NotFound("x".into())), 3);
         assert_eq!(failed(Error::Unsupported("x")), 5);
         assert_eq!(failed(Error::Elapsed), 3);
-        let invalid = Error::Invalid {
-            what: "x",
-            why: String::new(),
-        };
+        let invalid = Error::Invalid { what: "x", why: String::new() };
         assert_eq!(failed(invalid), 2);
         let pipe = io::Error::from(io::ErrorKind::BrokenPipe);
         assert_eq!(code(&Outcome::Failed(pipe.into())), 0);
         let full = io::Error::from(io::ErrorKind::StorageFull);
         assert_eq!(code(&Outcome::Failed(full.into())), 3);
-        assert_eq!(
-            code(&Outcome::Yes) + code(&Outcome::No) + code(&Outcome::Usage),
-            3
-        );
+        assert_eq!(code(&Outcome::Yes) + code(&Outcome::No) + code(&Outcome::Usage), 3);
     }
 }

@@ -14,20 +14,16 @@ pub fn of(error: &Error) -> Option<String> {
         }
         Error::TargetExited(_) => Some("name a live process; `vision ns ls` lists them".to_owned()),
         Error::Elapsed => Some("allow more time with --budget".to_owned()),
-        Error::Sys {
-            op: Op::OpenSocket | Op::OpenNetlink | Op::OpenPidfd | Op::Poll,
-            source,
-        } => descriptors(source).map(str::to_owned),
+        Error::Sys { op: Op::OpenSocket | Op::OpenNetlink | Op::OpenPidfd | Op::Poll, source } => {
+            descriptors(source).map(str::to_owned)
+        }
         _ => None,
     }
 }
 
 /// Where a capability is granted.
 pub fn grants(needs: Capability) -> (String, String) {
-    let pod = format!(
-        "securityContext: {{capabilities: {{add: [{}]}}}}",
-        needs.name()
-    );
+    let pod = format!("securityContext: {{capabilities: {{add: [{}]}}}}", needs.name());
     (pod, format!("--cap-add {}", needs.name()))
 }
 
@@ -77,10 +73,7 @@ mod tests {
 
     #[test]
     fn a_missing_capability_comes_with_the_line_that_grants_it() {
-        let error = Error::Permission {
-            op: Op::OpenPacket,
-            needs: Capability::NetRaw,
-        };
+        let error = Error::Permission { op: Op::OpenPacket, needs: Capability::NetRaw };
         let text = of(&error).expect("a hint");
         assert!(text.contains("capabilities: {add: [NET_RAW]}"), "{text}");
         assert!(text.contains("--cap-add NET_RAW"), "{text}");

@@ -15,13 +15,8 @@ const INTERRUPTED: i32 = 130;
 /// # Errors
 /// [`Error::Sys`] when no descriptor or thread is left.
 pub fn cancel_on_interrupt() -> Result<Cancel> {
-    let wanted: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
-        .into_iter()
-        .collect();
-    wanted.thread_block().map_err(|e| Error::Sys {
-        op: Op::Poll,
-        source: e.into(),
-    })?;
+    let wanted: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
+    wanted.thread_block().map_err(|e| Error::Sys { op: Op::Poll, source: e.into() })?;
     let cancel = Cancel::new()?;
     let switch = cancel.clone();
     std::thread::Builder::new()
@@ -32,9 +27,6 @@ pub fn cancel_on_interrupt() -> Result<Cancel> {
             let _ = wanted.wait();
             std::process::exit(INTERRUPTED);
         })
-        .map_err(|source| Error::Sys {
-            op: Op::SpawnThread,
-            source,
-        })?;
+        .map_err(|source| Error::Sys { op: Op::SpawnThread, source })?;
     Ok(cancel)
 }

@@ -21,10 +21,7 @@ pub fn report(refusal: &clap::Error) -> ExitCode {
         }
         _ => {
             let (message, next) = condense(&text);
-            match std::env::args_os()
-                .take_while(|a| a != "--")
-                .any(|a| a == "--json")
-            {
+            match std::env::args_os().take_while(|a| a != "--").any(|a| a == "--json") {
                 true => output::usage_as_json(&message, &next),
                 false => output::diagnose(&message, Some(&next)),
             }
@@ -40,9 +37,7 @@ fn condense(text: &str) -> (String, String) {
     let mut parts = text.split("\n\n");
     let first = parts.next().unwrap_or_default();
     let message = one_line(first.strip_prefix("error: ").unwrap_or(first));
-    let tip = text
-        .lines()
-        .find_map(|line| line.trim_start().strip_prefix("tip: "));
+    let tip = text.lines().find_map(|line| line.trim_start().strip_prefix("tip: "));
     let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
     let next = match (tip, usage) {
         (Some(tip), _) => one_line(tip),

@@ -11,28 +11,18 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("socket", "base sys netns", "nix socket2"),
     ("netlink", "base sys netns", "nix netlink_bindings"),
     ("inventory", "base netns netlink wire", "nix"),
-    (
-        "probe",
-        "base sys netns socket wire inventory",
-        "nix socket2 getrandom",
-    ),
+    ("probe", "base sys netns socket wire inventory", "nix socket2 getrandom"),
     ("doctor", "base netns inventory probe", "serde_json"),
     ("aio", "base", "tokio"),
 ];
 /// Foreign crates that one file only may name.
-const DOORS: &[(&str, &str)] = &[
-    ("hickory_proto", "wire/dns/rdata/foreign.rs"),
-    ("netlink_sys", "netlink/socket.rs"),
-];
+const DOORS: &[(&str, &str)] =
+    &[("hickory_proto", "wire/dns/rdata/foreign.rs"), ("netlink_sys", "netlink/socket.rs")];
 
 #[test]
 fn rooms_import_only_what_their_layer_allows() {
     let mut bad = Vec::new();
-    visit(
-        concat!(env!("CARGO_MANIFEST_DIR"), "/src").as_ref(),
-        "",
-        &mut bad,
-    );
+    visit(concat!(env!("CARGO_MANIFEST_DIR"), "/src").as_ref(), "", &mut bad);
     assert!(bad.is_empty(), "\n{}\n", bad.join("\n"));
 }
 
@@ -55,8 +45,9 @@ fn visit(folder: &Path, below: &str, bad: &mut Vec<String>) {
 /// How many lines come before the test module, which ends its file.
 fn code(text: &str) -> usize {
     let mut pairs = text.lines().zip(text.lines().skip(1));
-    let tests =
-        |(line, next): (&str, &str)| line.trim_start().starts_with("#[cfg(") && next.ends_with("tests {");
+    let tests = |(line, next): (&str, &str)| {
+        line.trim_start().starts_with("#[cfg(") && next.ends_with("tests {")
+    };
     pairs.position(tests).unwrap_or(usize::MAX)
 }
 

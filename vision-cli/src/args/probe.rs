@@ -13,11 +13,9 @@ use super::value::seconds;
 
 /// `vision ping`
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Without -c it goes on until Ctrl-C or -w.\n\nExamples:\n  \
+#[command(after_help = "Without -c it goes on until Ctrl-C or -w.\n\nExamples:\n  \
                         vision ping 10.0.0.1 -c 4 -i 200ms\n  \
-                        vision --in pid:4242 ping -6 -I eth0 fe80::1"
-)]
+                        vision --in pid:4242 ping -6 -I eth0 fe80::1")]
 pub struct PingArgs {
     /// Whom: an address, with %IFACE if link-local, or a name
     pub host: Host,
@@ -79,10 +77,8 @@ pub struct ArpArgs {
 
 /// `vision dns`
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  vision dns example.com AAAA @10.96.0.10\n  \
-                        vision --in pid:4242 dns -x 10.0.0.9 --short"
-)]
+#[command(after_help = "Examples:\n  vision dns example.com AAAA @10.96.0.10\n  \
+                        vision --in pid:4242 dns -x 10.0.0.9 --short")]
 pub struct DnsArgs {
     /// The name, and in any order a type such as AAAA and a server such as @10.96.0.10
     #[arg(value_name = "NAME [TYPE] [@SERVER]", required = true, num_args = 1..=3)]

@@ -36,14 +36,8 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self> {
         match text.parse::<f64>().ok().map(Duration::try_from_secs_f64) {
-            Some(Ok(length)) => Ok(Self {
-                length,
-                without_unit: Some(text.to_owned()),
-            }),
-            _ => Ok(Self {
-                length: parse_duration(text)?,
-                without_unit: None,
-            }),
+            Some(Ok(length)) => Ok(Self { length, without_unit: Some(text.to_owned()) }),
+            _ => Ok(Self { length: parse_duration(text)?, without_unit: None }),
         }
     }
 }
@@ -60,10 +54,7 @@ pub fn number(text: &str) -> Result<u32> {
         None => text.parse(),
     };
     let why = || format!("`{text}` is not a number such as 10 or 0xa");
-    parsed.map_err(|_| Error::Invalid {
-        what: "number",
-        why: why(),
-    })
+    parsed.map_err(|_| Error::Invalid { what: "number", why: why() })
 }
 
 #[cfg(test)]

@@ -46,9 +46,7 @@ fn follow(
     loop {
         match session.recv(budget) {
             Ok(Some(answer)) => {
-                context
-                    .out
-                    .live(|out, style| arp::answer(args.ip, &answer, out, style))?;
+                context.out.live(|out, style| arp::answer(args.ip, &answer, out, style))?;
             }
             Ok(None) | Err(Error::Elapsed | Error::Cancelled) => return Ok(()),
             Err(error) => return Err(error.into()),
@@ -65,14 +63,9 @@ fn interface_towards(args: &ArpArgs, target: &Target, budget: &Budget) -> Result
         RouteAnswer::Route(route) => route.oif_ifindex,
         _ => None,
     };
-    let name = names
-        .get(oif)
-        .and_then(|name| std::str::from_utf8(name.as_bytes()).ok());
+    let name = names.get(oif).and_then(|name| std::str::from_utf8(name.as_bytes()).ok());
     name.map(str::to_owned).ok_or_else(|| Error::Invalid {
         what: "interface",
-        why: format!(
-            "no route tells on which one to ask for {}; give -I IFACE",
-            args.ip
-        ),
+        why: format!("no route tells on which one to ask for {}; give -I IFACE", args.ip),
     })
 }

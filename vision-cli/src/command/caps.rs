@@ -15,25 +15,15 @@ use crate::output::human::caps::{Ability, CapsReport, Grant};
 /// Says what this process may do, verb by verb, and where to grant what is missing.
 pub fn run(context: &mut Context) -> Ended {
     let status = fs::read_to_string("/proc/self/status");
-    let status = status.map_err(|source| Error::Sys {
-        op: Op::ReadProc,
-        source,
-    })?;
+    let status = status.map_err(|source| Error::Sys { op: Op::ReadProc, source })?;
     let have = effective(&status);
     let is_root_of_all = fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| is_initial(&map));
     let verbs = NEEDS.iter().map(|row| ability(row, &have)).collect();
-    let missing: Vec<_> = Capability::ALL
-        .into_iter()
-        .filter(|cap| is_needed(*cap) && !have.contains(cap))
-        .collect();
+    let missing: Vec<_> =
+        Capability::ALL.into_iter().filter(|cap| is_needed(*cap) && !have.contains(cap)).collect();
     let grants = missing.iter().map(|cap| grant(*cap)).collect();
-    let report = CapsReport {
-        effective: have,
-        missing,
-        user_namespace: !is_root_of_all,
-        verbs,
-        grants,
-    };
+    let report =
+        CapsReport { effective: have, missing, user_namespace: !is_root_of_all, verbs, grants };
     context.out.report(&report)?;
     Ok(Outcome::Yes)
 }
@@ -46,26 +36,13 @@ const NEEDS: &[(&str, &[Capability])] = &[
     ("marks of packets", &[NetAdmin]),
     ("--in a process of another user", &[SysPtrace, SysAdmin]),
     ("--in a namespace by name or path", &[SysAdmin]),
-    (
-        "names of other users' processes",
-        &[SysPtrace, DacReadSearch],
-    ),
+    ("names of other users' processes", &[SysPtrace, DacReadSearch]),
 ];
 
 fn ability((verbs, needs): &(&'static str, &'static [Capability]), have: &[Capability]) -> Ability {
-    let missing: Vec<_> = needs
-        .iter()
-        .filter(|cap| !have.contains(cap))
-        .copied()
-        .collect();
+    let missing: Vec<_> = needs.iter().filter(|cap| !have.contains(cap)).copied().collect();
     let without = (*verbs == "ping" && ping_group_allows()).then_some("net.ipv4.ping_group_range");
-    Ability {
-        verbs,
-        needs,
-        possible: missing.is_empty() || without.is_some(),
-        missing,
-        without,
-    }
+    Ability { verbs, needs, possible: missing.is_empty() || without.is_some(), missing, without }
 }
 
 fn is_needed(capability: Capability) -> bool {
@@ -74,22 +51,13 @@ fn is_needed(capability: Capability) -> bool {
 
 fn grant(capability: Capability) -> Grant {
     let (pod, docker) = hint::grants(capability);
-    Grant {
-        capability,
-        pod,
-        docker,
-    }
+    Grant { capability, pod, docker }
 }
 
 fn effective(status: &str) -> Vec<Capability> {
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let bits = line
-        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
-        .unwrap_or(0);
-    Capability::ALL
-        .into_iter()
-        .filter(|cap| bits & (1 << cap.bit()) != 0)
-        .collect()
+    let bits = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
+    Capability::ALL.into_iter().filter(|cap| bits & (1 << cap.bit()) != 0).collect()
 }
 
 /// The initial user namespace maps all four billion numbers to themselves.
@@ -105,10 +73,7 @@ fn ping_group_allows() -> bool {
     };
     let groups = nix::unistd::getgroups().unwrap_or_default();
     let own = nix::unistd::getegid();
-    groups
-        .iter()
-        .chain([&own])
-        .any(|gid| (first..=last).contains(&gid.as_raw()))
+    groups.iter().chain([&own]).any(|gid| (first..=last).contains(&gid.as_raw()))
 }
 
 #[cfg(test)]

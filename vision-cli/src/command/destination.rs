@@ -40,11 +40,7 @@ pub fn find(
         }
     };
     check_family(addr, family)?;
-    let interface = context
-        .global
-        .interface
-        .as_deref()
-        .filter(|_| is_link_local(addr));
+    let interface = context.global.interface.as_deref().filter(|_| is_link_local(addr));
     let scope = match zone.or(interface) {
         None => 0,
         Some(name) => Names::read(&mut Inventory::open(target)?, budget)?.index(name)?,
@@ -60,10 +56,7 @@ pub fn check_family(addr: IpAddr, wanted: Option<Family>) -> Result<()> {
     match wanted {
         Some(wanted) if wanted != Family::of(addr) => {
             let why = format!("`{addr}` is no {wanted} address");
-            Err(Error::Invalid {
-                what: "address",
-                why,
-            })
+            Err(Error::Invalid { what: "address", why })
         }
         _ => Ok(()),
     }
@@ -71,11 +64,7 @@ pub fn check_family(addr: IpAddr, wanted: Option<Family>) -> Result<()> {
 
 /// Takes the first address that there is a route to, or the first.
 fn choose(found: &Resolution, target: &Target, budget: &Budget) -> Result<IpAddr> {
-    let first = found
-        .addresses
-        .first()
-        .copied()
-        .ok_or_else(|| unresolved(found, budget))?;
+    let first = found.addresses.first().copied().ok_or_else(|| unresolved(found, budget))?;
     if found.addresses.len() == 1 {
         return Ok(first);
     }

@@ -42,11 +42,7 @@ fn ask(
         true => (Name::reverse(address(words.name)?), RecordType::Ptr),
         false => (words.name.parse()?, RecordType::A),
     };
-    let transport = if args.tcp {
-        Transport::Tcp
-    } else {
-        Transport::Auto
-    };
+    let transport = if args.tcp { Transport::Tcp } else { Transport::Auto };
     let query = DnsQuery::new(name, words.rtype.unwrap_or(default));
     let mut query = query.transport(transport).timeout(args.wait);
     for server in servers(words, target, budget, context)? {
@@ -62,10 +58,7 @@ fn ask(
     let found = report.answer().is_some_and(|message| {
         message.header.rcode == Rcode::NoError && !message.answers.is_empty()
     });
-    context.out.report(&Answered {
-        report: &report,
-        short: args.short,
-    })?;
+    context.out.report(&Answered { report: &report, short: args.short })?;
     Ok(if found { Outcome::Yes } else { Outcome::No })
 }
 
@@ -76,13 +69,7 @@ fn search(
     budget: &Budget,
     context: &mut Context,
 ) -> Ended {
-    let refuse = |why: &str| {
-        Err(Error::Invalid {
-            what: "flag",
-            why: why.to_owned(),
-        }
-        .into())
-    };
+    let refuse = |why: &str| Err(Error::Invalid { what: "flag", why: why.to_owned() }.into());
     let family = match words.rtype {
         _ if args.reverse || args.tcp || words.server.is_some() => {
             return refuse("--search asks as the target would: without -x, --tcp and @SERVER");
@@ -93,10 +80,7 @@ fn search(
         Some(_) => return refuse("--search looks for addresses: A or AAAA"),
     };
     let found = Files::read(target, budget)?.resolve(words.name, family, target, budget)?;
-    context.out.report(&Answered {
-        report: &found,
-        short: args.short,
-    })?;
+    context.out.report(&Answered { report: &found, short: args.short })?;
     match found.outcome {
         ResolveOutcome::Found => Ok(Outcome::Yes),
         ResolveOutcome::Unfinished => Ok(Outcome::Unknown),
@@ -108,10 +92,7 @@ fn search(
 fn sort(words: &[String]) -> Result<Words<'_>> {
     let too_many = || Error::Invalid {
         what: "arguments",
-        why: format!(
-            "`{}`: give NAME, at most one TYPE and one @SERVER",
-            words.join(" ")
-        ),
+        why: format!("`{}`: give NAME, at most one TYPE and one @SERVER", words.join(" ")),
     };
     let (servers, rest): (Vec<_>, Vec<_>) = words.iter().partition(|word| word.starts_with('@'));
     let server = match servers.as_slice() {
@@ -126,19 +107,12 @@ fn sort(words: &[String]) -> Result<Words<'_>> {
         [name, rtype] => (*name, Some(rtype.parse()?)),
         _ => return Err(too_many()),
     };
-    Ok(Words {
-        name,
-        rtype,
-        server,
-    })
+    Ok(Words { name, rtype, server })
 }
 
 fn address(text: &str) -> Result<IpAddr> {
     let why = || format!("`{text}` is no address; -x asks for the name of one");
-    text.parse().map_err(|_| Error::Invalid {
-        what: "address",
-        why: why(),
-    })
+    text.parse().map_err(|_| Error::Invalid { what: "address", why: why() })
 }
 
 /// The server named, or those of the target's `resolv.conf`.
@@ -162,14 +136,8 @@ fn servers(
         Ok(host) => (host, 53),
         Err(_) => {
             let endpoint: Endpoint = text.parse()?;
-            let several = || Error::Invalid {
-                what: "server",
-                why: format!("`@{text}`: one port"),
-            };
-            (
-                endpoint.host.clone(),
-                endpoint.single_port().ok_or_else(several)?,
-            )
+            let several = || Error::Invalid { what: "server", why: format!("`@{text}`: one port") };
+            (endpoint.host.clone(), endpoint.single_port().ok_or_else(several)?)
         }
     };
     let to = destination::find(&host, context, target, budget)?;

@@ -25,9 +25,7 @@ pub fn run(args: &DoctorArgs, context: &mut Context) -> Ended {
             args.save.as_deref().map_or(Ok(()), refuse_existing)?;
             let (case, diagnosis) =
                 diagnose(case(args, context)?, &Vantages::of(&target), &budget)?;
-            args.save
-                .as_deref()
-                .map_or(Ok(()), |path| save(path, &case))?;
+            args.save.as_deref().map_or(Ok(()), |path| save(path, &case))?;
             diagnosis
         }
     };
@@ -90,9 +88,6 @@ fn read(path: &Path) -> Result<String> {
 fn unusable(path: &Path, error: &std::io::Error) -> Error {
     match error.kind() {
         ErrorKind::NotFound => Error::NotFound(format!("file `{}`", path.display())),
-        _ => Error::Invalid {
-            what: "file",
-            why: format!("`{}`: {error}", path.display()),
-        },
+        _ => Error::Invalid { what: "file", why: format!("`{}`: {error}", path.display()) },
     }
 }

@@ -14,10 +14,7 @@ pub fn run(args: &ExplainArgs, context: &mut Context) -> Ended {
         None => context.out.report(&Causes { causes: Cause::ALL })?,
         Some(slug) => {
             let cause: Cause = slug.parse()?;
-            context.out.report(&Explained {
-                cause,
-                text: explain(cause),
-            })?;
+            context.out.report(&Explained { cause, text: explain(cause) })?;
         }
     }
     Ok(Outcome::Yes)

@@ -12,10 +12,7 @@ use crate::output::human::link::{LinkReport, LinkRow};
 
 /// Lists interfaces with their addresses.
 pub fn run(args: &LinkArgs, context: &mut Context) -> Ended {
-    let wanted = args
-        .iface
-        .clone()
-        .or_else(|| context.global.interface.clone());
+    let wanted = args.iface.clone().or_else(|| context.global.interface.clone());
     let family = context.family()?;
     let target = context.target()?;
     let budget = context.budget()?;
@@ -25,16 +22,10 @@ pub fn run(args: &LinkArgs, context: &mut Context) -> Ended {
     if let Some(name) = &wanted {
         find(name, &links.items)?;
     }
-    let of_family = addrs
-        .items
-        .iter()
-        .filter(|addr| family.is_none_or(|f| f == addr.family));
+    let of_family = addrs.items.iter().filter(|addr| family.is_none_or(|f| f == addr.family));
     let of_family: Vec<_> = of_family.cloned().collect();
     let row = |link: &Link| LinkRow::new(link, &links.items, &of_family);
-    let shown = links
-        .items
-        .iter()
-        .filter(|l| wanted.as_ref().is_none_or(|w| is_called(l, w)));
+    let shown = links.items.iter().filter(|l| wanted.as_ref().is_none_or(|w| is_called(l, w)));
     let report = LinkReport {
         links: shown.map(row).collect(),
         links_consistent: links.consistent,
@@ -44,10 +35,7 @@ pub fn run(args: &LinkArgs, context: &mut Context) -> Ended {
     };
     context.out.report(&report)?;
     if report.unreadable > 0 {
-        diagnose(
-            &format!("{} rows could not be read", report.unreadable),
-            None,
-        );
+        diagnose(&format!("{} rows could not be read", report.unreadable), None);
     }
     Ok(Outcome::Yes)
 }

@@ -18,12 +18,7 @@ impl Names {
     /// As [`Inventory::links`].
     pub fn read(inventory: &mut Inventory, budget: &Budget) -> Result<Self> {
         let links = inventory.links(budget)?.items;
-        Ok(Self(
-            links
-                .into_iter()
-                .map(|link| (link.ifindex, link.name))
-                .collect(),
-        ))
+        Ok(Self(links.into_iter().map(|link| (link.ifindex, link.name)).collect()))
     }
 
     /// Returns the name of an interface.
@@ -37,13 +32,7 @@ impl Names {
     /// [`Error::NotFound`] naming it.
     pub fn index(&self, name: &str) -> Result<u32> {
         let number = name.parse().ok().filter(|index| self.0.contains_key(index));
-        let named = self
-            .0
-            .iter()
-            .find(|(_, known)| **known == *name)
-            .map(|(index, _)| *index);
-        named
-            .or(number)
-            .ok_or_else(|| Error::NotFound(format!("interface `{name}`")))
+        let named = self.0.iter().find(|(_, known)| **known == *name).map(|(index, _)| *index);
+        named.or(number).ok_or_else(|| Error::NotFound(format!("interface `{name}`")))
     }
 }

@@ -16,12 +16,7 @@ pub fn run(args: &NeighArgs, context: &mut Context) -> Ended {
     let (budget, stop) = Stop::under(context.budget()?)?;
     let mut inventory = Inventory::open(&target)?;
     let names = Names::read(&mut inventory, &budget)?;
-    let dev = context
-        .global
-        .interface
-        .as_deref()
-        .map(|name| names.index(name))
-        .transpose()?;
+    let dev = context.global.interface.as_deref().map(|name| names.index(name)).transpose()?;
     let wanted = |entry: &Neighbour| {
         family.is_none_or(|f| f == entry.family)
             && dev.is_none_or(|dev| dev == entry.ifindex)
@@ -34,9 +29,6 @@ pub fn run(args: &NeighArgs, context: &mut Context) -> Ended {
                 stop.unless(write(&NeighRow::new(entry, dev)));
             }
         })?;
-        Ok(Tail {
-            consistent,
-            interfaces: None,
-        })
+        Ok(Tail { consistent, interfaces: None })
     })
 }

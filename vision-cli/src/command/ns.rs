@@ -35,19 +35,12 @@ fn of(text: Option<&str>, context: &mut Context) -> Ended {
         None => context.target()?,
         Some(_) if context.global.names_a_target() => {
             let why = "is named twice, by SEL and by a flag".to_owned();
-            return Err(Error::Invalid {
-                what: "target",
-                why,
-            }
-            .into());
+            return Err(Error::Invalid { what: "target", why }.into());
         }
         Some(text) => context.resolve(&text.parse()?)?,
     };
     let listing = list(&context.budget()?)?;
-    let known = listing
-        .namespaces
-        .into_iter()
-        .find(|info| info.id == target.id());
+    let known = listing.namespaces.into_iter().find(|info| info.id == target.id());
     let report = NsOf {
         selector: target.to_string(),
         pid: target.pid(),
@@ -68,21 +61,13 @@ fn exec(target: &str, command: &[OsString], context: &mut Context) -> Ended {
     let selector: Selector = target.parse()?;
     let target = context.resolve(&selector)?;
     enter(&target)?;
-    let (program, args) = command.split_first().ok_or(Error::Invalid {
-        what: "command",
-        why: "none given".to_owned(),
-    })?;
+    let (program, args) = command
+        .split_first()
+        .ok_or(Error::Invalid { what: "command", why: "none given".to_owned() })?;
     // Returns only if it failed.
     let error = Command::new(program).args(args).exec();
-    diagnose(
-        &format!("cannot run `{}`: {error}", program.to_string_lossy()),
-        None,
-    );
-    Ok(Outcome::Passed(if error.kind() == ErrorKind::NotFound {
-        127
-    } else {
-        126
-    }))
+    diagnose(&format!("cannot run `{}`: {error}", program.to_string_lossy()), None);
+    Ok(Outcome::Passed(if error.kind() == ErrorKind::NotFound { 127 } else { 126 }))
 }
 
 fn enter(target: &Target) -> Result<(), Error> {
@@ -91,13 +76,7 @@ fn enter(target: &Target) -> Result<(), Error> {
     }
     let op = Op::EnterNamespace;
     setns(target.open()?, CloneFlags::CLONE_NEWNET).map_err(|e| match e {
-        nix::errno::Errno::EPERM => Error::Permission {
-            op,
-            needs: Capability::SysAdmin,
-        },
-        e => Error::Sys {
-            op,
-            source: e.into(),
-        },
+        nix::errno::Errno::EPERM => Error::Permission { op, needs: Capability::SysAdmin },
+        e => Error::Sys { op, source: e.into() },
     })
 }

@@ -16,18 +16,12 @@ pub fn run(args: &PingArgs, context: &mut Context) -> Ended {
     let budget = context.ping_budget()?;
     let to = destination::find(&args.host, context, &target, &budget)?;
     let mut session = request(args, context, &to)?.start(&target)?;
-    let head = ping::Head {
-        name: &args.host.to_string(),
-        to: to.addr,
-        size_bytes: args.size,
-    };
+    let head = ping::Head { name: &args.host.to_string(), to: to.addr, size_bytes: args.size };
     context.out.text(|out, _| head.write(out))?;
     context.out.finish()?;
     let ended_by = follow(&mut session, &budget, context)?;
     let report = session.finish();
-    context
-        .out
-        .summary(&ping::Summed::new(&report), ended_by.as_ref())?;
+    context.out.summary(&ping::Summed::new(&report), ended_by.as_ref())?;
     match ended_by {
         Some(error) if !context.out.is_json() => Err(error.into()),
         Some(error) => Ok(Outcome::Failed(error.into())),
@@ -42,10 +36,7 @@ fn request(
     to: &destination::Destination,
 ) -> Result<Ping, Error> {
     let ping = Ping::new(to.addr).scope(to.scope);
-    let mut ping = ping
-        .interval(args.interval)
-        .wait(args.wait)
-        .size_bytes(args.size);
+    let mut ping = ping.interval(args.interval).wait(args.wait).size_bytes(args.size);
     ping = match args.count {
         Some(count) => ping.count(count),
         None => ping.endless(),
@@ -82,7 +73,5 @@ fn follow(
 }
 
 fn show(echo: &Echo, context: &mut Context) -> std::io::Result<()> {
-    context
-        .out
-        .event(echo, |out, style| ping::echo(echo, out, style))
+    context.out.event(echo, |out, style| ping::echo(echo, out, style))
 }

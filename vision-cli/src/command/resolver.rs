@@ -23,17 +23,12 @@ impl Files {
         let mut inventory = Inventory::open(target)?;
         let names = Names::read(&mut inventory, budget)?;
         let ifindex = |zone: &vision_core::Untrusted| {
-            std::str::from_utf8(zone.as_bytes())
-                .ok()
-                .and_then(|zone| names.index(zone).ok())
+            std::str::from_utf8(zone.as_bytes()).ok().and_then(|zone| names.index(zone).ok())
         };
         let config = inventory.resolver(budget);
         let config = config.map(|file| ResolverConfig::from_file(&file, ifindex));
         let hosts = inventory.hosts(budget).map(|file| HostsTable::from(&file));
-        Ok(Self {
-            config: if_there(config)?,
-            hosts: if_there(hosts)?,
-        })
+        Ok(Self { config: if_there(config)?, hosts: if_there(hosts)? })
     }
 
     /// Resolves a name from inside the target.

@@ -26,12 +26,7 @@ fn list(args: &RouteArgs, context: &mut Context) -> Ended {
     let (budget, stop) = Stop::under(context.budget()?)?;
     let mut inventory = Inventory::open(&target)?;
     let names = Names::read(&mut inventory, &budget)?;
-    let oif = context
-        .global
-        .interface
-        .as_deref()
-        .map(|name| names.index(name))
-        .transpose()?;
+    let oif = context.global.interface.as_deref().map(|name| names.index(name)).transpose()?;
     let wanted = |route: &Route| {
         family.is_none_or(|f| f == route.family)
             && (args.all || route.table == RouteTable::Main)
@@ -44,17 +39,13 @@ fn list(args: &RouteArgs, context: &mut Context) -> Ended {
                 stop.unless(write(&row(route)));
             }
         })?;
-        Ok(Tail {
-            consistent,
-            interfaces: Some(&names),
-        })
+        Ok(Tail { consistent, interfaces: Some(&names) })
     })
 }
 
 fn leaves_by(route: &Route, oif: u32) -> bool {
     let hops = route.nexthops.iter().map(|hop| hop.oif_ifindex);
-    hops.chain([route.oif_ifindex])
-        .any(|index| index == Some(oif))
+    hops.chain([route.oif_ifindex]).any(|index| index == Some(oif))
 }
 
 fn rules(context: &mut Context) -> Ended {
@@ -63,19 +54,11 @@ fn rules(context: &mut Context) -> Ended {
     let target = context.target()?;
     let dump = Inventory::open(&target)?.rules(&context.budget()?)?;
     let wanted = |rule: &Rule| {
-        let names = |name: &str| {
-            [&rule.iif, &rule.oif]
-                .into_iter()
-                .flatten()
-                .any(|n| *n == *name)
-        };
+        let names = |name: &str| [&rule.iif, &rule.oif].into_iter().flatten().any(|n| *n == *name);
         family.is_none_or(|f| f == rule.family) && interface.as_deref().is_none_or(names)
     };
     let rules = dump.items.into_iter().filter(wanted).collect();
-    context.out.report(&Rules {
-        rules,
-        consistent: dump.consistent,
-    })?;
+    context.out.report(&Rules { rules, consistent: dump.consistent })?;
     Ok(Outcome::Yes)
 }
 

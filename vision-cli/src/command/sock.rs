@@ -16,12 +16,7 @@ pub fn run(args: &SockArgs, context: &mut Context) -> Ended {
     let (budget, stop) = Stop::under(context.budget()?)?;
     let mut inventory = Inventory::open(&target)?;
     let names = Names::read(&mut inventory, &budget)?;
-    let dev = context
-        .global
-        .interface
-        .as_deref()
-        .map(|name| names.index(name))
-        .transpose()?;
+    let dev = context.global.interface.as_deref().map(|name| names.index(name)).transpose()?;
     let wanted = |sock: &Sock| dev.is_none_or(|dev| sock.ifindex == Some(dev));
     context.out.text(|out, style| sock::head(out, style))?;
     stream::list(context, "sockets", sock::line, |write| {
@@ -31,10 +26,7 @@ pub fn run(args: &SockArgs, context: &mut Context) -> Ended {
                 stop.unless(write(&SockRow::new(sock, dev)));
             }
         })?;
-        Ok(Tail {
-            consistent,
-            interfaces: None,
-        })
+        Ok(Tail { consistent, interfaces: None })
     })
 }
 

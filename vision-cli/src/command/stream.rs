@@ -60,10 +60,7 @@ pub fn list<'n, T: Serialize>(
         Ok(tail)
     })?;
     if changed && !context.out.is_json() {
-        diagnose(
-            "the table changed while it was read: rows may be missing or old",
-            None,
-        );
+        diagnose("the table changed while it was read: rows may be missing or old", None);
     }
     match written {
         None => Ok(Outcome::Yes),

@@ -32,20 +32,12 @@ struct Resolved {
 impl About {
     /// Names a target that was found.
     pub fn of(target: &Target) -> Self {
-        Self {
-            selector: Some(target.to_string()),
-            netns: Some(target.id()),
-            resolved: Vec::new(),
-        }
+        Self { selector: Some(target.to_string()), netns: Some(target.id()), resolved: Vec::new() }
     }
 
     /// Names a target that was only asked for.
     pub fn named(selector: &Selector) -> Self {
-        Self {
-            selector: Some(selector.to_string()),
-            netns: None,
-            resolved: Vec::new(),
-        }
+        Self { selector: Some(selector.to_string()), netns: None, resolved: Vec::new() }
     }
 
     /// Adds what a name was resolved to.
@@ -90,10 +82,7 @@ pub struct Refusal {
 impl<'a, R: Serialize> Envelope<'a, R> {
     /// Wraps a one-shot report.
     pub fn report(schema: &'static str, target: &'a About, report: &'a R) -> Self {
-        Self {
-            report: Some(report),
-            ..Self::empty(schema, target)
-        }
+        Self { report: Some(report), ..Self::empty(schema, target) }
     }
 
     /// Wraps the end of a stream.
@@ -113,50 +102,29 @@ impl<'a, R: Serialize> Envelope<'a, R> {
 
     /// Wraps an error.
     pub fn error(schema: &'static str, target: &'a About, error: &Error) -> Self {
-        Self {
-            error: Some(Refusal::of(error)),
-            ..Self::empty(schema, target)
-        }
+        Self { error: Some(Refusal::of(error)), ..Self::empty(schema, target) }
     }
 
     /// Begins an envelope whose report is a list under `name`, to be filled row by row.
     pub fn open(schema: &'static str, target: &'a About, name: &'static str) -> Opened<'a> {
-        Opened {
-            envelope: Envelope::empty(schema, target),
-            name,
-        }
+        Opened { envelope: Envelope::empty(schema, target), name }
     }
 
     /// Wraps a refusal of the command line.
     pub fn usage(message: &str, hint: &str) -> Envelope<'static, R> {
-        const NOBODY: &About = &About {
-            selector: None,
-            netns: None,
-            resolved: Vec::new(),
-        };
+        const NOBODY: &About = &About { selector: None, netns: None, resolved: Vec::new() };
         let refusal = Refusal {
             kind: "usage",
             op: None,
             message: message.to_owned(),
             hint: Some(hint.to_owned()),
         };
-        Envelope {
-            error: Some(refusal),
-            ..Envelope::empty("vision/usage@1", NOBODY)
-        }
+        Envelope { error: Some(refusal), ..Envelope::empty("vision/usage@1", NOBODY) }
     }
 
     fn empty(schema: &'static str, target: &'a About) -> Self {
         let at = Timestamp::now();
-        Self {
-            kind: None,
-            schema,
-            vision: VERSION,
-            at,
-            target,
-            report: None,
-            error: None,
-        }
+        Self { kind: None, schema, vision: VERSION, at, target, report: None, error: None }
     }
 }
 
@@ -168,12 +136,7 @@ impl Refusal {
             Error::Netlink { request, .. } => Some((*request).to_owned()),
             _ => None,
         };
-        Self {
-            kind: error.kind(),
-            op,
-            message: chain(error),
-            hint: hint::of(error),
-        }
+        Self { kind: error.kind(), op, message: chain(error), hint: hint::of(error) }
     }
 }
 
@@ -198,11 +161,7 @@ pub struct Event<'a, E> {
 impl<'a, E: Serialize> Event<'a, E> {
     /// Wraps an event.
     pub fn new(schema: &'static str, event: &'a E) -> Self {
-        Self {
-            kind: "event",
-            schema,
-            event,
-        }
+        Self { kind: "event", schema, event }
     }
 }
 

@@ -41,10 +41,7 @@ impl Formatter for Safe {
 fn is_deceptive(c: char) -> bool {
     // What the text form would not show as it is, JSON does not either; ASCII is JSON's own affair.
     c == '\x7f'
-        || (!c.is_ascii()
-            && super::esc(c.encode_utf8(&mut [0; 4]))
-                .to_string()
-                .starts_with('\\'))
+        || (!c.is_ascii() && super::esc(c.encode_utf8(&mut [0; 4])).to_string().starts_with('\\'))
 }
 
 #[cfg(test)]
@@ -57,13 +54,7 @@ mod tests {
         let mut bytes = Vec::new();
         line(&mut bytes, &text).expect("a vector takes all");
         let written = String::from_utf8(bytes).expect("UTF-8");
-        assert_eq!(
-            written,
-            "\"a\\u001b\\u007f\\u009b\\u202e\\udb40\\udc01é\\\"\\\\\"\n"
-        );
-        assert_eq!(
-            serde_json::from_str::<String>(&written).expect("JSON"),
-            text
-        );
+        assert_eq!(written, "\"a\\u001b\\u007f\\u009b\\u202e\\udb40\\udc01é\\\"\\\\\"\n");
+        assert_eq!(serde_json::from_str::<String>(&written).expect("JSON"), text);
     }
 }

@@ -16,11 +16,7 @@ pub struct Rows<'a, W> {
 impl<'a, W: Write> Rows<'a, W> {
     /// Begins a list; with a head it is JSON.
     pub fn new(out: &'a mut W, head: Option<Opened<'a>>) -> Self {
-        Self {
-            out,
-            head,
-            count: 0,
-        }
+        Self { out, head, count: 0 }
     }
 
     /// Tells whether nothing was written yet.

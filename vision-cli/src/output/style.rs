@@ -46,11 +46,7 @@ impl Style {
                 choice != anstream::ColorChoice::Never
             }
         };
-        let colours = if wanted {
-            Self::coloured()
-        } else {
-            Self::default()
-        };
+        let colours = if wanted { Self::coloured() } else { Self::default() };
         Self { verbose, ..colours }
     }
 

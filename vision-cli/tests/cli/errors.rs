@@ -10,11 +10,7 @@ const REFUSALS: &[(&str, i32, &str)] = &[
         "vision: unrecognized subcommand 'pign'; a similar subcommand exists: 'ping'",
     ),
     ("ping", 2, "usage: vision ping"),
-    (
-        "ping 127.0.0.1 -i 5parsecs",
-        2,
-        "`5parsecs` has an unknown unit",
-    ),
+    ("ping 127.0.0.1 -i 5parsecs", 2, "`5parsecs` has an unknown unit"),
     ("ping 127.0.0.1 -c 0", 2, "'0'"),
     ("ping 127.0.0.1 -i 1us", 2, "below the polite floor"),
     ("ping 10.0.0", 2, "`10.0.0` is not a complete IPv4 address"),
@@ -26,11 +22,7 @@ const REFUSALS: &[(&str, i32, &str)] = &[
         "vision: interface `eth9` not found; list them with `vision link`",
     ),
     ("tcp 127.0.0.1", 2, "`127.0.0.1` lacks a port: HOST:PORT"),
-    (
-        "tcp 127.0.0.1:70000",
-        2,
-        "`70000` is not a number from 1 to 65535",
-    ),
+    ("tcp 127.0.0.1:70000", 2, "`70000` is not a number from 1 to 65535"),
     ("tcp 127.0.0.1:9-3", 2, "`9-3` ends before it starts"),
     ("tcp 127.0.0.1:80 -W 2", 2, "`2` lacks a unit"),
     ("tcp 127.0.0.1:80 --budget 2", 2, "`2` lacks a unit"),
@@ -38,11 +30,7 @@ const REFUSALS: &[(&str, i32, &str)] = &[
     ("link --in pid:x", 2, "`pid:x` needs a process number"),
     ("link --in box:web", 2, "`box:web` is of no known kind"),
     ("link --in pid:1 --host", 2, "`pid:1` and `host` were named"),
-    (
-        "link --pid 4194303",
-        3,
-        "vision: process 4194303 not found; list them with `vision ns ls`",
-    ),
+    ("link --pid 4194303", 3, "vision: process 4194303 not found; list them with `vision ns ls`"),
     ("link --netns no-such-name", 3, "namespace `no-such-name`"),
     ("link --in path:/dev/null", 2, "/dev/null is no namespace"),
     ("link --in path:/no/such", 3, "/no/such not found"),
@@ -56,11 +44,7 @@ const REFUSALS: &[(&str, i32, &str)] = &[
     ("doctor --from /no/such", 3, "file `/no/such` not found"),
     ("doctor --from /etc/passwd", 2, "bad case file"),
     ("explain gateway", 3, "near: neigh.gateway-no-answer"),
-    (
-        "ns exec self --json -- true",
-        2,
-        "--json has no meaning here",
-    ),
+    ("ns exec self --json -- true", 2, "--json has no meaning here"),
 ];
 
 #[test]
@@ -70,11 +54,7 @@ fn every_refusal_is_one_line_with_its_code() {
         assert_eq!(run.code, Some(*code), "{line}: {run:?}");
         assert_eq!(run.err.lines().count(), 1, "{line}: {run:?}");
         assert!(run.err.starts_with("vision: "), "{line}: {run:?}");
-        assert!(
-            run.err.contains(part),
-            "{line}: `{part}` is missing in {}",
-            run.err
-        );
+        assert!(run.err.contains(part), "{line}: `{part}` is missing in {}", run.err);
         assert!(run.out.is_empty(), "{line}: {run:?}");
     }
 }
@@ -86,16 +66,9 @@ fn with_json_every_refusal_is_an_object_on_stdout() {
         let run = vision(&format!("--json {line}")).expect(*code);
         let error = &run.json()["error"];
         assert!(run.err.is_empty(), "{line}: {run:?}");
-        assert!(
-            error["kind"].is_string() && error["message"].is_string(),
-            "{line}: {run:?}"
-        );
+        assert!(error["kind"].is_string() && error["message"].is_string(), "{line}: {run:?}");
         let all = format!("vision: {}; {}", error["message"], error["hint"]).replace('"', "");
-        assert!(
-            all.replace('\\', "")
-                .contains(&part.replace("vision: ", "")),
-            "{line}: {all}"
-        );
+        assert!(all.replace('\\', "").contains(&part.replace("vision: ", "")), "{line}: {all}");
     }
 }
 
@@ -117,10 +90,7 @@ fn a_target_of_another_needs_a_capability_that_is_named() {
     let run = powerless(&other, &format!("--pid {} link", sleeper.pid()));
     let run = run.expect(4);
     assert!(run.err.contains("needs CAP_SYS_"), "{run:?}");
-    assert!(
-        run.err.contains("hostPID: true") && run.err.contains("--pid host"),
-        "{run:?}"
-    );
+    assert!(run.err.contains("hostPID: true") && run.err.contains("--pid host"), "{run:?}");
 }
 
 #[test]
@@ -153,38 +123,22 @@ fn help_and_version_succeed() {
         assert!(help.contains("Examples:\n  vision "), "{verb}: {help}");
     }
     let bare = finish(command("")).expect(2);
-    assert!(
-        bare.out.is_empty() && bare.err.contains("Usage: vision"),
-        "{bare:?}"
-    );
+    assert!(bare.out.is_empty() && bare.err.contains("Usage: vision"), "{bare:?}");
 }
 
 #[test]
 fn no_descriptor_left_is_an_error_and_no_panic() {
     for limit in 3..12 {
-        for verb in [
-            "link",
-            "route",
-            "sock",
-            "ns ls",
-            "ping 127.0.0.1 -c1",
-            "tcp 127.0.0.1:1",
-        ] {
+        for verb in ["link", "route", "sock", "ns ls", "ping 127.0.0.1 -c1", "tcp 127.0.0.1:1"] {
             let mut run = std::process::Command::new("sh");
-            let script = format!(
-                "ulimit -n {limit}; exec {} {verb}",
-                env!("CARGO_BIN_EXE_vision")
-            );
+            let script = format!("ulimit -n {limit}; exec {} {verb}", env!("CARGO_BIN_EXE_vision"));
             run.args(["-c", &script]);
             let run = finish(run);
             let code = run.code.expect("no signal");
             // With next to none, not even the C library can be loaded.
             let loaded = !run.err.contains("shared libraries");
             assert!(code <= 5 || !loaded, "{verb} with {limit}: {run:?}");
-            assert!(
-                !run.err.contains("panicked"),
-                "{verb} with {limit}: {run:?}"
-            );
+            assert!(!run.err.contains("panicked"), "{verb} with {limit}: {run:?}");
         }
     }
 }

@@ -24,10 +24,7 @@ fn assert_harmless(run: &Run, what: &str) {
         let control = |b: &u8| (*b < 0x20 && *b != b'\n' && *b != b'\t') || *b == 0x7f;
         assert!(!bytes.iter().any(control), "{what}: {run:?}");
         let text = std::str::from_utf8(bytes).expect("UTF-8");
-        assert!(
-            !text.contains(['\u{9b}', '\u{202e}', '\u{200b}']),
-            "{what}: {run:?}"
-        );
+        assert!(!text.contains(['\u{9b}', '\u{202e}', '\u{200b}']), "{what}: {run:?}");
     }
 }
 
@@ -40,9 +37,7 @@ fn names_of_interfaces_and_processes_are_escaped() {
         // Blanks, slashes and colons are no part of a name, nor is carriage return.
         let short = payload.len() <= 8 && !payload.contains(&b'\r');
         if short {
-            node.sh(&format!(
-                "ip link add \"$(printf 'e{octal}')\" type veth peer name p0"
-            ));
+            node.sh(&format!("ip link add \"$(printf 'e{octal}')\" type veth peer name p0"));
             node.sh("ip link set p0 up");
         }
         node.sh(&format!("ip link set lo alias \"$(printf 'a{octal}')\""));
@@ -54,18 +49,10 @@ fn names_of_interfaces_and_processes_are_escaped() {
             env!("CARGO_BIN_EXE_vision")
         );
         let mut inside = std::process::Command::new("nsenter");
-        inside
-            .arg(format!("--net={}", node.path().display()))
-            .args(["sh", "-c", &comm]);
+        inside.arg(format!("--net={}", node.path().display())).args(["sh", "-c", &comm]);
         assert_harmless(&finish(inside), "ns ls");
-        for verb in [
-            "link",
-            "link --stats",
-            "route --all",
-            "neigh",
-            "link --json",
-            "route --json",
-        ] {
+        for verb in ["link", "link --stats", "route --all", "neigh", "link --json", "route --json"]
+        {
             let run = finish(command_in(&node, verb)).expect(0);
             assert_harmless(&run, verb);
             if verb.contains("json") {
@@ -113,16 +100,6 @@ fn what_the_user_typed_is_escaped_when_it_is_repeated() {
 fn colour_is_for_terminals_or_on_demand() {
     assert!(!vision("link").expect(0).out.contains('\x1b'));
     assert!(!vision("link --color never").expect(0).out.contains('\x1b'));
-    assert!(
-        vision("link --color always")
-            .expect(0)
-            .out
-            .contains("\x1b[")
-    );
-    assert!(
-        !vision("link --color always --json")
-            .expect(0)
-            .out
-            .contains('\x1b')
-    );
+    assert!(vision("link --color always").expect(0).out.contains("\x1b["));
+    assert!(!vision("link --color always --json").expect(0).out.contains('\x1b'));
 }

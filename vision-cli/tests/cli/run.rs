@@ -17,11 +17,7 @@ pub struct Run {
 impl Run {
     /// Parses the only line of standard output.
     pub fn json(&self) -> Value {
-        assert_eq!(
-            self.out.trim_end().lines().count(),
-            1,
-            "one object: {self:?}"
-        );
+        assert_eq!(self.out.trim_end().lines().count(), 1, "one object: {self:?}");
         serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("no JSON: {e}: {self:?}"))
     }
 
@@ -35,10 +31,7 @@ impl Run {
 /// The binary, with arguments separated by blanks.
 pub fn command(line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vision"));
-    command
-        .args(line.split_whitespace())
-        .stdin(Stdio::null())
-        .env_remove("NO_COLOR");
+    command.args(line.split_whitespace()).stdin(Stdio::null()).env_remove("NO_COLOR");
     command
 }
 
@@ -64,9 +57,7 @@ pub fn vision_in(node: &Node, line: &str) -> Run {
 
 pub fn command_in(node: &Node, line: &str) -> Command {
     let mut command = command("");
-    command
-        .arg("--in")
-        .arg(format!("path:{}", node.path().display()));
+    command.arg("--in").arg(format!("path:{}", node.path().display()));
     command.args(line.split_whitespace());
     command
 }
@@ -75,15 +66,8 @@ pub fn command_in(node: &Node, line: &str) -> Command {
 pub fn powerless(node: &Node, line: &str) -> Run {
     let mut command = Command::new("nsenter");
     command.arg(format!("--net={}", node.path().display()));
-    command.args([
-        "setpriv",
-        "--bounding-set=-all",
-        "--inh-caps=-all",
-        "--no-new-privs",
-    ]);
-    command
-        .arg(env!("CARGO_BIN_EXE_vision"))
-        .args(line.split_whitespace());
+    command.args(["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]);
+    command.arg(env!("CARGO_BIN_EXE_vision")).args(line.split_whitespace());
     finish(command)
 }
 

@@ -11,11 +11,7 @@ use serde_json::Value;
 use crate::run::{command, command_in, finish, lab, pair};
 
 fn start(mut command: Command) -> Child {
-    command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts")
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts")
 }
 
 fn signal(child: &Child, signal: Signal) {
@@ -80,48 +76,24 @@ fn a_long_list_stops_when_nobody_reads() {
     for verb in ["route", "route --json"] {
         let mut child = start(command_in(&node, verb));
         let mut first = [0; 40];
-        child
-            .stdout
-            .as_mut()
-            .expect("piped")
-            .read_exact(&mut first)
-            .expect("some output");
+        child.stdout.as_mut().expect("piped").read_exact(&mut first).expect("some output");
         drop(child.stdout.take());
         let (code, _, err) = ended(child, Duration::from_secs(1));
         assert_eq!((code, err.as_str()), (Some(0), ""), "{verb}");
     }
     let all = finish(command_in(&node, "route --json")).expect(0).json();
-    assert_eq!(
-        all["report"]["routes"].as_array().map(Vec::len),
-        Some(20_000)
-    );
+    assert_eq!(all["report"]["routes"].as_array().map(Vec::len), Some(20_000));
 }
 
 #[test]
 fn output_that_cannot_be_written_is_said_and_not_a_success() {
-    for verb in [
-        "link",
-        "link --json",
-        "ping 127.0.0.1 -c 1",
-        "caps",
-        "explain",
-    ] {
+    for verb in ["link", "link --json", "ping 127.0.0.1 -c 1", "caps", "explain"] {
         let mut full = command(verb);
-        let sink = std::fs::File::options()
-            .write(true)
-            .open("/dev/full")
-            .expect("/dev/full");
-        let child = full
-            .stdout(sink)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("starts");
+        let sink = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+        let child = full.stdout(sink).stderr(Stdio::piped()).spawn().expect("starts");
         let (code, _, err) = ended(child, Duration::from_secs(5));
         assert_eq!(code, Some(3), "{verb}: {err}");
-        assert!(
-            err.starts_with("vision: cannot write the result: "),
-            "{verb}: {err}"
-        );
+        assert!(err.starts_with("vision: cannot write the result: "), "{verb}: {err}");
     }
 }
 
@@ -173,16 +145,8 @@ fn a_budget_ends_an_endless_run() {
 fn a_target_that_dies_ends_the_run_with_its_summary() {
     let Some((_lab, a, b)) = pair() else { return };
     let sleeper = a.sleeper();
-    let mut ping = command(&format!(
-        "--pid {} ping {} -i 50ms --json",
-        sleeper.pid(),
-        b.v4()
-    ));
-    let child = ping
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("starts");
+    let mut ping = command(&format!("--pid {} ping {} -i 50ms --json", sleeper.pid(), b.v4()));
+    let child = ping.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
     std::thread::sleep(Duration::from_millis(300));
     sleeper.kill();
     let (code, out, _) = ended(child, Duration::from_secs(2));

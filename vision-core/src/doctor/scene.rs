@@ -81,12 +81,7 @@ impl<'a> Hop<'a> {
     fn new(vantage: &'a Vantage, towards: IpAddr, fallback: Timestamp) -> Self {
         let record = vantage.route(towards);
         let at = record.map_or(fallback, |record| record.at);
-        Self {
-            vantage,
-            towards,
-            answer: record.map(|record| &record.answer),
-            at,
-        }
+        Self { vantage, towards, answer: record.map(|record| &record.answer), at }
     }
 
     pub(super) fn family(&self) -> Family {
@@ -113,14 +108,11 @@ impl<'a> Hop<'a> {
 
     /// Tells whether the packets end here.
     pub(super) fn is_local(&self) -> bool {
-        self.route()
-            .is_some_and(|route| route.kind == RouteKind::Local)
+        self.route().is_some_and(|route| route.kind == RouteKind::Local)
     }
 
     pub(super) fn egress(&self) -> Option<&'a Link> {
-        let route = self
-            .route()
-            .filter(|route| route.kind != RouteKind::Local)?;
+        let route = self.route().filter(|route| route.kind != RouteKind::Local)?;
         self.vantage.link(route.oif_ifindex?)
     }
 
@@ -135,27 +127,21 @@ impl<'a> Hop<'a> {
     }
 
     pub(super) fn entry(&self) -> Option<&'a Neighbour> {
-        self.vantage
-            .neighbour(self.egress()?.ifindex, self.next_hop()?)
+        self.vantage.neighbour(self.egress()?.ifindex, self.next_hop()?)
     }
 
     pub(super) fn solicited(&self) -> Option<&'a NeighReport> {
-        self.vantage
-            .solicited(self.egress()?.ifindex, self.next_hop()?)
+        self.vantage.solicited(self.egress()?.ifindex, self.next_hop()?)
     }
 
     /// Links that could carry the family's packets: up, and more than a loopback.
     pub(super) fn up_links(&self) -> impl Iterator<Item = &'a Link> + use<'a> {
-        self.vantage
-            .links()
-            .iter()
-            .filter(|link| link.is_up() && !link.is_loopback())
+        self.vantage.links().iter().filter(|link| link.is_up() && !link.is_loopback())
     }
 
     /// Tells whether some link that is up has an address others could answer to.
     pub(super) fn has_address(&self, family: Family) -> bool {
-        self.up_links()
-            .any(|link| has_address(self.vantage, link, family))
+        self.up_links().any(|link| has_address(self.vantage, link, family))
     }
 }
 
@@ -183,11 +169,7 @@ impl<'a> Scene<'a> {
         flows.reverse();
         flows.extend(unasked(case, target, &flows));
         flows.extend(anywhere(case, target));
-        Some(Self {
-            case,
-            target,
-            flows,
-        })
+        Some(Self { case, target, flows })
     }
 
     pub(super) fn failing(&self) -> impl Iterator<Item = &Flow<'a>> {
@@ -195,9 +177,7 @@ impl<'a> Scene<'a> {
     }
 
     pub(super) fn destinations(&self) -> impl Iterator<Item = &Flow<'a>> {
-        self.flows
-            .iter()
-            .filter(|flow| matches!(flow.purpose, Purpose::Destination(_)))
+        self.flows.iter().filter(|flow| matches!(flow.purpose, Purpose::Destination(_)))
     }
 
     /// The namespace that owns an address: the target itself, or one found on the same machine.
@@ -205,11 +185,8 @@ impl<'a> Scene<'a> {
         if addr.is_loopback() || self.target.owns(addr) {
             return Some(self.target);
         }
-        let found = self
-            .case
-            .vantages
-            .iter()
-            .find(|v| v.role == VantageRole::Destination && v.owns(addr));
+        let found =
+            self.case.vantages.iter().find(|v| v.role == VantageRole::Destination && v.owns(addr));
         found
     }
 }
@@ -288,16 +265,8 @@ fn hops_to<'a>(
     dst: IpAddr,
     at: Timestamp,
 ) -> Vec<Hop<'a>> {
-    let others = case
-        .vantages
-        .iter()
-        .skip(1)
-        .filter(|v| v.route(dst).is_some());
-    [target]
-        .into_iter()
-        .chain(others)
-        .map(|vantage| Hop::new(vantage, dst, at))
-        .collect()
+    let others = case.vantages.iter().skip(1).filter(|v| v.route(dst).is_some());
+    [target].into_iter().chain(others).map(|vantage| Hop::new(vantage, dst, at)).collect()
 }
 
 /// The way back starts at the destination and looks up the address the target sends from.
@@ -314,43 +283,26 @@ fn hops_back<'a>(
     let Some(source) = source else {
         return Vec::new();
     };
-    let others = case
-        .vantages
-        .iter()
-        .skip(1)
-        .rev()
-        .filter(|v| v.route(source).is_some());
-    others
-        .map(|vantage| Hop::new(vantage, source, at))
-        .collect()
+    let others = case.vantages.iter().skip(1).rev().filter(|v| v.route(source).is_some());
+    others.map(|vantage| Hop::new(vantage, source, at)).collect()
 }
 
 /// Tells whether a default route leads there.
 fn is_gateway(target: &Vantage, addr: IpAddr) -> bool {
     let routes = target.state().and_then(|s| s.routes.as_ref());
-    let mut defaults = routes
-        .map_or(&[][..], |dump| &dump.items)
-        .iter()
-        .filter(|r| r.is_default());
+    let mut defaults = routes.map_or(&[][..], |dump| &dump.items).iter().filter(|r| r.is_default());
     defaults.any(|route| {
         route.gateway == Some(addr) || route.nexthops.iter().any(|hop| hop.gateway == Some(addr))
     })
 }
 
 fn started(report: &TcpReport) -> Option<Timestamp> {
-    report
-        .attempts
-        .first()
-        .and_then(|attempt| attempt.started_at)
+    report.attempts.first().and_then(|attempt| attempt.started_at)
 }
 
 /// `None` when the report says nothing about the service asked for.
 fn of_tcp(report: &TcpReport, service: Service) -> Option<Outcome> {
-    let best = report
-        .attempts
-        .iter()
-        .find(|a| a.outcome.is_open())
-        .or(report.attempts.first())?;
+    let best = report.attempts.iter().find(|a| a.outcome.is_open()).or(report.attempts.first())?;
     let outcome = match &best.outcome {
         TcpOutcome::Open { .. } => Outcome::Works,
         TcpOutcome::Refused { icmp, .. } => Outcome::Refused { icmp: *icmp },
@@ -415,12 +367,7 @@ fn unasked<'a>(case: &'a CaseFile, target: &'a Vantage, known: &[Flow<'a>]) -> V
     let Question::Reach { service, .. } = case.question else {
         return Vec::new();
     };
-    let looked_up = target
-        .rounds
-        .first()
-        .map(|round| round.probes.iter())
-        .into_iter()
-        .flatten();
+    let looked_up = target.rounds.first().map(|round| round.probes.iter()).into_iter().flatten();
     let records = looked_up.filter_map(|probe| match probe {
         ProbeRecord::Route(record) => Some(record),
         _ => None,
@@ -436,33 +383,21 @@ fn unasked<'a>(case: &'a CaseFile, target: &'a Vantage, known: &[Flow<'a>]) -> V
     };
     // A nameserver's look-up is no destination's.
     let servers: Vec<IpAddr> = nameservers(target);
-    fresh
-        .filter(|r| !servers.contains(&r.query.dst))
-        .map(|r| flow(r.query.dst, r.at))
-        .collect()
+    fresh.filter(|r| !servers.contains(&r.query.dst)).map(|r| flow(r.query.dst, r.at)).collect()
 }
 
 pub(super) fn nameservers(target: &Vantage) -> Vec<IpAddr> {
-    let resolver = target
-        .rounds
-        .first()
-        .and_then(|round| round.before.resolver.as_ref());
-    resolver.map_or_else(Vec::new, |r| {
-        r.nameservers.iter().map(|server| server.addr).collect()
-    })
+    let resolver = target.rounds.first().and_then(|round| round.before.resolver.as_ref());
+    resolver.map_or_else(Vec::new, |r| r.nameservers.iter().map(|server| server.addr).collect())
 }
 
 /// Whether the namespace could send anything: some link is up, has a carrier and an address.
 fn anywhere<'a>(case: &'a CaseFile, target: &'a Vantage) -> Vec<Flow<'a>> {
-    let tables_known = target
-        .state()
-        .is_some_and(|s| s.links.is_some() && s.addrs.is_some());
+    let tables_known = target.state().is_some_and(|s| s.links.is_some() && s.addrs.is_some());
     if case.question != Question::Health || !tables_known {
         return Vec::new();
     }
-    let families = Family::BOTH
-        .into_iter()
-        .filter(|f| case.family.is_none_or(|only| only == *f));
+    let families = Family::BOTH.into_iter().filter(|f| case.family.is_none_or(|only| only == *f));
     let families: Vec<_> = families.collect();
     let alive = |link: &&Link| link.is_up() && link.has_carrier() && !link.is_loopback();
     let usable = |family: &Family| {
@@ -473,24 +408,8 @@ fn anywhere<'a>(case: &'a CaseFile, target: &'a Vantage) -> Vec<Flow<'a>> {
         true => Outcome::Works,
         false => Outcome::Local(Reason::new(nix::libc::ENETUNREACH)),
     };
-    let dst = families
-        .first()
-        .copied()
-        .unwrap_or(Family::V4)
-        .unspecified();
+    let dst = families.first().copied().unwrap_or(Family::V4).unspecified();
     let at = target.state().map_or(case.at, |s| s.at);
-    let hops = vec![Hop {
-        vantage: target,
-        towards: dst,
-        answer: None,
-        at,
-    }];
-    vec![Flow {
-        dst,
-        purpose: Purpose::Anywhere,
-        outcome,
-        at,
-        hops,
-        back: Vec::new(),
-    }]
+    let hops = vec![Hop { vantage: target, towards: dst, answer: None, at }];
+    vec![Flow { dst, purpose: Purpose::Anywhere, outcome, at, hops, back: Vec::new() }]
 }

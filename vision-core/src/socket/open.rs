@@ -57,9 +57,7 @@ pub(crate) fn open(kind: Kind, options: &Options) -> Result<Socket> {
         .map_err(|e| Error::sys(op, e))?;
     if let Kind::Packet { ifindex, ethertype } = kind {
         let at = packet::address(ifindex, ethertype, None);
-        socket
-            .bind(&at)
-            .map_err(|e| Error::sys(Op::BindDevice, e))?;
+        socket.bind(&at).map_err(|e| Error::sys(Op::BindDevice, e))?;
         return Ok(socket);
     }
     let family = family_of(kind);
@@ -104,17 +102,13 @@ fn family_of(kind: Kind) -> Family {
 fn configure(socket: &Socket, family: Family, options: &Options) -> Result<()> {
     let option = |result: io::Result<()>| result.map_err(|e| Error::sys(Op::SetOption, e));
     if let Some(name) = &options.interface {
-        socket
-            .bind_device(Some(name.as_bytes()))
-            .map_err(|e| match e.raw_os_error() {
-                Some(libc::ENODEV) => Error::NotFound(format!("interface `{name}`")),
-                _ => Error::sys(Op::BindDevice, e),
-            })?;
+        socket.bind_device(Some(name.as_bytes())).map_err(|e| match e.raw_os_error() {
+            Some(libc::ENODEV) => Error::NotFound(format!("interface `{name}`")),
+            _ => Error::sys(Op::BindDevice, e),
+        })?;
     }
     if let Some(mark) = options.mark {
-        socket
-            .set_mark(mark)
-            .map_err(|e| Error::sys(Op::SetMark, e))?;
+        socket.set_mark(mark).map_err(|e| Error::sys(Op::SetMark, e))?;
     }
     if let Some(Ttl(ttl)) = options.ttl {
         option(match family {
@@ -167,15 +161,12 @@ fn bind(socket: &Socket, options: &Options) -> Result<()> {
     let Some(source) = options.source else {
         return Ok(());
     };
-    socket
-        .bind(&source.into())
-        .map_err(|e| match e.raw_os_error() {
-            Some(libc::EADDRNOTAVAIL) => Error::NotFound(format!(
-                "source address {} on this namespace's links",
-                source.ip()
-            )),
-            _ => Error::sys(Op::Bind, e),
-        })
+    socket.bind(&source.into()).map_err(|e| match e.raw_os_error() {
+        Some(libc::EADDRNOTAVAIL) => {
+            Error::NotFound(format!("source address {} on this namespace's links", source.ip()))
+        }
+        _ => Error::sys(Op::Bind, e),
+    })
 }
 
 /// Sends one datagram; what the kernel says against it is for the probe to judge.

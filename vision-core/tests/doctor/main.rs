@@ -18,7 +18,8 @@ fn examine(node: &Node, question: &str) -> Diagnosis {
 
 /// A process in a node with a resolv.conf of its own, as a container has it.
 fn with_resolver(node: &Node, content: &str) -> Proc {
-    let file = std::env::temp_dir().join(format!("vision-resolv-{}-{}", std::process::id(), node.inode()));
+    let file =
+        std::env::temp_dir().join(format!("vision-resolv-{}-{}", std::process::id(), node.inode()));
     std::fs::write(&file, content).expect("a scratch file");
     let script = format!("mount --bind {} /etc/resolv.conf; exec sleep 1000", file.display());
     let process = node.spawn(&format!("unshare -m sh -c '{script}'"));
@@ -205,7 +206,8 @@ fn a_name_that_does_not_exist_is_told_from_a_server_that_is_silent() {
     must_prove(&diagnosis, "dns.nxdomain");
     assert!(diagnosis.findings[0].evidence.iter().any(|e| e.asked.contains("dbb.example.test")));
     drop(server);
-    let _silent = UdpServer::start(&b, &format!("{}:53", b.v4()), UdpBehaviour::Silent).expect("server");
+    let _silent =
+        UdpServer::start(&b, &format!("{}:53", b.v4()), UdpBehaviour::Silent).expect("server");
     must_prove(&examine_process(&a, &process, "db:80"), "dns.server-silent");
     must_prove(&examine_process(&a, &process, ""), "dns.server-silent");
     let diagnosis = examine_process(&a, &process, &format!("{}:80", b.v4()));

@@ -32,10 +32,7 @@ fn every_field_of_every_link_is_what_ip_shows() {
     };
     assert_eq!((dump.consistent, dump.unreadable), (Consistency::Yes, 0));
     assert_eq!(dump.items.len(), theirs.len());
-    let names = dump
-        .items
-        .iter()
-        .map(|l| (l.ifindex, l.name.escaped().to_string()));
+    let names = dump.items.iter().map(|l| (l.ifindex, l.name.escaped().to_string()));
     let names: HashMap<_, _> = names.collect();
     for (link, row) in dump.items.iter().zip(&theirs) {
         numbers(link, row);
@@ -65,13 +62,7 @@ fn numbers(link: &Link, row: &Value) {
 
 fn words(link: &Link, row: &Value, names: &HashMap<u32, String>) {
     let name = |index: Option<u32>| index.and_then(|i| names.get(&i).cloned());
-    let group = link.group.map(|g| {
-        if g == 0 {
-            "default".into()
-        } else {
-            g.to_string()
-        }
-    });
+    let group = link.group.map(|g| if g == 0 { "default".into() } else { g.to_string() });
     let table = [
         ("ifname", show(Some(link.name.escaped()))),
         ("qdisc", link.qdisc.clone()),
@@ -87,16 +78,9 @@ fn words(link: &Link, row: &Value, names: &HashMap<u32, String>) {
     fields(row, &table);
     let none = Value::Null;
     let info = row.get("linkinfo").unwrap_or(&none);
-    let kinds = [
-        ("info_kind", link.kind.clone()),
-        ("info_slave_kind", link.slave_kind.clone()),
-    ];
+    let kinds = [("info_kind", link.kind.clone()), ("info_slave_kind", link.slave_kind.clone())];
     fields(info, &kinds);
-    let mut names: Vec<_> = link
-        .altnames
-        .iter()
-        .map(|n| n.escaped().to_string())
-        .collect();
+    let mut names: Vec<_> = link.altnames.iter().map(|n| n.escaped().to_string()).collect();
     names.sort();
     same("altnames", names, list(row, "altnames"), row);
 }
@@ -151,9 +135,7 @@ fn counters_move_as_ip_shows_them() {
     ns.within(|| {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("socket");
         for _ in 0..9 {
-            socket
-                .send_to(&[0; 100], socket.local_addr().expect("bound"))
-                .expect("sent");
+            socket.send_to(&[0; 100], socket.local_addr().expect("bound")).expect("sent");
         }
     });
     let dump = ns.inventory().links(&budget()).expect("links");
@@ -168,10 +150,7 @@ fn a_peer_in_another_namespace_is_matched_by_its_number() {
     let (Some(a), Some(b)) = (Ns::new(), Ns::new()) else {
         return;
     };
-    a.sh(&format!(
-        "ip link add va type veth peer name vb netns {}",
-        b.path()
-    ));
+    a.sh(&format!("ip link add va type veth peer name vb netns {}", b.path()));
     let mut inventory = a.inventory();
     let links = inventory.links(&budget()).expect("links").items;
     let va = links.iter().find(|l| l.name == *"va").expect("va");
@@ -188,19 +167,11 @@ fn a_peer_in_another_namespace_is_matched_by_its_number() {
 fn names_of_any_bytes_are_kept_and_escaped() {
     let Some(ns) = Ns::new() else { return };
     ns.sh("ip link add \"$(printf 'e\\033[31mx')\" type bridge");
-    let named = ns
-        .try_sh("ip link add \"$(printf 'e\\377\\001')\" type bridge")
-        .status
-        .success();
+    let named = ns.try_sh("ip link add \"$(printf 'e\\377\\001')\" type bridge").status.success();
     let links = ns.inventory().links(&budget()).expect("links").items;
     let names: Vec<_> = links.iter().map(|l| l.name.escaped().to_string()).collect();
     assert!(names.contains(&"e\\x1b[31mx".to_owned()), "{names:?}");
     if named {
-        assert!(
-            links
-                .iter()
-                .any(|l| l.name_hex.as_deref() == Some("65ff01")),
-            "{links:?}"
-        );
+        assert!(links.iter().any(|l| l.name_hex.as_deref() == Some("65ff01")), "{links:?}");
     }
 }

@@ -14,14 +14,8 @@ pub fn answer(
     style: &Style,
 ) -> io::Result<()> {
     let Style { bold, .. } = style;
-    let NeighAnswer {
-        lladdr, seq, rtt, ..
-    } = answer;
-    write!(
-        out,
-        "{ip} is at {bold}{lladdr}{bold:#}: seq={seq} time={} ms",
-        millis(*rtt)
-    )?;
+    let NeighAnswer { lladdr, seq, rtt, .. } = answer;
+    write!(out, "{ip} is at {bold}{lladdr}{bold:#}: seq={seq} time={} ms", millis(*rtt))?;
     match answer.is_router {
         Some(true) => writeln!(out, ", a router"),
         _ => writeln!(out),
@@ -30,9 +24,7 @@ pub fn answer(
 
 impl Human for NeighReport {
     fn human(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
-        let Style {
-            bold, bad, warn, ..
-        } = style;
+        let Style { bold, bad, warn, .. } = style;
         let (asked, answered) = (self.requests.len(), self.answers.len());
         writeln!(
             out,
@@ -46,15 +38,9 @@ impl Human for NeighReport {
             several => {
                 let names: Vec<_> = several.iter().map(ToString::to_string).collect();
                 let names = names.join(" and ");
-                writeln!(
-                    out,
-                    "{warn}claimed by several{warn:#}: {} by {names}",
-                    self.to
-                )?;
+                writeln!(out, "{warn}claimed by several{warn:#}: {} by {names}", self.to)?;
             }
         }
-        self.gaps
-            .iter()
-            .try_for_each(|gap| writeln!(out, "not done: {}", esc(&gap.to_string())))
+        self.gaps.iter().try_for_each(|gap| writeln!(out, "not done: {}", esc(&gap.to_string())))
     }
 }

@@ -83,10 +83,6 @@ impl Ability {
 fn names(capabilities: &[Capability]) -> String {
     match capabilities {
         [] => "nothing".to_owned(),
-        some => some
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(" "),
+        some => some.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
     }
 }

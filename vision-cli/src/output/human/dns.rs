@@ -25,10 +25,7 @@ impl Human for Answered<'_, DnsReport> {
     fn human(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
         let report = self.report;
         if self.short {
-            let records = report
-                .answer()
-                .into_iter()
-                .flat_map(|message| &message.answers);
+            let records = report.answer().into_iter().flat_map(|message| &message.answers);
             return records
                 .into_iter()
                 .try_for_each(|r| writeln!(out, "{}", esc(&r.data.to_string())));
@@ -48,8 +45,7 @@ impl Human for Answered<'_, DnsReport> {
 }
 
 pub(super) fn gaps(gaps: &[vision_core::Gap], out: &mut dyn Write) -> io::Result<()> {
-    gaps.iter()
-        .try_for_each(|gap| writeln!(out, ";; not done: {}", esc(&gap.to_string())))
+    gaps.iter().try_for_each(|gap| writeln!(out, ";; not done: {}", esc(&gap.to_string())))
 }
 
 fn write_attempt(attempt: &DnsAttempt, out: &mut dyn Write, style: &Style) -> io::Result<()> {
@@ -58,18 +54,11 @@ fn write_attempt(attempt: &DnsAttempt, out: &mut dyn Write, style: &Style) -> io
     let text = outcome(&attempt.outcome);
     match attempt.answer() {
         Some(_) => writeln!(out, ";; {} over {transport}: {text}", attempt.server)?,
-        None => writeln!(
-            out,
-            ";; {} over {transport}: {bad}{text}{bad:#}",
-            attempt.server
-        )?,
+        None => writeln!(out, ";; {} over {transport}: {bad}{text}{bad:#}", attempt.server)?,
     }
     match attempt.ignored.total() {
         0 => Ok(()),
-        n => writeln!(
-            out,
-            ";; {n} replies were not believed (source, id, question or case)"
-        ),
+        n => writeln!(out, ";; {n} replies were not believed (source, id, question or case)"),
     }
 }
 
@@ -92,21 +81,11 @@ pub(super) fn outcome(outcome: &DnsOutcome) -> String {
             format!("nobody listens there (after {} ms)", millis(*rtt))
         }
         DnsOutcome::Unreachable { icmp, .. } => {
-            let from = icmp
-                .from
-                .map_or_else(|| "an unknown host".to_owned(), |ip| ip.to_string());
-            format!(
-                "{} (ICMP {}/{}) from {from}",
-                icmp.text(),
-                icmp.kind,
-                icmp.code
-            )
+            let from = icmp.from.map_or_else(|| "an unknown host".to_owned(), |ip| ip.to_string());
+            format!("{} (ICMP {}/{}) from {from}", icmp.text(), icmp.kind, icmp.code)
         }
         DnsOutcome::LocalError { reason } => format!("not sent: {reason}"),
-        DnsOutcome::Cut {
-            reason,
-            received_bytes,
-        } => {
+        DnsOutcome::Cut { reason, received_bytes } => {
             let why = reason.map_or_else(|| "closed".to_owned(), |reason| reason.to_string());
             format!("the connection ended after {received_bytes} bytes: {why}")
         }
@@ -135,10 +114,7 @@ fn write_answer(
         }
     }
     let all = style.verbose > 0;
-    let asked = message
-        .question()
-        .filter(|_| style.verbose < 2)
-        .map(|_| &report.question.name);
+    let asked = message.question().filter(|_| style.verbose < 2).map(|_| &report.question.name);
     section("ANSWER", &message.answers, all, asked, out)?;
     let no_answer = message.answers.is_empty();
     if all || no_answer {
@@ -148,17 +124,9 @@ fn write_answer(
         section("ADDITIONAL", &message.additionals, all, asked, out)?;
     }
     if let Some(stopped) = &message.stopped {
-        writeln!(
-            out,
-            ";; the rest could not be read: {}",
-            esc(&stopped.to_string())
-        )?;
+        writeln!(out, ";; the rest could not be read: {}", esc(&stopped.to_string()))?;
     }
-    if style.verbose > 1 {
-        trailer(attempt, message, out)
-    } else {
-        Ok(())
-    }
+    if style.verbose > 1 { trailer(attempt, message, out) } else { Ok(()) }
 }
 
 fn brief(
@@ -207,21 +175,14 @@ fn write_header(what: &str, message: &Message, out: &mut dyn Write) -> io::Resul
         ";; EDNS: version: {}, flags:{flag}; udp: {}",
         edns.version, edns.udp_payload_bytes
     )?;
-    edns.options
-        .iter()
-        .try_for_each(|option| writeln!(out, ";; {}", esc(&option.to_string())))
+    edns.options.iter().try_for_each(|option| writeln!(out, ";; {}", esc(&option.to_string())))
 }
 
 fn trailer(attempt: &DnsAttempt, message: &Message, out: &mut dyn Write) -> io::Result<()> {
     if let DnsOutcome::Answer { rtt, .. } = &attempt.outcome {
         writeln!(out, ";; Query time: {} ms", millis(*rtt))?;
     }
-    writeln!(
-        out,
-        ";; SERVER: {} over {}",
-        attempt.server,
-        transport(attempt.transport)
-    )?;
+    writeln!(out, ";; SERVER: {} over {}", attempt.server, transport(attempt.transport))?;
     let when = serde_json::to_string(&attempt.sent_at).unwrap_or_default();
     writeln!(out, ";; WHEN: {}", when.trim_matches('"'))?;
     writeln!(out, ";; MSG SIZE rcvd: {}", message.size_bytes)
@@ -240,37 +201,19 @@ fn section(
         writeln!(out, ";; {name} SECTION:")?;
     }
     records.iter().try_for_each(|record| {
-        let owner = asked
-            .filter(|asked| **asked == record.name)
-            .unwrap_or(&record.name);
-        let Record {
-            ttl_s,
-            class,
-            rtype,
-            data,
-            ..
-        } = record;
-        writeln!(
-            out,
-            "{}",
-            columns(&format!("{owner}\t{ttl_s}\t{class}\t{rtype}\t{data}"))
-        )
+        let owner = asked.filter(|asked| **asked == record.name).unwrap_or(&record.name);
+        let Record { ttl_s, class, rtype, data, .. } = record;
+        writeln!(out, "{}", columns(&format!("{owner}\t{ttl_s}\t{class}\t{rtype}\t{data}")))
     })
 }
 
 /// Zone-file lines have tabs between the columns, which are no surprise on a terminal; all else
 /// is escaped.
 fn columns(line: &str) -> String {
-    line.split('\t')
-        .map(esc_text)
-        .collect::<Vec<_>>()
-        .join("\t")
+    line.split('\t').map(esc_text).collect::<Vec<_>>().join("\t")
 }
 
 /// The library escapes names and strings as zone files do, so that backslashes are its own.
 pub(super) fn esc_text(text: &str) -> String {
-    text.split('\\')
-        .map(|part| esc(part).to_string())
-        .collect::<Vec<_>>()
-        .join("\\")
+    text.split('\\').map(|part| esc(part).to_string()).collect::<Vec<_>>().join("\\")
 }

@@ -25,34 +25,17 @@ impl Human for Diagnosis {
 }
 
 fn write_finding(finding: &Finding, out: &mut dyn Write, style: &Style) -> io::Result<()> {
-    let Style {
-        bad,
-        warn,
-        good,
-        bold,
-        dim,
-        ..
-    } = style;
+    let Style { bad, warn, good, bold, dim, .. } = style;
     let (word, paint) = match finding.severity {
         Severity::Error => ("error", bad),
         Severity::Warning => ("warning", warn),
         _ => ("note", dim),
     };
     let summary = esc(&finding.summary);
-    writeln!(
-        out,
-        "{paint}{word}[{}]{paint:#}: {bold}{summary}{bold:#}",
-        finding.cause
-    )?;
+    writeln!(out, "{paint}{word}[{}]{paint:#}: {bold}{summary}{bold:#}", finding.cause)?;
     writeln!(out, "  --> {}", subject(&finding.subject))?;
     writeln!(out, "   |")?;
-    let width = finding
-        .evidence
-        .iter()
-        .map(|e| e.asked.chars().count())
-        .max()
-        .unwrap_or(0)
-        .min(44);
+    let width = finding.evidence.iter().map(|e| e.asked.chars().count()).max().unwrap_or(0).min(44);
     for evidence in &finding.evidence {
         write_evidence(evidence, &finding.subject, width, out)?;
     }
@@ -92,10 +75,7 @@ fn write_fix(fix: &Fix, out: &mut dyn Write, paint: &anstyle::Style) -> io::Resu
     match (&fix.command, &fix.prose) {
         (Some(command), prose) => {
             let command = esc(command);
-            writeln!(
-                out,
-                "  {paint}help{paint:#} ({risk}): {command}     # in {place}"
-            )?;
+            writeln!(out, "  {paint}help{paint:#} ({risk}): {command}     # in {place}")?;
             match prose {
                 Some(prose) => writeln!(out, "    {}", esc(prose)),
                 None => Ok(()),
@@ -111,20 +91,13 @@ fn subject(subject: &Subject) -> String {
     let object = match &subject.kind {
         SubjectKind::Namespace => None,
         SubjectKind::Link { name, .. } => Some(format!("link {}", name.escaped())),
-        SubjectKind::Address {
-            link,
-            family,
-            address,
-        } => {
+        SubjectKind::Address { link, family, address } => {
             let address = address.map_or_else(|| format!("{family}"), |a| a.to_string());
             let link = link.as_ref().map(|l| format!("link {} -> ", l.escaped()));
             Some(format!("{}address {address}", link.unwrap_or_default()))
         }
         SubjectKind::Route { destination, route } => {
-            let route = route
-                .as_deref()
-                .map(|r| format!(": {}", esc(r)))
-                .unwrap_or_default();
+            let route = route.as_deref().map(|r| format!(": {}", esc(r))).unwrap_or_default();
             Some(format!("route to {destination}{route}"))
         }
         SubjectKind::Rule { priority, rule } => Some(format!("rule {priority}: {}", esc(rule))),
@@ -133,11 +106,7 @@ fn subject(subject: &Subject) -> String {
         }
         SubjectKind::Nameserver { server } => Some(format!("nameserver {server}")),
         SubjectKind::Name { name } => Some(format!("name {}", esc(name))),
-        SubjectKind::Socket {
-            protocol,
-            address,
-            port,
-        } => {
+        SubjectKind::Socket { protocol, address, port } => {
             let at = std::net::SocketAddr::new(*address, *port);
             Some(format!("{} {at}", esc(protocol)))
         }
@@ -157,12 +126,7 @@ fn write_area(area: &Area, out: &mut dyn Write, style: &Style) -> io::Result<()>
         AreaState::Bad => ("!!", bad),
         AreaState::Unchecked => ("--", dim),
     };
-    writeln!(
-        out,
-        "  {paint}{mark}{paint:#} {:<8}  {}",
-        area.class.name(),
-        esc(&area.text)
-    )
+    writeln!(out, "  {paint}{mark}{paint:#} {:<8}  {}", area.class.name(), esc(&area.text))
 }
 
 /// What a person asks next, so that silence is never an answer.
@@ -177,21 +141,11 @@ impl Rest for Diagnosis {
     fn write_the_rest(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
         // An area that says so itself need not be named twice.
         let said = |what: &str| {
-            let mut areas = self
-                .areas
-                .iter()
-                .filter(|area| area.state == AreaState::Unchecked);
+            let mut areas = self.areas.iter().filter(|area| area.state == AreaState::Unchecked);
             areas.any(|area| area.class.name() == what)
         };
-        for unchecked in self
-            .unchecked
-            .iter()
-            .filter(|u| u.needs.is_some() || !said(&u.what))
-        {
-            let needs = unchecked
-                .needs
-                .map(|cap| format!(" (needs {cap})"))
-                .unwrap_or_default();
+        for unchecked in self.unchecked.iter().filter(|u| u.needs.is_some() || !said(&u.what)) {
+            let needs = unchecked.needs.map(|cap| format!(" (needs {cap})")).unwrap_or_default();
             let (what, why) = (esc(&unchecked.what), esc(&unchecked.why));
             writeln!(out, "  -- not checked: {what}: {why}{needs}")?;
         }
@@ -207,20 +161,13 @@ impl Rest for Diagnosis {
     }
 
     fn closing_line(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
-        let Style {
-            good, bad, warn, ..
-        } = style;
+        let Style { good, bad, warn, .. } = style;
         let (word, paint) = match self.verdict {
             Verdict::Healthy => ("healthy", good),
             Verdict::Faulty => ("faulty", bad),
             Verdict::Inconclusive => ("could not tell", warn),
         };
-        let of = |wanted: Severity| {
-            self.findings
-                .iter()
-                .filter(|f| f.severity == wanted)
-                .count()
-        };
+        let of = |wanted: Severity| self.findings.iter().filter(|f| f.severity == wanted).count();
         writeln!(
             out,
             "\n{paint}{word}{paint:#}: errors {}, warnings {}, notes {}, ruled out {}, not checked \

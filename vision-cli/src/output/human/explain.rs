@@ -14,9 +14,7 @@ pub struct Causes {
 
 impl Human for Causes {
     fn human(&self, out: &mut dyn Write, _: &Style) -> io::Result<()> {
-        self.causes
-            .iter()
-            .try_for_each(|cause| writeln!(out, "{cause}"))
+        self.causes.iter().try_for_each(|cause| writeln!(out, "{cause}"))
     }
 }
 
@@ -32,11 +30,6 @@ pub struct Explained {
 impl Human for Explained {
     fn human(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
         let Style { bold, .. } = style;
-        writeln!(
-            out,
-            "{bold}{}{bold:#}\n\n{}",
-            self.cause,
-            self.text.trim_end()
-        )
+        writeln!(out, "{bold}{}{bold:#}\n\n{}", self.cause, self.text.trim_end())
     }
 }

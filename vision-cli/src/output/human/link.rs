@@ -39,21 +39,12 @@ pub struct LinkRow {
 impl LinkRow {
     /// Gathers what belongs to `link`.
     pub fn new(link: &Link, links: &[Link], addrs: &[Addr]) -> Self {
-        let name = |index: u32| {
-            links
-                .iter()
-                .find(|l| l.ifindex == index)
-                .map(|l| l.name.clone())
-        };
+        let name = |index: u32| links.iter().find(|l| l.ifindex == index).map(|l| l.name.clone());
         let here = link.link_ifindex.filter(|_| link.link_netnsid.is_none());
         Self {
             master: link.master_ifindex.and_then(name),
             lower: here.and_then(name),
-            addrs: addrs
-                .iter()
-                .filter(|a| a.ifindex == link.ifindex)
-                .cloned()
-                .collect(),
+            addrs: addrs.iter().filter(|a| a.ifindex == link.ifindex).cloned().collect(),
             link: link.clone(),
         }
     }
@@ -77,16 +68,9 @@ impl Human for LinkReport {
 
 impl LinkRow {
     fn first_line(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
-        let Style {
-            name, good, bad, ..
-        } = style;
+        let Style { name, good, bad, .. } = style;
         let link = &self.link;
-        write!(
-            out,
-            "{}: {name}{}{name:#}",
-            link.ifindex,
-            link.name.escaped()
-        )?;
+        write!(out, "{}: {name}{}{name:#}", link.ifindex, link.name.escaped())?;
         match (&self.lower, link.link_ifindex) {
             (Some(lower), _) => write!(out, "@{}", lower.escaped())?,
             (None, Some(index)) => write!(out, "@if{index}")?,
@@ -142,9 +126,7 @@ impl LinkRow {
         if let Some(alias) = &link.alias {
             writeln!(out, "    alias {}", alias.escaped())?;
         }
-        link.altnames
-            .iter()
-            .try_for_each(|alt| writeln!(out, "    altname {}", alt.escaped()))
+        link.altnames.iter().try_for_each(|alt| writeln!(out, "    altname {}", alt.escaped()))
     }
 }
 
@@ -153,12 +135,7 @@ fn flags(flags: LinkFlags) -> String {
     let no_carrier = flags.contains(LinkFlags::UP) && !flags.contains(LinkFlags::RUNNING);
     let mut names: Vec<String> = Vec::new();
     names.extend(no_carrier.then(|| "NO-CARRIER".to_owned()));
-    names.extend(
-        flags
-            .names()
-            .filter(|name| *name != "RUNNING")
-            .map(str::to_owned),
-    );
+    names.extend(flags.names().filter(|name| *name != "RUNNING").map(str::to_owned));
     match flags.unknown_bits() {
         0 => {}
         bits => names.push(format!("{bits:#x}")),

@@ -19,11 +19,7 @@ pub struct NeighRow {
 impl NeighRow {
     /// Adds name and meaning.
     pub fn new(entry: Neighbour, dev: Option<Untrusted>) -> Self {
-        Self {
-            meaning: meaning(entry.state),
-            entry,
-            dev,
-        }
+        Self { meaning: meaning(entry.state), entry, dev }
     }
 }
 
@@ -42,18 +38,8 @@ fn meaning(state: NeighState) -> Option<&'static str> {
 
 /// Writes a row.
 pub fn line(row: &NeighRow, out: &mut dyn Write, style: &Style) -> io::Result<()> {
-    let Style {
-        good,
-        bad,
-        name,
-        dim,
-        ..
-    } = style;
-    let NeighRow {
-        entry,
-        dev,
-        meaning,
-    } = row;
+    let Style { good, bad, name, dim, .. } = style;
+    let NeighRow { entry, dev, meaning } = row;
     write!(out, "{}", entry.dst)?;
     match dev {
         Some(dev) => write!(out, " dev {name}{}{name:#}", dev.escaped())?,

@@ -27,9 +27,7 @@ fn row(info: &NamespaceInfo) -> Vec<String> {
         info.id.ino.to_string(),
         if info.own { "*" } else { "" }.to_owned(),
         info.processes.to_string(),
-        info.lowest_pid
-            .map(|pid| pid.to_string())
-            .unwrap_or_default(),
+        info.lowest_pid.map(|pid| pid.to_string()).unwrap_or_default(),
         info.command.as_ref().map(escaped).unwrap_or_default(),
         names(info),
     ]
@@ -40,11 +38,7 @@ fn escaped(text: &Untrusted) -> String {
 }
 
 fn names(info: &NamespaceInfo) -> String {
-    info.names
-        .iter()
-        .map(|name| esc(name).to_string())
-        .collect::<Vec<_>>()
-        .join(" ")
+    info.names.iter().map(|name| esc(name).to_string()).collect::<Vec<_>>().join(" ")
 }
 
 /// Which namespace a target is in.
@@ -77,11 +71,7 @@ impl Human for NsOf {
         }
         if let Some(pid) = known.lowest_pid {
             let command = known.command.as_ref().map(escaped).unwrap_or_default();
-            writeln!(
-                out,
-                "  processes  {}, lowest {pid} {command}",
-                known.processes
-            )?;
+            writeln!(out, "  processes  {}, lowest {pid} {command}", known.processes)?;
         }
         if known.own {
             writeln!(out, "  this is the caller's own")?;

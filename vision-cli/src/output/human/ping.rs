@@ -28,11 +28,7 @@ impl Head<'_> {
         write!(out, "PING {} ({to}) ", esc(self.name))?;
         match to {
             IpAddr::V4(_) => {
-                writeln!(
-                    out,
-                    "{size_bytes}({}) bytes of data.",
-                    size_bytes + V4_HEADERS_BYTES
-                )
+                writeln!(out, "{size_bytes}({}) bytes of data.", size_bytes + V4_HEADERS_BYTES)
             }
             IpAddr::V6(_) => writeln!(out, "{size_bytes} data bytes"),
         }
@@ -41,28 +37,17 @@ impl Head<'_> {
 
 /// Writes what became of one request.
 pub fn echo(echo: &Echo, out: &mut dyn Write, style: &Style) -> io::Result<()> {
-    let Style {
-        good, bad, warn, ..
-    } = style;
+    let Style { good, bad, warn, .. } = style;
     let seq = echo.seq;
     match &echo.outcome {
         EchoOutcome::Reply { from, rtt, ttl } => {
             let ttl = ttl.map(|ttl| format!(" ttl={ttl}")).unwrap_or_default();
             let time = millis(*rtt);
-            writeln!(
-                out,
-                "{good}reply{good:#} from {from}: icmp_seq={seq}{ttl} time={time} ms"
-            )
+            writeln!(out, "{good}reply{good:#} from {from}: icmp_seq={seq}{ttl} time={time} ms")
         }
         EchoOutcome::Unreachable(icmp) => {
-            let from = icmp
-                .from
-                .map_or_else(|| "?".to_owned(), |ip| ip.to_string());
-            write!(
-                out,
-                "From {from} icmp_seq={seq} {bad}{}{bad:#}",
-                icmp.text()
-            )?;
+            let from = icmp.from.map_or_else(|| "?".to_owned(), |ip| ip.to_string());
+            write!(out, "From {from} icmp_seq={seq} {bad}{}{bad:#}", icmp.text())?;
             write!(out, " (ICMP {}/{})", icmp.kind, icmp.code)?;
             mtu(out, icmp.mtu_bytes)
         }
@@ -93,10 +78,7 @@ pub struct Summed<'a> {
 impl<'a> Summed<'a> {
     /// Adds the figures.
     pub fn new(report: &'a PingReport) -> Self {
-        Self {
-            report,
-            summary: report.summary(),
-        }
+        Self { report, summary: report.summary() }
     }
 }
 
@@ -110,20 +92,15 @@ impl Human for Summed<'_> {
             out,
             "{bold}{sent}{bold:#} packets transmitted, {bold}{received}{bold:#} received, "
         )?;
-        for (count, what) in [
-            (report.duplicates as usize, "duplicates"),
-            (errors(report), "errors"),
-        ] {
+        for (count, what) in
+            [(report.duplicates as usize, "duplicates"), (errors(report), "errors")]
+        {
             if count > 0 {
                 write!(out, "+{count} {what}, ")?;
             }
         }
         let loss = percent(summary.loss_percent);
-        writeln!(
-            out,
-            "{loss}% packet loss, time {}ms",
-            lasted(report).as_millis()
-        )?;
+        writeln!(out, "{loss}% packet loss, time {}ms", lasted(report).as_millis())?;
         if let Some(rtt) = &summary.rtt {
             let [min, avg, max, mdev] = [rtt.min_ns, rtt.avg_ns, rtt.max_ns, rtt.mdev_ns]
                 .map(|ns| millis(Duration::from_nanos(ns)));
@@ -139,11 +116,7 @@ fn footnotes(report: &PingReport, out: &mut dyn Write, style: &Style) -> io::Res
         writeln!(out, "no answer for icmp_seq {lost}")?;
     }
     if report.ignored > 0 {
-        writeln!(
-            out,
-            "{} packets that only looked like replies were ignored",
-            report.ignored
-        )?;
+        writeln!(out, "{} packets that only looked like replies were ignored", report.ignored)?;
     }
     for gap in &report.gaps {
         writeln!(out, "not done: {}", esc(&gap.to_string()))?;
@@ -160,20 +133,14 @@ fn footnotes(report: &PingReport, out: &mut dyn Write, style: &Style) -> io::Res
 
 fn errors(report: &PingReport) -> usize {
     let is_error = |echo: &&Echo| {
-        matches!(
-            echo.outcome,
-            EchoOutcome::Unreachable(_) | EchoOutcome::LocalError { .. }
-        )
+        matches!(echo.outcome, EchoOutcome::Unreachable(_) | EchoOutcome::LocalError { .. })
     };
     report.echoes.iter().filter(is_error).count()
 }
 
 /// From the first request to the last thing that happened.
 fn lasted(report: &PingReport) -> Duration {
-    let first = report
-        .echoes
-        .first()
-        .map_or(0, |echo| echo.sent_at.as_unix_nanos());
+    let first = report.echoes.first().map_or(0, |echo| echo.sent_at.as_unix_nanos());
     let end = |echo: &Echo| {
         let rtt = i64::try_from(echo.rtt_ns().unwrap_or(0)).unwrap_or(0);
         echo.sent_at.as_unix_nanos().saturating_add(rtt)
@@ -185,10 +152,7 @@ fn lasted(report: &PingReport) -> Duration {
 /// Names the requests that stayed without an answer, runs of them as `3-7`.
 fn ranges(report: &PingReport) -> String {
     let mut runs: Vec<(u16, u16)> = Vec::new();
-    let lost = report
-        .echoes
-        .iter()
-        .filter(|e| matches!(e.outcome, EchoOutcome::Lost { .. }));
+    let lost = report.echoes.iter().filter(|e| matches!(e.outcome, EchoOutcome::Lost { .. }));
     for seq in lost.map(|echo| echo.seq) {
         match runs.last_mut() {
             Some((_, last)) if *last + 1 == seq => *last = seq,

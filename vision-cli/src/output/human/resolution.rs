@@ -11,10 +11,7 @@ impl Human for Answered<'_, Resolution> {
     fn human(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
         let found = self.report;
         if self.short {
-            return found
-                .addresses
-                .iter()
-                .try_for_each(|addr| writeln!(out, "{addr}"));
+            return found.addresses.iter().try_for_each(|addr| writeln!(out, "{addr}"));
         }
         let Style { bold, bad, .. } = style;
         write!(out, "{bold}{}{bold:#}", esc(&found.name))?;
@@ -71,10 +68,7 @@ fn write_tried(tried: &Tried, out: &mut dyn Write) -> io::Result<()> {
         (None, Some(failure)) => outcome(failure),
         (None, None) => "no answer".to_owned(),
     };
-    let server = tried
-        .server
-        .map(|server| format!(" by {server}"))
-        .unwrap_or_default();
+    let server = tried.server.map(|server| format!(" by {server}")).unwrap_or_default();
     writeln!(
         out,
         "  asked for {name} {}: {said}{server}, {} ms",

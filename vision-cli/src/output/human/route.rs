@@ -22,16 +22,8 @@ pub struct RouteRow {
 impl RouteRow {
     /// Adds the names.
     pub fn new(route: Route, name: impl Fn(Option<u32>) -> Option<Untrusted>) -> Self {
-        let hops = route
-            .nexthops
-            .iter()
-            .map(|hop| name(hop.oif_ifindex))
-            .collect();
-        Self {
-            dev: name(route.oif_ifindex),
-            hops,
-            route,
-        }
+        let hops = route.nexthops.iter().map(|hop| name(hop.oif_ifindex)).collect();
+        Self { dev: name(route.oif_ifindex), hops, route }
     }
 }
 
@@ -47,11 +39,7 @@ pub fn line(row: &RouteRow, out: &mut dyn Write, style: &Style) -> io::Result<()
         write!(out, " from {}", prefix(src))?;
     }
     if let Some(gateway) = route.gateway {
-        let other = if Family::of(gateway) == route.family {
-            ""
-        } else {
-            "inet6 "
-        };
+        let other = if Family::of(gateway) == route.family { "" } else { "inet6 " };
         write!(out, " via {other}{gateway}")?;
     }
     match (dev, route.oif_ifindex) {
@@ -62,9 +50,7 @@ pub fn line(row: &RouteRow, out: &mut dyn Write, style: &Style) -> io::Result<()
     attributes(route, out, style)?;
     writeln!(out)?;
     let pairs = route.nexthops.iter().zip(hops);
-    pairs
-        .into_iter()
-        .try_for_each(|(hop, dev)| hop_line(hop, dev.as_ref(), out, style))
+    pairs.into_iter().try_for_each(|(hop, dev)| hop_line(hop, dev.as_ref(), out, style))
 }
 
 fn attributes(route: &Route, out: &mut dyn Write, style: &Style) -> io::Result<()> {
@@ -180,15 +166,8 @@ impl Answer {
         answer: RouteAnswer,
         name: impl Fn(Option<u32>) -> Option<Untrusted>,
     ) -> Self {
-        let row = answer
-            .route()
-            .map(|route| RouteRow::new(route.clone(), name));
-        Self {
-            dev: row.as_ref().and_then(|row| row.dev.clone()),
-            query,
-            answer,
-            row,
-        }
+        let row = answer.route().map(|route| RouteRow::new(route.clone(), name));
+        Self { dev: row.as_ref().and_then(|row| row.dev.clone()), query, answer, row }
     }
 }
 
@@ -198,11 +177,7 @@ impl Human for Answer {
         match (&self.answer, &self.row) {
             (RouteAnswer::Refused(refusal), _) => {
                 let why = refused(refusal);
-                writeln!(
-                    out,
-                    "{}: {bad}{why}{bad:#} ({})",
-                    self.query.dst, refusal.reason
-                )
+                writeln!(out, "{}: {bad}{why}{bad:#} ({})", self.query.dst, refusal.reason)
             }
             (_, Some(row)) => line(row, out, style),
             _ => Ok(()),
@@ -234,28 +209,18 @@ pub struct Rules {
 
 impl Human for Rules {
     fn human(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
-        self.rules
-            .iter()
-            .try_for_each(|rule| write_rule(rule, out, style))
+        self.rules.iter().try_for_each(|rule| write_rule(rule, out, style))
     }
 }
 
 fn write_rule(rule: &Rule, out: &mut dyn Write, style: &Style) -> io::Result<()> {
     let Style { bold, .. } = style;
-    let family = if rule.family == Family::V6 {
-        "  [IPv6]"
-    } else {
-        ""
-    };
+    let family = if rule.family == Family::V6 { "  [IPv6]" } else { "" };
     write!(out, "{}:\t", rule.priority)?;
     if rule.invert {
         write!(out, "not ")?;
     }
-    write!(
-        out,
-        "from {}",
-        rule.src.map_or_else(|| "all".to_owned(), prefix)
-    )?;
+    write!(out, "from {}", rule.src.map_or_else(|| "all".to_owned(), prefix))?;
     if let Some(dst) = rule.dst {
         write!(out, " to {}", prefix(dst))?;
     }

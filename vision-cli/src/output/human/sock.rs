@@ -25,16 +25,8 @@ impl SockRow {
 /// Writes the line above the rows.
 pub fn head(out: &mut dyn Write, style: &Style) -> io::Result<()> {
     let Style { bold, .. } = style;
-    write!(
-        out,
-        "{bold}{:<5} {:<10} {:>6} {:>6} ",
-        "Netid", "State", "Recv-Q", "Send-Q"
-    )?;
-    writeln!(
-        out,
-        "{:>30} {:<30} {:>5} {:>9}{bold:#}",
-        "Local:Port", "Peer:Port", "uid", "inode"
-    )
+    write!(out, "{bold}{:<5} {:<10} {:>6} {:>6} ", "Netid", "State", "Recv-Q", "Send-Q")?;
+    writeln!(out, "{:>30} {:<30} {:>5} {:>9}{bold:#}", "Local:Port", "Peer:Port", "uid", "inode")
 }
 
 /// Writes a row.
@@ -42,19 +34,11 @@ pub fn line(row: &SockRow, out: &mut dyn Write, style: &Style) -> io::Result<()>
     let Style { name, .. } = style;
     let SockRow { sock, dev } = row;
     let (protocol, state) = (sock.protocol, sock.state);
-    write!(
-        out,
-        "{protocol:<5} {state:<10} {:>6} {:>6} ",
-        sock.recv_q, sock.send_q
-    )?;
+    write!(out, "{protocol:<5} {state:<10} {:>6} {:>6} ", sock.recv_q, sock.send_q)?;
     let any = sock.v6only == Some(false);
     let local = endpoint(sock.local, sock.local_port, dev.as_ref(), any);
     let remote = endpoint(sock.remote, sock.remote_port, None, any);
-    writeln!(
-        out,
-        "{name}{local:>30}{name:#} {remote:<30} {:>5} {:>9}",
-        sock.uid, sock.inode
-    )
+    writeln!(out, "{name}{local:>30}{name:#} {remote:<30} {:>5} {:>9}", sock.uid, sock.inode)
 }
 
 /// As `ss` writes it; `*` for an address of either family and for no port.
@@ -64,9 +48,7 @@ fn endpoint(addr: IpAddr, port: u16, dev: Option<&Untrusted>, any_family: bool) 
         IpAddr::V6(v6) => format!("[{v6}]"),
         IpAddr::V4(v4) => v4.to_string(),
     };
-    let dev = dev
-        .map(|dev| format!("%{}", dev.escaped()))
-        .unwrap_or_default();
+    let dev = dev.map(|dev| format!("%{}", dev.escaped())).unwrap_or_default();
     match port {
         0 => format!("{host}{dev}:*"),
         port => format!("{host}{dev}:{port}"),

@@ -22,9 +22,7 @@ impl Human for TcpReport {
 }
 
 fn line(to: IpAddr, attempt: &TcpAttempt, out: &mut dyn Write, style: &Style) -> io::Result<()> {
-    let Style {
-        good, bad, warn, ..
-    } = style;
+    let Style { good, bad, warn, .. } = style;
     write!(out, "{}  ", SocketAddr::new(to, attempt.port))?;
     match &attempt.outcome {
         TcpOutcome::Open { rtt, local } => {
@@ -39,33 +37,19 @@ fn line(to: IpAddr, attempt: &TcpAttempt, out: &mut dyn Write, style: &Style) ->
             writeln!(out, "{bad}refused{bad:#}  {} ms  {by}", millis(*rtt))
         }
         TcpOutcome::Unreachable { rtt, icmp } => {
-            writeln!(
-                out,
-                "{bad}unreachable{bad:#}  {} ms  {}",
-                millis(*rtt),
-                said(icmp)
-            )
+            writeln!(out, "{bad}unreachable{bad:#}  {} ms  {}", millis(*rtt), said(icmp))
         }
         TcpOutcome::TimedOut => writeln!(out, "{warn}timed out{warn:#}  nothing came back"),
         TcpOutcome::LocalError { reason, after } => {
-            writeln!(
-                out,
-                "{bad}local error{bad:#}  {} ms  {reason}",
-                millis(*after)
-            )
+            writeln!(out, "{bad}local error{bad:#}  {} ms  {reason}", millis(*after))
         }
         _ => writeln!(out, "not decided"),
     }
 }
 
 fn said(icmp: &IcmpError) -> String {
-    let from = icmp
-        .from
-        .map_or_else(|| "an unknown host".to_owned(), |ip| ip.to_string());
+    let from = icmp.from.map_or_else(|| "an unknown host".to_owned(), |ip| ip.to_string());
     let IcmpError { kind, code, .. } = icmp;
-    let mtu = icmp
-        .mtu_bytes
-        .map(|mtu| format!(", mtu = {mtu}"))
-        .unwrap_or_default();
+    let mtu = icmp.mtu_bytes.map(|mtu| format!(", mtu = {mtu}")).unwrap_or_default();
     format!("{} (ICMP {kind}/{code}) from {from}{mtu}", icmp.text())
 }

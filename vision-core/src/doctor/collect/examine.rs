@@ -18,9 +18,7 @@ pub(super) fn ask(
     here: &mut Site,
     budget: &Budget,
 ) -> Result<()> {
-    let first = steps
-        .iter()
-        .any(|step| matches!(step, Step::Examine | Step::Again { .. }));
+    let first = steps.iter().any(|step| matches!(step, Step::Examine | Step::Again { .. }));
     let mut prober = Prober::new(case, here, budget);
     let result = match first {
         true => whole_question(case, &mut prober),

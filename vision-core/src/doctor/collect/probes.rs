@@ -57,11 +57,7 @@ impl<'a> Prober<'a> {
     pub(super) fn file(self, case: &mut CaseFile, vantage: usize) {
         let sent = u32::try_from(self.sent).unwrap_or(u32::MAX);
         case.probes_sent = case.probes_sent.saturating_add(sent);
-        if let Some(round) = case
-            .vantages
-            .get_mut(vantage)
-            .and_then(|v| v.rounds.last_mut())
-        {
+        if let Some(round) = case.vantages.get_mut(vantage).and_then(|v| v.rounds.last_mut()) {
             round.probes.extend(self.records);
             round.gaps.extend(self.gaps);
         }
@@ -90,9 +86,7 @@ impl<'a> Prober<'a> {
 
     fn ifindex(&self, zone: &str) -> Option<u32> {
         let by_name = self.links().iter().find(|link| link.name == *zone);
-        by_name
-            .map(|link| link.ifindex)
-            .or_else(|| zone.parse().ok())
+        by_name.map(|link| link.ifindex).or_else(|| zone.parse().ok())
     }
 
     pub(super) fn resolver_origin(&self) -> Option<FileOrigin> {
@@ -120,10 +114,7 @@ impl<'a> Prober<'a> {
             .collect();
         defaults.sort_by_key(|route| (route.family, route.metric));
         let hops = defaults.iter().flat_map(|route| {
-            route
-                .gateway
-                .into_iter()
-                .chain(route.nexthops.iter().filter_map(|hop| hop.gateway))
+            route.gateway.into_iter().chain(route.nexthops.iter().filter_map(|hop| hop.gateway))
         });
         let mut gateways: Vec<IpAddr> = Vec::new();
         for gateway in hops.take(4) {
@@ -152,11 +143,7 @@ impl<'a> Prober<'a> {
         let at = Timestamp::now();
         match self.site.inventory.route_to(&query, self.budget) {
             Ok(answer) => {
-                let record = RouteRecord {
-                    query,
-                    answer: answer.clone(),
-                    at,
-                };
+                let record = RouteRecord { query, answer: answer.clone(), at };
                 self.records.push(ProbeRecord::Route(record));
                 Ok(Some(answer))
             }
@@ -169,10 +156,7 @@ impl<'a> Prober<'a> {
         let Some((next, link)) = self.next_hop(dst) else {
             return Ok(());
         };
-        let asked = self
-            .records
-            .iter()
-            .any(|r| matches!(r, ProbeRecord::Neigh(n) if n.to == next));
+        let asked = self.records.iter().any(|r| matches!(r, ProbeRecord::Neigh(n) if n.to == next));
         let ethernet = link.address.is_some_and(|a| a.to_ethernet().is_some());
         if self.probing == Probing::Passive || asked || !ethernet || link.is_noarp() {
             return Ok(());
@@ -204,18 +188,14 @@ impl<'a> Prober<'a> {
             },
             _ => None,
         })?;
-        let ifindex = route
-            .oif_ifindex
-            .filter(|_| route.kind == RouteKind::Unicast)?;
+        let ifindex = route.oif_ifindex.filter(|_| route.kind == RouteKind::Unicast)?;
         let link = self.links().iter().find(|link| link.ifindex == ifindex)?;
         let alive = link.has_carrier() && !link.is_loopback();
         alive.then(|| (route.gateway.unwrap_or(dst), link.clone()))
     }
 
     fn tcp_wait(&self, dst: IpAddr) -> Duration {
-        let dead = self
-            .next_hop(dst)
-            .is_some_and(|(next, _)| self.silent.contains(&next));
+        let dead = self.next_hop(dst).is_some_and(|(next, _)| self.silent.contains(&next));
         match dead {
             true => TCP_WAIT / 3,
             false => TCP_WAIT,
@@ -256,11 +236,7 @@ impl<'a> Prober<'a> {
 
     fn ping(&mut self, addr: IpAddr) -> Result<bool> {
         let wait = self.tcp_wait(addr) / 2;
-        let ping = Ping::new(addr)
-            .count(2)
-            .interval(wait / 2)
-            .wait(wait)
-            .scope(self.scope);
+        let ping = Ping::new(addr).count(2).interval(wait / 2).wait(wait).scope(self.scope);
         match ping.run(&self.site.target, self.budget) {
             Ok(report) => {
                 self.sent += report.echoes.len();
@@ -314,17 +290,10 @@ impl<'a> Prober<'a> {
             None => ResolverConfig::default(),
         };
         let attempts = config.attempts.min(2);
-        let config = ResolverConfig {
-            timeout: DNS_WAIT,
-            attempts,
-            ..config
-        };
+        let config = ResolverConfig { timeout: DNS_WAIT, attempts, ..config };
         match Resolve::new(name).run(&config, &hosts, &self.site.target, self.budget) {
             Ok(resolution) => {
-                let attempts = resolution
-                    .tried
-                    .iter()
-                    .map(|tried| tried.report.attempts.len());
+                let attempts = resolution.tried.iter().map(|tried| tried.report.attempts.len());
                 self.sent += attempts.sum::<usize>();
                 let addrs = resolution.addresses.clone();
                 self.records.push(ProbeRecord::Resolve(resolution));

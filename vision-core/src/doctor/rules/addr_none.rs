@@ -16,11 +16,8 @@ Why it happens: the address was never assigned (DHCP or the network plugin faile
 or the container has IPv4 only and an IPv6 destination was asked for.
 What to do: give the link an address, or use the other family.";
 
-static META: RuleMeta = RuleMeta {
-    cause: Cause::AddrNone,
-    needs: Sections::LINKS.union(Sections::ADDRS),
-    docs: DOCS,
-};
+static META: RuleMeta =
+    RuleMeta { cause: Cause::AddrNone, needs: Sections::LINKS.union(Sections::ADDRS), docs: DOCS };
 
 pub(super) struct AddrNone;
 
@@ -31,12 +28,7 @@ impl Rule for AddrNone {
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let mut hits = Vec::new();
-        for (n, flow) in scene
-            .flows
-            .iter()
-            .enumerate()
-            .filter(|(_, f)| f.outcome.failed())
-        {
+        for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
             for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
                 if let Some(link) = bare_link(flow, position, hop) {
                     hits.push(finding(flow, hop, link).hit(n, position));
@@ -44,11 +36,7 @@ impl Rule for AddrNone {
             }
         }
         Answer::from_hits(hits, || {
-            let locals = scene
-                .target
-                .addrs()
-                .iter()
-                .filter(|a| !a.local.is_loopback());
+            let locals = scene.target.addrs().iter().filter(|a| !a.local.is_loopback());
             let locals: Vec<_> = locals.map(|a| a.local.to_string()).collect();
             match locals.is_empty() {
                 true => Answer::NotApplicable,
@@ -82,23 +70,12 @@ fn finding(flow: &Flow<'_>, hop: &Hop<'_>, link: &Link) -> Draft {
     let (name, family) = (shown(&link.name), hop.family());
     let (what, family_text) = match flow.purpose {
         Purpose::Anywhere => (String::new(), "IP".to_owned()),
-        _ => (
-            format!(", so there is no way to {}", flow.dst),
-            family.to_string(),
-        ),
+        _ => (format!(", so there is no way to {}", flow.dst), family.to_string()),
     };
     let place = &hop.vantage.name;
     let summary = format!("{place}: {name} is up but has no {family_text} address{what}");
-    let kind = SubjectKind::Address {
-        link: Some(link.name.clone()),
-        family,
-        address: None,
-    };
-    let on_link = hop
-        .vantage
-        .addrs()
-        .iter()
-        .filter(|a| a.ifindex == link.ifindex);
+    let kind = SubjectKind::Address { link: Some(link.name.clone()), family, address: None };
+    let on_link = hop.vantage.addrs().iter().filter(|a| a.ifindex == link.ifindex);
     let on_link: Vec<_> = on_link.map(|a| a.local.to_string()).collect();
     let seen = match on_link.is_empty() {
         true => "none".to_owned(),
@@ -113,7 +90,5 @@ fn finding(flow: &Flow<'_>, hop: &Hop<'_>, link: &Link) -> Draft {
     }
     draft
         .evidence(evidence(hop, hop.at, format!("addresses of {name}"), seen))
-        .prose(format!(
-            "give {name} its address: ip addr add ADDRESS/BITS dev {name}"
-        ))
+        .prose(format!("give {name} its address: ip addr add ADDRESS/BITS dev {name}"))
 }

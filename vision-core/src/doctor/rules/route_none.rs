@@ -14,11 +14,7 @@ How it is told from its neighbours: the links are up and have addresses of the f
 that refuses on purpose gives another error number.
 What to do: add the route: `ip route add PREFIX via GATEWAY`, or `ip route add default via GATEWAY`.";
 
-static META: RuleMeta = RuleMeta {
-    cause: Cause::RouteNone,
-    needs: Sections::ADDRS,
-    docs: DOCS,
-};
+static META: RuleMeta = RuleMeta { cause: Cause::RouteNone, needs: Sections::ADDRS, docs: DOCS };
 
 pub(super) struct RouteNone;
 
@@ -29,12 +25,7 @@ impl Rule for RouteNone {
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let mut hits = Vec::new();
-        for (n, flow) in scene
-            .flows
-            .iter()
-            .enumerate()
-            .filter(|(_, f)| f.outcome.failed())
-        {
+        for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
             for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
                 let applies = hop.has_no_route() && hop.has_address(hop.family());
                 if applies {
@@ -42,12 +33,7 @@ impl Rule for RouteNone {
                 }
             }
         }
-        let routed = || {
-            scene
-                .flows
-                .iter()
-                .filter_map(|f| f.hops.first()?.route().map(|_| f.dst))
-        };
+        let routed = || scene.flows.iter().filter_map(|f| f.hops.first()?.route().map(|_| f.dst));
         Answer::from_hits(hits, || match routed().next() {
             Some(dst) => Answer::RuledOut(format!("there is a route to {dst}")),
             None => Answer::NotApplicable,
@@ -57,17 +43,11 @@ impl Rule for RouteNone {
 
 fn finding(flow: &Flow<'_>, hop: &Hop<'_>) -> Draft {
     let summary = format!("{}: no route leads to {}", hop.vantage.name, hop.towards);
-    let kind = SubjectKind::Route {
-        destination: hop.towards,
-        route: None,
-    };
+    let kind = SubjectKind::Route { destination: hop.towards, route: None };
     let (group, name) = no_route_counter(hop.family());
     let counter = moved(hop, group, name);
     let mut draft = Draft::new(META.cause, hop, kind, summary);
-    let own_symptom = flow
-        .hops
-        .first()
-        .is_some_and(|t| t.vantage.netns == hop.vantage.netns);
+    let own_symptom = flow.hops.first().is_some_and(|t| t.vantage.netns == hop.vantage.netns);
     if let Some(target) = flow.hops.first() {
         draft = draft.evidence(symptom(flow, target));
     }

@@ -16,11 +16,8 @@ in the destination's name. A TCP port that is refused by ICMP was refused by a f
 missing listener.
 What to do: start the service, or correct the port.";
 
-static META: RuleMeta = RuleMeta {
-    cause: Cause::SocketNoListener,
-    needs: Sections::SOCKETS,
-    docs: DOCS,
-};
+static META: RuleMeta =
+    RuleMeta { cause: Cause::SocketNoListener, needs: Sections::SOCKETS, docs: DOCS };
 
 pub(super) struct SocketNoListener;
 
@@ -97,24 +94,13 @@ fn finding(
     let place = seen.map_or_else(|| flow.dst.to_string(), |owner| owner.name.clone());
     let summary = match flow.dst.is_loopback() || seen.is_none() {
         true => format!("nobody listens on {protocol} port {port} of {}", flow.dst),
-        false => format!(
-            "nobody listens on {protocol} port {port} in {place} ({})",
-            flow.dst
-        ),
+        false => format!("nobody listens on {protocol} port {port} in {place} ({})", flow.dst),
     };
-    let kind = SubjectKind::Socket {
-        protocol: protocol.to_string(),
-        address: flow.dst,
-        port,
-    };
+    let kind = SubjectKind::Socket { protocol: protocol.to_string(), address: flow.dst, port };
     let mut draft = Draft::new(META.cause, target, kind, summary).evidence(symptom(flow, target));
     let counter = seen.and_then(|owner| reaction(owner, protocol, flow));
     let proved = seen.is_some() && counter.is_some();
-    draft = draft.confidence(if proved {
-        Confidence::Proved
-    } else {
-        Confidence::Likely
-    });
+    draft = draft.confidence(if proved { Confidence::Proved } else { Confidence::Likely });
     if let Some(owner) = seen {
         draft.finding.subject.netns = Some(owner.netns);
         draft.finding.subject.place.clone_from(&owner.name);
@@ -135,9 +121,9 @@ fn finding(
             "not in sight from this machine",
         ));
     }
-    draft.all(counter).prose(format!(
-        "start the service that should listen on port {port}, or correct the port"
-    ))
+    draft
+        .all(counter)
+        .prose(format!("start the service that should listen on port {port}, or correct the port"))
 }
 
 /// The counter by which the destination's kernel says that it refused.

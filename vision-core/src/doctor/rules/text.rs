@@ -17,11 +17,8 @@ pub(super) struct Draft {
 
 impl Draft {
     pub(super) fn new(cause: Cause, hop: &Hop<'_>, kind: SubjectKind, summary: String) -> Self {
-        let subject = Subject {
-            netns: Some(hop.vantage.netns),
-            place: hop.vantage.name.clone(),
-            kind,
-        };
+        let subject =
+            Subject { netns: Some(hop.vantage.netns), place: hop.vantage.name.clone(), kind };
         let finding = Finding {
             cause,
             severity: Severity::Error,
@@ -59,21 +56,12 @@ impl Draft {
 
     fn fix(mut self, command: Option<String>, prose: Option<String>, risk: Risk) -> Self {
         let place = self.finding.subject.place.clone();
-        self.finding.fix = Some(Fix {
-            command,
-            prose,
-            place,
-            risk,
-        });
+        self.finding.fix = Some(Fix { command, prose, place, risk });
         self
     }
 
     pub(super) fn hit(self, flow: usize, hop: usize) -> Hit {
-        Hit {
-            flow,
-            hop,
-            finding: self.finding,
-        }
+        Hit { flow, hop, finding: self.finding }
     }
 }
 
@@ -83,12 +71,7 @@ pub(super) fn evidence(
     asked: impl Into<String>,
     seen: impl Into<String>,
 ) -> Evidence {
-    Evidence {
-        asked: asked.into(),
-        place: hop.vantage.name.clone(),
-        seen: seen.into(),
-        at,
-    }
+    Evidence { asked: asked.into(), place: hop.vantage.name.clone(), seen: seen.into(), at }
 }
 
 /// What the probe asked, as a noun phrase.
@@ -134,9 +117,7 @@ pub(super) fn symptom(flow: &Flow<'_>, target: &Hop<'_>) -> Evidence {
 pub(super) fn look_up(hop: &Hop<'_>) -> Evidence {
     let seen = match (hop.route(), hop.refusal()) {
         (Some(route), _) => {
-            let link = hop
-                .egress()
-                .map_or_else(|| "?".to_owned(), |link| shown(&link.name));
+            let link = hop.egress().map_or_else(|| "?".to_owned(), |link| shown(&link.name));
             match route.gateway {
                 Some(gateway) => format!("via {gateway} dev {link}"),
                 None => format!("{} dev {link}", route.kind),
@@ -161,12 +142,7 @@ fn refused(cause: RefusalCause) -> &'static str {
 /// The evidence that a protocol counter moved, if it did.
 pub(super) fn moved(hop: &Hop<'_>, group: &str, name: &str) -> Option<Evidence> {
     let by = hop.vantage.moved(group, name).filter(|by| *by > 0)?;
-    Some(evidence(
-        hop,
-        hop.at,
-        format!("counter {group} {name}"),
-        format!("moved by {by}"),
-    ))
+    Some(evidence(hop, hop.at, format!("counter {group} {name}"), format!("moved by {by}")))
 }
 
 /// `OutNoRoutes` of the family's group.
@@ -182,10 +158,7 @@ pub(super) fn shown(name: &Untrusted) -> String {
 }
 
 pub(super) fn link_subject(link: &Link) -> SubjectKind {
-    SubjectKind::Link {
-        ifindex: link.ifindex,
-        name: link.name.clone(),
-    }
+    SubjectKind::Link { ifindex: link.ifindex, name: link.name.clone() }
 }
 
 /// How a neighbour is asked for.

@@ -27,20 +27,13 @@ impl TcpChannel {
     pub(crate) fn open(netns: Netns, options: Options) -> Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC);
         let epoll = epoll.map_err(|e| Error::sys(Op::Poll, e))?;
-        Ok(Self {
-            netns,
-            options,
-            epoll,
-            sockets: HashMap::new(),
-        })
+        Ok(Self { netns, options, epoll, sockets: HashMap::new() })
     }
 
     fn connect(&mut self, slot: usize, to: SocketAddr) -> Result<Option<Reason>> {
         let family = Family::of(to.ip());
         let options = self.options.clone();
-        let socket = self
-            .netns
-            .run(|| socket::open(Kind::Tcp(family), &options))??;
+        let socket = self.netns.run(|| socket::open(Kind::Tcp(family), &options))??;
         // Closing sends a reset: no TIME-WAIT is left behind and the peer forgets at once.
         let _ = socket.set_linger(Some(Duration::ZERO));
         let started = loop {
@@ -53,9 +46,7 @@ impl TcpChannel {
             Err(e) if e.raw_os_error() != Some(libc::EINPROGRESS) => Ok(Some(Reason::from(e))),
             _ => {
                 let event = EpollEvent::new(EpollFlags::EPOLLOUT, slot as u64);
-                self.epoll
-                    .add(&socket, event)
-                    .map_err(|e| Error::sys(Op::Poll, e))?;
+                self.epoll.add(&socket, event).map_err(|e| Error::sys(Op::Poll, e))?;
                 self.sockets.insert(slot, (socket, family));
                 Ok(None)
             }
@@ -78,11 +69,7 @@ impl TcpChannel {
             }
             Some(e) => {
                 let icmp = icmp.map(|fault| IcmpError::new(family, fault));
-                TcpInput::Failed {
-                    slot,
-                    reason: Reason::from(e),
-                    icmp,
-                }
+                TcpInput::Failed { slot, reason: Reason::from(e), icmp }
             }
         })
     }
@@ -99,14 +86,7 @@ impl Channel<TcpMachine> for TcpChannel {
             TcpCommand::Abandon { slot } => self.close(slot),
             TcpCommand::Connect { slot, to } => {
                 if let Some(reason) = self.connect(slot, to)? {
-                    machine.handle(
-                        TcpInput::Failed {
-                            slot,
-                            reason,
-                            icmp: None,
-                        },
-                        now,
-                    );
+                    machine.handle(TcpInput::Failed { slot, reason, icmp: None }, now);
                 }
             }
         }

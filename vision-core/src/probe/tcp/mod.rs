@@ -66,18 +66,12 @@ impl TcpProbe {
 
     /// Shares a limit on how fast connections are started.
     pub fn pacer(self, pacer: &Pacer) -> Self {
-        Self {
-            pacer: pacer.clone(),
-            ..self
-        }
+        Self { pacer: pacer.clone(), ..self }
     }
 
     /// Names the interface, by index, of a link-local destination.
     pub fn scope(self, ifindex: u32) -> Self {
-        Self {
-            scope: ifindex,
-            ..self
-        }
+        Self { scope: ifindex, ..self }
     }
 
     /// Connects from this address and port; port 0 leaves the choice to the kernel.
@@ -116,9 +110,7 @@ impl TcpProbe {
         let netns = target.open()?;
         let channel = TcpChannel::open(netns.clone(), self.options.clone())?;
         let machine = TcpMachine::new(self, netns.id(), Anchor::now());
-        Ok(TcpSession {
-            session: Session::new(machine, channel, target)?,
-        })
+        Ok(TcpSession { session: Session::new(machine, channel, target)? })
     }
 }
 

@@ -44,10 +44,7 @@ pub enum TcpOutcome {
     /// The handshake was completed.
     Open {
         /// From the first SYN to the connection.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "rtt_ns", with = "crate::base::nanos")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "rtt_ns", with = "crate::base::nanos"))]
         rtt: Duration,
         /// The address and port connected from.
         local: Option<SocketAddr>,
@@ -55,10 +52,7 @@ pub enum TcpOutcome {
     /// Somebody said no: a reset, or a port-unreachable whose sender is named.
     Refused {
         /// From the SYN to the refusal.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "rtt_ns", with = "crate::base::nanos")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "rtt_ns", with = "crate::base::nanos"))]
         rtt: Duration,
         /// The ICMP error, if it was no reset.
         icmp: Option<IcmpError>,
@@ -66,10 +60,7 @@ pub enum TcpOutcome {
     /// A host on the way, or the own kernel, said that the destination cannot be reached.
     Unreachable {
         /// From the SYN to the error.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "rtt_ns", with = "crate::base::nanos")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "rtt_ns", with = "crate::base::nanos"))]
         rtt: Duration,
         /// Who said so, and what.
         icmp: IcmpError,
@@ -81,10 +72,7 @@ pub enum TcpOutcome {
         /// Why.
         reason: Reason,
         /// How long it took.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "after_ns", with = "crate::base::nanos")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "after_ns", with = "crate::base::nanos"))]
         after: Duration,
     },
     /// Still open, or not yet begun, when the run was ended.
