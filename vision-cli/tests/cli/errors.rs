@@ -1,6 +1,6 @@
 //! One line that names the input, the reason and the next step; the right code.
 
-use crate::run::{command, finish, lab, powerless, vision};
+use crate::run::{command, finish, lab, powerless, vision, vision_in};
 
 /// What is asked, the code, and what the line must hold.
 const REFUSALS: &[(&str, i32, &str)] = &[
@@ -21,7 +21,6 @@ const REFUSALS: &[(&str, i32, &str)] = &[
         3,
         "vision: interface `eth9` not found; list them with `vision link`",
     ),
-    ("ping 127.0.0.1 -S 192.0.2.99 -c1", 3, "source address 192.0.2.99"),
     ("tcp 127.0.0.1", 2, "`127.0.0.1` lacks a port: HOST:PORT"),
     ("tcp 127.0.0.1:70000", 2, "`70000` is not a number from 1 to 65535"),
     ("tcp 127.0.0.1:9-3", 2, "`9-3` ends before it starts"),
@@ -71,6 +70,15 @@ fn with_json_every_refusal_is_an_object_on_stdout() {
         let all = format!("vision: {}; {}", error["message"], error["hint"]).replace('"', "");
         assert!(all.replace('\\', "").contains(&part.replace("vision: ", "")), "{line}: {all}");
     }
+}
+
+#[test]
+fn a_source_that_is_not_there_is_named() {
+    let Some(lab) = lab() else { return };
+    let node = lab.node("n").expect("a node");
+    let run = vision_in(&node, "ping 127.0.0.1 -S 192.0.2.99 -c1").expect(3);
+    assert!(run.err.contains("source address 192.0.2.99"), "{run:?}");
+    assert!(run.err.contains("with `vision link`"), "{run:?}");
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn ping_streams_json_and_ends_with_a_summary() {
 #[test]
 fn ping_without_rights_names_the_capability() {
     let Some((_lab, a, b)) = pair() else { return };
-    a.sysctl("net/ipv4/ping_group_range", "1 0").expect("set");
+    // A new namespace lets no group use datagram sockets for this.
     let run = powerless(&a, &format!("ping {} -c 1", b.v4())).expect(4);
     assert!(run.err.starts_with("vision: opening a raw socket needs CAP_NET_RAW; "), "{run:?}");
     assert!(run.err.contains("add: [NET_RAW]") && run.err.contains("--cap-add NET_RAW"));
@@ -54,7 +54,7 @@ fn ping_without_rights_names_the_capability() {
     assert_eq!(json["error"]["kind"], "permission");
     assert_eq!(json["error"]["op"], "opening a raw socket");
     assert!(json["error"]["hint"].as_str().is_some_and(|hint| hint.contains("NET_RAW")));
-    a.sysctl("net/ipv4/ping_group_range", "0 1000").expect("set");
+    a.sysctl("net/ipv4/ping_group_range", "0 0").expect("set");
     powerless(&a, &format!("ping {} -c 1", b.v4())).expect(0);
 }
 
@@ -124,4 +124,60 @@ fn a_bad_server_or_type_is_named() {
     assert!(bad.contains("`NOSUCH`"), "{bad}");
     let bad = crate::run::vision("dns -x web.test").expect(2).err;
     assert!(bad.contains("`web.test` is no address"), "{bad}");
+}
+
+#[test]
+fn a_router_that_says_no_is_named() {
+    let Some(lab) = lab() else { return };
+    let [a, _r, b] = lab.chain(["a", "r", "b"]).expect("three in a row");
+    let run = vision_in(&a, &format!("ping {} --ttl 1 -c 1", b.v4())).expect(1);
+    let said = format!("From {} icmp_seq=1 time to live exceeded (ICMP 11/0)", a.gateway_v4());
+    assert!(run.out.contains(&said), "{run:?}");
+    assert!(run.out.contains("0 received, +1 errors, 100% packet loss"), "{run:?}");
+}
+
+#[test]
+fn link_local_addresses_take_their_interface_from_either_place() {
+    let Some((_lab, a, b)) = pair() else { return };
+    let shown = b.sh("ip -o -6 addr show dev eth0 scope link");
+    let addr = shown.split_whitespace().nth(3).and_then(|a| a.split('/').next()).expect("fe80::");
+    for line in [
+        format!("ping -6 -I eth0 {addr} -c 1"),
+        format!("ping {addr}%eth0 -c 1"),
+        format!("arp {addr} -I eth0 -c 1 -W 300ms"),
+    ] {
+        vision_in(&a, &line).expect(0);
+    }
+    vision_in(&a, &format!("tcp [{addr}%eth0]:9")).expect(1);
+    let missing = vision_in(&a, &format!("ping {addr}%eth9 -c 1")).expect(3);
+    assert!(missing.err.contains("interface `eth9` not found"), "{missing:?}");
+}
+
+#[test]
+fn names_are_resolved_as_the_target_would() {
+    let Some(lab) = lab() else { return };
+    let node = lab.node("n").expect("a node");
+    let script = DnsScript::new().a("web.test", Ipv4Addr::LOCALHOST);
+    let _server = DnsServer::start(&node, "127.0.0.1:53", script).expect("a server");
+    // A process with files of its own stands for a container.
+    let files = "mount -t tmpfs none /etc && echo 'nameserver 127.0.0.1\nsearch test' \
+                 >/etc/resolv.conf && echo '127.0.0.9 own' >/etc/hosts && exec sleep 60";
+    let container = node.spawn(&format!("unshare -m sh -ec \"{files}\""));
+    let pid = container.pid();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    let hosts = format!("/proc/{pid}/root/etc/hosts");
+    while !std::fs::read_to_string(&hosts).is_ok_and(|text| text.contains("own")) {
+        assert!(std::time::Instant::now() < deadline, "the container got its files");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let run = |line: &str| crate::run::vision(&format!("--pid {pid} {line}"));
+    let own = run("ping own -c 1 -v").expect(0).out;
+    assert!(own.contains(&format!("own is 127.0.0.9, by /etc/hosts of process {pid}")), "{own}");
+    let web = run("tcp web:9 --json").expect(1).json();
+    assert_eq!(web["target"]["resolved"][0]["source"]["dns"]["server"], "127.0.0.1:53");
+    assert_eq!(web["report"]["to"], "127.0.0.1");
+    assert!(run("dns web --search").expect(0).out.contains("asked for web.test. A: NOERROR"));
+    assert!(run("dns web.test").expect(0).out.contains("127.0.0.1"));
+    let missing = run("ping nowhere -c 1").expect(3).err;
+    assert!(missing.starts_with("vision: host `nowhere` (no such name) not found"), "{missing}");
 }

@@ -1,10 +1,7 @@
 use std::io::{self, Write};
 
 use serde::{Serialize, Serializer};
-use vision_core::netns::FileOrigin;
-use vision_core::probe::{
-    DnsAttempt, DnsOutcome, DnsReport, DnsTransport, Resolution, ResolveOutcome, ResolvedBy, Tried,
-};
+use vision_core::probe::{DnsAttempt, DnsOutcome, DnsReport, DnsTransport};
 use vision_core::wire::dns::{Message, Name, Record};
 
 use super::millis;
@@ -47,7 +44,7 @@ impl Human for Answered<'_, DnsReport> {
     }
 }
 
-fn gaps(gaps: &[vision_core::Gap], out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn gaps(gaps: &[vision_core::Gap], out: &mut dyn Write) -> io::Result<()> {
     gaps.iter().try_for_each(|gap| writeln!(out, ";; not done: {}", esc(&gap.to_string())))
 }
 
@@ -73,7 +70,7 @@ fn transport(transport: DnsTransport) -> &'static str {
     }
 }
 
-fn outcome(outcome: &DnsOutcome) -> String {
+pub(super) fn outcome(outcome: &DnsOutcome) -> String {
     match outcome {
         DnsOutcome::Answer { message, rtt, late } => {
             let late = if *late { ", late" } else { "" };
@@ -213,80 +210,10 @@ fn section(
 /// Zone-file lines have tabs between the columns, which are no surprise on a terminal; all else
 /// is escaped.
 fn columns(line: &str) -> String {
-    line.split('\t').map(|part| esc_text(part)).collect::<Vec<_>>().join("\t")
+    line.split('\t').map(esc_text).collect::<Vec<_>>().join("\t")
 }
 
 /// The library escapes names and strings as zone files do, so that backslashes are its own.
-fn esc_text(text: &str) -> String {
+pub(super) fn esc_text(text: &str) -> String {
     text.split('\\').map(|part| esc(part).to_string()).collect::<Vec<_>>().join("\\")
-}
-
-impl Human for Answered<'_, Resolution> {
-    fn human(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
-        let found = self.report;
-        if self.short {
-            return found.addresses.iter().try_for_each(|addr| writeln!(out, "{addr}"));
-        }
-        let Style { bold, bad, .. } = style;
-        write!(out, "{bold}{}{bold:#}", esc(&found.name))?;
-        match found.outcome {
-            ResolveOutcome::Found => writeln!(out, " is {}", resolved(found))?,
-            ended => writeln!(out, ": {bad}{}{bad:#}", failure(ended))?,
-        }
-        if let Some(canonical) = &found.canonical {
-            writeln!(out, "  canonical name {}", esc_text(&canonical.to_string()))?;
-        }
-        for tried in &found.tried {
-            write_tried(tried, out)?;
-        }
-        gaps(&found.gaps, out)
-    }
-}
-
-/// Says which addresses, and who says so.
-pub fn resolved(found: &Resolution) -> String {
-    let addresses: Vec<_> = found.addresses.iter().map(ToString::to_string).collect();
-    let by = match &found.source {
-        Some(ResolvedBy::Literal) => String::new(),
-        Some(ResolvedBy::Hosts { origin }) => {
-            format!(", by {}", file("/etc/hosts", origin.as_ref()))
-        }
-        Some(ResolvedBy::Dns { server }) => format!(", by {server}"),
-        _ => String::new(),
-    };
-    format!("{}{by}", addresses.join(" "))
-}
-
-fn file(path: &str, origin: Option<&FileOrigin>) -> String {
-    match origin {
-        Some(FileOrigin::Process { pid }) => format!("{path} of process {pid}"),
-        Some(FileOrigin::NamedNetns { name }) => format!("{path} in /etc/netns/{}", esc(name)),
-        _ => path.to_owned(),
-    }
-}
-
-fn failure(outcome: ResolveOutcome) -> &'static str {
-    match outcome {
-        ResolveOutcome::NoSuchName => "no such name",
-        ResolveOutcome::NoAddress => "no address of the family asked for",
-        ResolveOutcome::TryAgain => "no server gave a usable answer",
-        ResolveOutcome::Failed => "a server refused",
-        _ => "not finished",
-    }
-}
-
-fn write_tried(tried: &Tried, out: &mut dyn Write) -> io::Result<()> {
-    let name = esc_text(&tried.name.to_string());
-    let said = match (&tried.rcode, tried.failure()) {
-        (Some(rcode), _) => format!("{rcode}, {} addresses", tried.addresses.len()),
-        (None, Some(failure)) => outcome(failure),
-        (None, None) => "no answer".to_owned(),
-    };
-    let server = tried.server.map(|server| format!(" by {server}")).unwrap_or_default();
-    writeln!(
-        out,
-        "  asked for {name} {}: {said}{server}, {} ms",
-        tried.rtype,
-        millis(tried.elapsed)
-    )
 }

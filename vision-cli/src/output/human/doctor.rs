@@ -139,7 +139,12 @@ trait Rest {
 
 impl Rest for Diagnosis {
     fn write_the_rest(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
-        for unchecked in &self.unchecked {
+        // An area that says so itself need not be named twice.
+        let said = |what: &str| {
+            let mut areas = self.areas.iter().filter(|area| area.state == AreaState::Unchecked);
+            areas.any(|area| area.class.name() == what)
+        };
+        for unchecked in self.unchecked.iter().filter(|u| u.needs.is_some() || !said(&u.what)) {
             let needs = unchecked.needs.map(|cap| format!(" (needs {cap})")).unwrap_or_default();
             let (what, why) = (esc(&unchecked.what), esc(&unchecked.why));
             writeln!(out, "  -- not checked: {what}: {why}{needs}")?;

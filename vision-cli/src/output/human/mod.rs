@@ -9,6 +9,7 @@ pub mod link;
 pub mod neigh;
 pub mod ns;
 pub mod ping;
+pub mod resolution;
 pub mod route;
 pub mod sock;
 mod table;
