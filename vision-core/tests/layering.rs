@@ -55,8 +55,9 @@ fn visit(folder: &Path, below: &str, bad: &mut Vec<String>) {
 /// How many lines come before the test module, which ends its file.
 fn code(text: &str) -> usize {
     let mut pairs = text.lines().zip(text.lines().skip(1));
-    let tests =
-        |(line, next): (&str, &str)| line.trim_start().starts_with("#[cfg(") && next.ends_with("tests {");
+    let tests = |(line, next): (&str, &str)| {
+        line.trim_start().starts_with("#[cfg(") && next.ends_with("tests {")
+    };
     pairs.position(tests).unwrap_or(usize::MAX)
 }
 
