@@ -63,7 +63,13 @@ pub struct Global {
     #[arg(id = "global-v6", short = '6', global = true)]
     pub v6: bool,
     /// Use this interface only
-    #[arg(id = "global-interface", short = 'I', long = "interface", value_name = "IFACE", global = true)]
+    #[arg(
+        id = "global-interface",
+        short = 'I',
+        long = "interface",
+        value_name = "IFACE",
+        global = true
+    )]
     pub interface: Option<String>,
     /// Send from this address
     #[arg(id = "global-source", short = 'S', long = "src", value_name = "ADDR", global = true)]
@@ -75,7 +81,13 @@ pub struct Global {
     #[arg(id = "global-quiet", short = 'q', long = "quiet", global = true)]
     pub quiet: bool,
     /// When to use colour
-    #[arg(id = "global-color", long = "color", value_name = "WHEN", global = true, default_value = "auto")]
+    #[arg(
+        id = "global-color",
+        long = "color",
+        value_name = "WHEN",
+        global = true,
+        default_value = "auto"
+    )]
     pub color: When,
 }
 

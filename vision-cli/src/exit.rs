@@ -13,8 +13,6 @@ pub enum Outcome {
     No,
     /// Asked, and the answer could not be told.
     Unknown,
-    /// Nothing could be looked at for want of a capability.
-    Denied,
     /// The command line made no sense.
     Usage,
     /// The question could not be asked.
@@ -51,7 +49,6 @@ pub fn code(outcome: &Outcome) -> u8 {
         Outcome::No => 1,
         Outcome::Usage => 2,
         Outcome::Unknown => 3,
-        Outcome::Denied => 4,
         Outcome::Passed(code) => *code,
         // Whoever read the output has had enough of it.
         Outcome::Failed(Failure::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => 0,
@@ -62,7 +59,7 @@ pub fn code(outcome: &Outcome) -> u8 {
 
 fn of_error(error: &Error) -> u8 {
     use nix::libc::{
-        EACCES, EAFNOSUPPORT, EOPNOTSUPP, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT, ENOSYS,
+        EACCES, EAFNOSUPPORT, ENOSYS, EOPNOTSUPP, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT,
     };
     match (error, error.errno()) {
         (Error::Invalid { .. }, _) => 2,

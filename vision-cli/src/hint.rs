@@ -34,10 +34,11 @@ fn grant(op: Op, needs: Capability) -> String {
         (Op::OpenRaw, _) => {
             format!("{base}, or let the sysctl net.ipv4.ping_group_range cover this group")
         }
-        (Op::OpenNamespace | Op::EnterNamespace, _) => format!(
+        (Op::OpenNamespace | Op::EnterNamespace, _) => {
             "run as root on the node, or add [SYS_ADMIN, SYS_PTRACE] and `hostPID: true` to the \
              pod (docker: `--cap-add SYS_ADMIN --cap-add SYS_PTRACE --pid host`)"
-        ),
+                .to_owned()
+        }
         _ => base,
     }
 }

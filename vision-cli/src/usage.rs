@@ -11,12 +11,10 @@ use crate::output;
 pub fn report(refusal: &clap::Error) -> ExitCode {
     let text = refusal.render().to_string();
     let outcome = match refusal.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            match output::help(&text, false) {
-                Ok(()) => Outcome::Yes,
-                Err(e) => Outcome::Failed(Failure::Output(e)),
-            }
-        }
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match output::help(&text, false) {
+            Ok(()) => Outcome::Yes,
+            Err(e) => Outcome::Failed(Failure::Output(e)),
+        },
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = output::help(&text, true);
             Outcome::Usage

@@ -26,10 +26,7 @@ fn the_public_items_are_those_of_the_golden_file() {
     let new = found.difference(&wanted).map(|line| format!("+ {line}\n"));
     let gone = wanted.difference(&found).map(|line| format!("- {line}\n"));
     let changes: String = new.chain(gone).collect();
-    assert!(
-        changes.is_empty(),
-        "UPDATE_GOLDEN=1 takes this over:\n{changes}"
-    );
+    assert!(changes.is_empty(), "UPDATE_GOLDEN=1 takes this over:\n{changes}");
 }
 
 struct Source {
@@ -44,62 +41,35 @@ struct Source {
 fn visit(file: PathBuf, module: &str, open: bool, sources: &mut Vec<Source>) {
     let text = fs::read_to_string(&file).expect("a source");
     let mut folder = file.parent().expect("a folder").to_path_buf();
-    let stem = file
-        .file_stem()
-        .expect("a name")
-        .to_string_lossy()
-        .into_owned();
+    let stem = file.file_stem().expect("a name").to_string_lossy().into_owned();
     if stem != "lib" && stem != "mod" {
         folder.push(stem);
     }
     for line in text.lines() {
-        let Some((public, name)) = line
-            .strip_suffix(';')
-            .and_then(|line| line.split_once("mod "))
+        let Some((public, name)) = line.strip_suffix(';').and_then(|line| line.split_once("mod "))
         else {
             continue;
         };
-        let children = [
-            folder.join(format!("{name}.rs")),
-            folder.join(name).join("mod.rs"),
-        ];
-        if let Some(child) = children
-            .into_iter()
-            .find(|path| path.exists() && name != "tests")
-        {
+        let children = [folder.join(format!("{name}.rs")), folder.join(name).join("mod.rs")];
+        if let Some(child) = children.into_iter().find(|path| path.exists() && name != "tests") {
             let open = open && public == "pub ";
-            let inner = if open {
-                format!("{module}::{name}")
-            } else {
-                module.to_owned()
-            };
+            let inner = if open { format!("{module}::{name}") } else { module.to_owned() };
             visit(child, &inner, open, sources);
         }
     }
-    sources.push(Source {
-        module: module.to_owned(),
-        open,
-        text,
-    });
+    sources.push(Source { module: module.to_owned(), open, text });
 }
 
 impl Source {
     /// The names that `pub use` brings up.
     fn exports(&self) -> Vec<&str> {
-        let statements = self
-            .text
-            .split("\npub use ")
-            .skip(1)
-            .filter_map(|rest| rest.split(';').next());
+        let statements =
+            self.text.split("\npub use ").skip(1).filter_map(|rest| rest.split(';').next());
         statements.flat_map(words).collect()
     }
 
     fn items(&self, exported: &BTreeSet<&str>) -> Vec<String> {
-        let code = self
-            .text
-            .split("\n#[cfg(test)]\nmod tests {")
-            .next()
-            .unwrap_or_default();
+        let code = self.text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
         let mut attribute = 0;
         let mut lines = code.lines().filter(|line| {
             let line = line.trim_start();
@@ -135,10 +105,7 @@ impl Source {
                 }
             }
         }
-        found
-            .iter()
-            .map(|item| format!("{}: {item}", self.module))
-            .collect()
+        found.iter().map(|item| format!("{}: {item}", self.module)).collect()
     }
 }
 
@@ -155,10 +122,7 @@ fn whole<'a>(first: &str, lines: &mut impl Iterator<Item = &'a str>) -> String {
             whole.ends_with(['(', '[', '{']) || next.trim().starts_with([')', ']', '}', '.']);
         whole = format!("{whole}{}{}", if tight { "" } else { " " }, next.trim());
     }
-    whole
-        .replace(",)", ")")
-        .replace(",}", "}")
-        .replace(",]", "]")
+    whole.replace(",)", ")").replace(",}", "}").replace(",]", "]")
 }
 
 /// Whether a line of a public item's block is part of the API.
@@ -171,9 +135,7 @@ fn counts(head: &str, inner: &str) -> bool {
         Some("enum") => inner.trim_start().starts_with(char::is_alphanumeric),
         Some("trait") => {
             indent == 4
-                && ["fn ", "type ", "const "]
-                    .iter()
-                    .any(|it| inner.trim_start().starts_with(it))
+                && ["fn ", "type ", "const "].iter().any(|it| inner.trim_start().starts_with(it))
         }
         Some("struct") => inner.starts_with("    pub ") && !inner.contains("pub("),
         _ => false,
@@ -184,21 +146,14 @@ fn counts(head: &str, inner: &str) -> bool {
 fn name_of(head: &str) -> Option<&str> {
     const KEYWORDS: &[&str] = &["struct", "enum", "trait", "fn", "const", "type", "static"];
     if let Some(rest) = head.strip_prefix("impl") {
-        let generics = rest
-            .find("> ")
-            .filter(|_| rest.starts_with('<'))
-            .map_or(0, |end| end + 1);
+        let generics = rest.find("> ").filter(|_| rest.starts_with('<')).map_or(0, |end| end + 1);
         return words(&rest[generics..]).next();
     }
     let mut words = words(head);
     let first = words.clone().next();
-    words
-        .find(|word| KEYWORDS.contains(word))
-        .and_then(|_| words.next())
-        .or(first)
+    words.find(|word| KEYWORDS.contains(word)).and_then(|_| words.next()).or(first)
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> + Clone {
-    text.split(|c: char| !c.is_alphanumeric() && c != '_')
-        .filter(|word| !word.is_empty())
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
 }

@@ -11,28 +11,18 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("socket", "base sys netns", "nix socket2"),
     ("netlink", "base sys netns", "nix netlink_bindings"),
     ("inventory", "base netns netlink wire", "nix"),
-    (
-        "probe",
-        "base sys netns socket wire inventory",
-        "nix socket2 getrandom",
-    ),
+    ("probe", "base sys netns socket wire inventory", "nix socket2 getrandom"),
     ("doctor", "base netns inventory probe", "serde_json"),
     ("aio", "base", "tokio"),
 ];
 /// Foreign crates that one file only may name.
-const DOORS: &[(&str, &str)] = &[
-    ("hickory_proto", "wire/dns/rdata/foreign.rs"),
-    ("netlink_sys", "netlink/socket.rs"),
-];
+const DOORS: &[(&str, &str)] =
+    &[("hickory_proto", "wire/dns/rdata/foreign.rs"), ("netlink_sys", "netlink/socket.rs")];
 
 #[test]
 fn rooms_import_only_what_their_layer_allows() {
     let mut bad = Vec::new();
-    visit(
-        concat!(env!("CARGO_MANIFEST_DIR"), "/src").as_ref(),
-        "",
-        &mut bad,
-    );
+    visit(concat!(env!("CARGO_MANIFEST_DIR"), "/src").as_ref(), "", &mut bad);
     assert!(bad.is_empty(), "\n{}\n", bad.join("\n"));
 }
 

@@ -57,7 +57,9 @@ pub struct TcpArgs {
 
 /// `vision arp`
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  vision arp 10.0.0.1 -I eth0\n  vision arp fe80::1 -I eth0 -c 2")]
+#[command(
+    after_help = "Examples:\n  vision arp 10.0.0.1 -I eth0\n  vision arp fe80::1 -I eth0 -c 2"
+)]
 pub struct ArpArgs {
     /// The address to ask for
     pub ip: IpAddr,
@@ -100,9 +102,11 @@ pub struct DnsArgs {
 
 /// `vision doctor`
 #[derive(Debug, Args)]
-#[command(after_help = "Exits 0 if healthy, 1 if a cause was found, 3 if it could not tell, 4 if not \
+#[command(
+    after_help = "Exits 0 if healthy, 1 if a cause was found, 3 if it could not tell, 4 if not \
                         permitted.\n\nExamples:\n  vision doctor db:5432\n  \
-                        vision --in pid:4242 doctor --save case.json")]
+                        vision --in pid:4242 doctor --save case.json"
+)]
 pub struct DoctorArgs {
     /// What cannot be reached: HOST, HOST:PORT, udp:HOST:PORT, tls:HOST:PORT, a URL
     #[arg(value_name = "DEST")]

@@ -19,9 +19,11 @@ pub fn run(context: &mut Context) -> Ended {
     let have = effective(&status);
     let is_root_of_all = fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| is_initial(&map));
     let verbs = NEEDS.iter().map(|row| ability(row, &have)).collect();
-    let missing: Vec<_> = Capability::ALL.into_iter().filter(|cap| is_needed(*cap) && !have.contains(cap)).collect();
+    let missing: Vec<_> =
+        Capability::ALL.into_iter().filter(|cap| is_needed(*cap) && !have.contains(cap)).collect();
     let grants = missing.iter().map(|cap| grant(*cap)).collect();
-    let report = CapsReport { effective: have, missing, user_namespace: !is_root_of_all, verbs, grants };
+    let report =
+        CapsReport { effective: have, missing, user_namespace: !is_root_of_all, verbs, grants };
     context.out.report(&report)?;
     Ok(Outcome::Yes)
 }
@@ -66,7 +68,9 @@ fn is_initial(uid_map: &str) -> bool {
 fn ping_group_allows() -> bool {
     let range = fs::read_to_string("/proc/sys/net/ipv4/ping_group_range").unwrap_or_default();
     let mut ends = range.split_whitespace().map(str::parse::<u32>);
-    let (Some(Ok(first)), Some(Ok(last))) = (ends.next(), ends.next()) else { return false };
+    let (Some(Ok(first)), Some(Ok(last))) = (ends.next(), ends.next()) else {
+        return false;
+    };
     let groups = nix::unistd::getgroups().unwrap_or_default();
     let own = nix::unistd::getegid();
     groups.iter().chain([&own]).any(|gid| (first..=last).contains(&gid.as_raw()))

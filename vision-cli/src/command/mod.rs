@@ -4,6 +4,7 @@ mod arp;
 mod caps;
 mod destination;
 mod dns;
+mod doctor;
 mod explain;
 mod link;
 mod names;
@@ -17,8 +18,6 @@ mod stream;
 mod tcp;
 
 use std::process::ExitCode;
-
-use vision_core::Error;
 
 use crate::args::{Cli, Verb};
 use crate::context::Context;
@@ -63,8 +62,8 @@ fn dispatch(verb: Verb, context: &mut Context) -> Ended {
         Verb::Tcp(args) => tcp::run(&args, context),
         Verb::Arp(args) => arp::run(&args, context),
         Verb::Dns(args) => dns::run(&args, context),
+        Verb::Doctor(args) => doctor::run(&args, context),
         Verb::Explain(args) => explain::run(&args, context),
         Verb::Caps => caps::run(context),
-        _ => Err(Error::Unsupported("this verb yet").into()),
     }
 }

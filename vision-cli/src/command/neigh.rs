@@ -1,20 +1,13 @@
 //! `vision neigh`
 
-use serde::Serialize;
-use vision_core::inventory::{Consistency, Inventory, NeighSelect, NeighState, Neighbour};
+use vision_core::inventory::{Inventory, NeighSelect, NeighState, Neighbour};
 
 use super::Ended;
 use super::names::Names;
-use super::stream::{self, Stop};
+use super::stream::{self, Stop, Tail};
 use crate::args::NeighArgs;
 use crate::context::Context;
 use crate::output::human::neigh::{self, NeighRow};
-
-/// What follows the rows.
-#[derive(Serialize)]
-struct Tail {
-    consistent: Consistency,
-}
 
 /// Lists neighbours.
 pub fn run(args: &NeighArgs, context: &mut Context) -> Ended {
@@ -29,14 +22,13 @@ pub fn run(args: &NeighArgs, context: &mut Context) -> Ended {
             && dev.is_none_or(|dev| dev == entry.ifindex)
             && (args.all || entry.state != NeighState::NoArp)
     };
-    let ended = context.out.rows("neighbours", neigh::line, |write| {
+    stream::list(context, "neighbours", neigh::line, |write| {
         let consistent = inventory.neighbours_each(NeighSelect::Entries, &budget, |entry| {
             if wanted(&entry) {
                 let dev = names.get(Some(entry.ifindex)).cloned();
                 stop.unless(write(&NeighRow::new(entry, dev)));
             }
         })?;
-        Ok(Tail { consistent })
-    });
-    stream::ended(ended)
+        Ok(Tail { consistent, interfaces: None })
+    })
 }

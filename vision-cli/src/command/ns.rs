@@ -61,10 +61,9 @@ fn exec(target: &str, command: &[OsString], context: &mut Context) -> Ended {
     let selector: Selector = target.parse()?;
     let target = context.resolve(&selector)?;
     enter(&target)?;
-    let (program, args) = command.split_first().ok_or(Error::Invalid {
-        what: "command",
-        why: "none given".to_owned(),
-    })?;
+    let (program, args) = command
+        .split_first()
+        .ok_or(Error::Invalid { what: "command", why: "none given".to_owned() })?;
     // Returns only if it failed.
     let error = Command::new(program).args(args).exec();
     diagnose(&format!("cannot run `{}`: {error}", program.to_string_lossy()), None);

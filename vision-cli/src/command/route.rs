@@ -1,14 +1,11 @@
 //! `vision route`
 
-use serde::Serialize;
-use vision_core::inventory::{
-    Consistency, Inventory, Route, RouteAnswer, RouteQuery, RouteTable, Rule,
-};
+use vision_core::inventory::{Inventory, Route, RouteAnswer, RouteQuery, RouteTable, Rule};
 use vision_core::{Error, Family};
 
 use super::Ended;
 use super::names::Names;
-use super::stream::{self, Stop};
+use super::stream::{self, Stop, Tail};
 use crate::args::{RouteArgs, RouteGet, RouteVerb};
 use crate::context::Context;
 use crate::exit::Outcome;
@@ -21,13 +18,6 @@ pub fn run(args: &RouteArgs, context: &mut Context) -> Ended {
         None if args.rules => rules(context),
         None => list(args, context),
     }
-}
-
-/// What follows the rows.
-#[derive(Serialize)]
-struct Tail<'a> {
-    consistent: Consistency,
-    interfaces: &'a Names,
 }
 
 fn list(args: &RouteArgs, context: &mut Context) -> Ended {
@@ -43,15 +33,14 @@ fn list(args: &RouteArgs, context: &mut Context) -> Ended {
             && oif.is_none_or(|oif| leaves_by(route, oif))
     };
     let row = |route| RouteRow::new(route, |index| names.get(index).cloned());
-    let ended = context.out.rows("routes", route::line, |write| {
+    stream::list(context, "routes", route::line, |write| {
         let consistent = inventory.routes_each(&budget, |route| {
             if wanted(&route) {
                 stop.unless(write(&row(route)));
             }
         })?;
-        Ok(Tail { consistent, interfaces: &names })
-    });
-    stream::ended(ended)
+        Ok(Tail { consistent, interfaces: Some(&names) })
+    })
 }
 
 fn leaves_by(route: &Route, oif: u32) -> bool {

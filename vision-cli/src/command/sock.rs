@@ -1,20 +1,13 @@
 //! `vision sock`
 
-use serde::Serialize;
-use vision_core::inventory::{Consistency, Inventory, Sock, SockProtocol, SocketFilter};
+use vision_core::inventory::{Inventory, Sock, SockProtocol, SocketFilter};
 
 use super::Ended;
 use super::names::Names;
-use super::stream::{self, Stop};
+use super::stream::{self, Stop, Tail};
 use crate::args::SockArgs;
 use crate::context::Context;
 use crate::output::human::sock::{self, SockRow};
-
-/// What follows the rows.
-#[derive(Serialize)]
-struct Tail {
-    consistent: Consistency,
-}
 
 /// Lists sockets.
 pub fn run(args: &SockArgs, context: &mut Context) -> Ended {
@@ -26,16 +19,15 @@ pub fn run(args: &SockArgs, context: &mut Context) -> Ended {
     let dev = context.global.interface.as_deref().map(|name| names.index(name)).transpose()?;
     let wanted = |sock: &Sock| dev.is_none_or(|dev| sock.ifindex == Some(dev));
     context.out.text(|out, style| sock::head(out, style))?;
-    let ended = context.out.rows("sockets", sock::line, |write| {
+    stream::list(context, "sockets", sock::line, |write| {
         let consistent = inventory.sockets_each(&filter, &budget, |sock| {
             if wanted(&sock) {
                 let dev = names.get(sock.ifindex).cloned();
                 stop.unless(write(&SockRow::new(sock, dev)));
             }
         })?;
-        Ok(Tail { consistent })
-    });
-    stream::ended(ended)
+        Ok(Tail { consistent, interfaces: None })
+    })
 }
 
 fn filter(args: &SockArgs, context: &Context) -> Result<SocketFilter, vision_core::Error> {

@@ -1,11 +1,16 @@
 //! Long lists, written while they are read.
 
-use std::io;
+use std::io::{self, Write};
 
-use vision_core::{Budget, Cancel, Error, Result};
+use serde::Serialize;
+use vision_core::inventory::Consistency;
+use vision_core::{Budget, Cancel, Result};
 
 use super::Ended;
-use crate::exit::{Failure, Outcome};
+use super::names::Names;
+use crate::context::Context;
+use crate::exit::Outcome;
+use crate::output::{Style, diagnose};
 
 /// Ends the reading once the writing has failed.
 pub struct Stop(Cancel);
@@ -28,12 +33,36 @@ impl Stop {
     }
 }
 
-/// Turns what became of a list into what became of the verb.
+/// What follows the rows.
+#[derive(Serialize)]
+pub struct Tail<'a> {
+    /// Whether they are one state of the kernel.
+    pub consistent: Consistency,
+    /// Names of the interfaces the rows mention by index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interfaces: Option<&'a Names>,
+}
+
+/// Writes a list while `produce` reads it, and says if it changed meanwhile.
 ///
 /// # Errors
 /// What kept the list from being read or written.
-pub fn ended(written: Result<Option<Error>, Failure>) -> Ended {
-    match written? {
+pub fn list<'n, T: Serialize>(
+    context: &mut Context,
+    name: &'static str,
+    human: impl Fn(&T, &mut dyn Write, &Style) -> io::Result<()>,
+    produce: impl FnOnce(&mut dyn FnMut(&T) -> io::Result<()>) -> Result<Tail<'n>>,
+) -> Ended {
+    let mut changed = false;
+    let written = context.out.rows(name, human, |write| {
+        let tail = produce(write)?;
+        changed = tail.consistent == Consistency::No;
+        Ok(tail)
+    })?;
+    if changed && !context.out.is_json() {
+        diagnose("the table changed while it was read: rows may be missing or old", None);
+    }
+    match written {
         None => Ok(Outcome::Yes),
         Some(error) => Ok(Outcome::Failed(error.into())),
     }

@@ -40,7 +40,8 @@ impl Formatter for Safe {
 
 fn is_deceptive(c: char) -> bool {
     // What the text form would not show as it is, JSON does not either; ASCII is JSON's own affair.
-    c == '\x7f' || (!c.is_ascii() && super::esc(c.encode_utf8(&mut [0; 4])).to_string().starts_with('\\'))
+    c == '\x7f'
+        || (!c.is_ascii() && super::esc(c.encode_utf8(&mut [0; 4])).to_string().starts_with('\\'))
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ impl Output {
 
     /// Remembers what a name was resolved to, and by whom.
     pub fn resolved(&mut self, found: &Resolution) {
-        let text = human::dns::resolved(found);
+        let text = human::resolution::resolved(found);
         if self.style.verbose > 0 && !self.json {
             // Not part of the result, and worth nothing if it cannot be written.
             let _ = writeln!(self.out, "{} is {text}", esc(&found.name));
@@ -89,7 +89,7 @@ impl Output {
         report.human(&mut self.out, &self.style)
     }
 
-    /// Writes one event of a stream at once; with `--quiet` a person does not see it.
+    /// Writes one event of a stream at once; none with `--quiet`.
     ///
     /// # Errors
     /// What writing to standard output says.
@@ -98,10 +98,10 @@ impl Output {
         event: &E,
         human: impl FnOnce(&mut dyn Write, &Style) -> io::Result<()>,
     ) -> io::Result<()> {
-        match (self.json, self.quiet) {
-            (true, _) => json::line(&mut self.out, &envelope::Event::new(self.schema, event))?,
-            (false, false) => human(&mut self.out, &self.style)?,
-            (false, true) => {}
+        match self.json {
+            _ if self.quiet => return Ok(()),
+            true => json::line(&mut self.out, &envelope::Event::new(self.schema, event))?,
+            false => human(&mut self.out, &self.style)?,
         }
         self.out.flush()
     }
@@ -164,7 +164,8 @@ impl Output {
         match (failed, produced) {
             (Some(e), _) => Err(e.into()),
             (None, Ok(tail)) => Ok(rows.end(Some(&tail), None).map(|()| None)?),
-            (None, Err(e)) if rows.is_empty() => Err(e.into()),
+            // A person is told on standard error.
+            (None, Err(e)) if rows.is_empty() || !self.json => Err(e.into()),
             (None, Err(e)) => {
                 rows.end(None::<&Tail>, Some(&envelope::Refusal::of(&e)))?;
                 Ok(Some(e))

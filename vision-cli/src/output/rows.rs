@@ -55,10 +55,13 @@ impl<'a, W: Write> Rows<'a, W> {
         self.out.write_all(b"]")?;
         if let Some(tail) = tail {
             // The members of the tail become members of the report.
-            let text = serde_json::to_string(tail)?;
-            let members = text.trim_start_matches('{').trim_end_matches('}');
-            let comma = if members.is_empty() { "" } else { "," };
-            write!(self.out, "{comma}{}", text.get(1..text.len() - 1).unwrap_or_default())?;
+            let mut members = Vec::new();
+            json::value_only(&mut members, tail)?;
+            let inner = members.get(1..members.len() - 1).unwrap_or_default();
+            if !inner.is_empty() {
+                self.out.write_all(b",")?;
+                self.out.write_all(inner)?;
+            }
         }
         self.out.write_all(b"}")?;
         if let Some(error) = error {

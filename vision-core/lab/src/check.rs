@@ -12,9 +12,7 @@ pub struct Skip {
 
 impl Skip {
     fn new(missing: impl Into<String>) -> Self {
-        Self {
-            missing: missing.into(),
-        }
+        Self { missing: missing.into() }
     }
 }
 
@@ -51,20 +49,15 @@ pub(crate) fn usable() -> Result<(), Skip> {
 }
 
 fn probe() -> Result<(), Skip> {
-    for tool in [
-        "ip", "tc", "nft", "nsenter", "setpriv", "sh", "sleep", "ping",
-    ] {
+    for tool in ["ip", "tc", "nft", "nsenter", "setpriv", "sh", "sleep", "ping"] {
         if !in_path(tool) {
             return Err(Skip::new(format!("the tool `{tool}` is not in PATH")));
         }
     }
     let node = Node::create("check").map_err(|error| {
-        Skip::new(format!(
-            "{error} (needs CAP_SYS_ADMIN: be root, or run under `unshare -Urnm`)"
-        ))
+        Skip::new(format!("{error} (needs CAP_SYS_ADMIN: be root, or run under `unshare -Urnm`)"))
     })?;
-    node.settle()
-        .map_err(|error| Skip::new(error.to_string()))?;
+    node.settle().map_err(|error| Skip::new(error.to_string()))?;
     node.try_sh("ip link add v0 type veth peer name v1")
         .map_err(|error| Skip::new(format!("no veth: {error}")))?;
     node.try_sh(
@@ -75,9 +68,7 @@ fn probe() -> Result<(), Skip> {
 }
 
 fn in_path(tool: &str) -> bool {
-    path()
-        .split(':')
-        .any(|dir| Path::new(dir).join(tool).exists())
+    path().split(':').any(|dir| Path::new(dir).join(tool).exists())
 }
 
 /// PATH plus the sbin directories, which the PATH of a plain user under `unshare -Ur` does not have.

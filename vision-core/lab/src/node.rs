@@ -54,17 +54,9 @@ impl Node {
         .join()
         .unwrap_or_else(|panic| resume_unwind(panic));
         let ns = made.map_err(Error::io(format!("no network namespace for node {name}")))?;
-        let inode = ns
-            .metadata()
-            .map_err(Error::io("stat of a namespace"))?
-            .ino();
+        let inode = ns.metadata().map_err(Error::io("stat of a namespace"))?.ino();
         let addrs = Mutex::default();
-        Ok(Self(Arc::new(Inner {
-            name: name.into(),
-            ns,
-            inode,
-            addrs,
-        })))
+        Ok(Self(Arc::new(Inner { name: name.into(), ns, inode, addrs })))
     }
 
     /// Brings `lo` up and makes the namespace independent of the machine's own settings.
@@ -120,9 +112,7 @@ impl Node {
     /// When it gave none.
     #[must_use]
     pub fn v4(&self) -> Ipv4Addr {
-        self.addrs()
-            .v4
-            .unwrap_or_else(|| self.lacks("IPv4 address"))
+        self.addrs().v4.unwrap_or_else(|| self.lacks("IPv4 address"))
     }
 
     /// The primary IPv6 address the topology gave this node.
@@ -131,9 +121,7 @@ impl Node {
     /// When it gave none.
     #[must_use]
     pub fn v6(&self) -> Ipv6Addr {
-        self.addrs()
-            .v6
-            .unwrap_or_else(|| self.lacks("IPv6 address"))
+        self.addrs().v6.unwrap_or_else(|| self.lacks("IPv6 address"))
     }
 
     /// The gateway of this node's IPv4 default route.
@@ -142,9 +130,7 @@ impl Node {
     /// When the topology gave it none.
     #[must_use]
     pub fn gateway_v4(&self) -> Ipv4Addr {
-        self.addrs()
-            .gateway_v4
-            .unwrap_or_else(|| self.lacks("IPv4 gateway"))
+        self.addrs().gateway_v4.unwrap_or_else(|| self.lacks("IPv4 gateway"))
     }
 
     /// The gateway of this node's IPv6 default route.
@@ -153,9 +139,7 @@ impl Node {
     /// When the topology gave it none.
     #[must_use]
     pub fn gateway_v6(&self) -> Ipv6Addr {
-        self.addrs()
-            .gateway_v6
-            .unwrap_or_else(|| self.lacks("IPv6 gateway"))
+        self.addrs().gateway_v6.unwrap_or_else(|| self.lacks("IPv6 gateway"))
     }
 
     /// Runs a shell command in the namespace and returns its stdout. `/sys` and all files stay the machine's.
@@ -163,8 +147,7 @@ impl Node {
     /// # Panics
     /// When the command fails, with its status and stderr.
     pub fn sh(&self, command: &str) -> String {
-        self.try_sh(command)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_sh(command).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// As [`Node::sh`], without the panic.
@@ -232,18 +215,15 @@ impl Node {
             Some((_, error)) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
                 self.sysctls_remounted(values)
             }
-            Some((key, source)) => Err(Error::Io {
-                what: format!("sysctl {key} in node {}", self.name()),
-                source,
-            }),
+            Some((key, source)) => {
+                Err(Error::Io { what: format!("sysctl {key} in node {}", self.name()), source })
+            }
         }
     }
 
     fn sysctls_remounted(&self, values: &[(&str, &str)]) -> Result<()> {
-        let writes: Vec<String> = values
-            .iter()
-            .map(|(key, value)| format!("echo '{value}' >/proc/sys/{key}"))
-            .collect();
+        let writes: Vec<String> =
+            values.iter().map(|(key, value)| format!("echo '{value}' >/proc/sys/{key}")).collect();
         self.try_sh_writable(&writes.join("; "))?;
         Ok(())
     }
@@ -278,11 +258,7 @@ impl Node {
         if output.status.success() {
             return Ok(stdout);
         }
-        Err(fail(
-            Some(output.status),
-            stdout,
-            String::from_utf8_lossy(&output.stderr).into_owned(),
-        ))
+        Err(fail(Some(output.status), stdout, String::from_utf8_lossy(&output.stderr).into_owned()))
     }
 
     pub(crate) fn try_enter<T: Send>(&self, f: impl FnOnce() -> T + Send) -> io::Result<T> {
@@ -298,14 +274,8 @@ impl Node {
     /// `nsenter` into the namespace with `args` as the command; it execs, so the pid stays.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("nsenter");
-        command
-            .arg(format!("--net={}", self.path().display()))
-            .arg("--")
-            .args(args);
-        command
-            .env("PATH", check::path())
-            .env("LC_ALL", "C")
-            .stdin(Stdio::null());
+        command.arg(format!("--net={}", self.path().display())).arg("--").args(args);
+        command.env("PATH", check::path()).env("LC_ALL", "C").stdin(Stdio::null());
         command
     }
 

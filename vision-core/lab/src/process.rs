@@ -28,15 +28,9 @@ impl Proc {
             node.command(&["setpriv", "--pdeathsig", "KILL", "--", "sh", "-ec", &script]);
         wrapped.stdout(stdout).stderr(Stdio::null());
         let child = spawn(wrapped).unwrap_or_else(|error| {
-            panic!(
-                "`{command}` in node {} does not start: {error}",
-                node.name()
-            )
+            panic!("`{command}` in node {} does not start: {error}", node.name())
         });
-        let mut this = Self {
-            child,
-            exited: None,
-        };
+        let mut this = Self { child, exited: None };
         assert!(
             this.wait_for_exec(node.inode(), &script),
             "`{command}` in node {} did not get going within 5 s",
@@ -133,8 +127,6 @@ fn spawn(command: Command) -> io::Result<Child> {
     });
     let gone = |_| io::Error::other("the spawner thread is gone");
     let (answer, child) = sync_channel(1);
-    spawner
-        .send((command, answer))
-        .map_err(|_| io::Error::other("the spawner thread is gone"))?;
+    spawner.send((command, answer)).map_err(|_| io::Error::other("the spawner thread is gone"))?;
     child.recv().map_err(gone)?
 }

@@ -41,9 +41,7 @@ impl Bridge {
     /// When the bridge was built without one.
     #[must_use]
     pub fn outside(&self) -> &Node {
-        self.outside
-            .as_ref()
-            .expect("built by `bridge_with_uplink`")
+        self.outside.as_ref().expect("built by `bridge_with_uplink`")
     }
 }
 
@@ -95,16 +93,10 @@ impl Lab {
     /// As [`Lab::chain`].
     pub fn chain_of(&self, names: &[&str]) -> Result<Vec<Node>> {
         if !(2..=64).contains(&names.len()) {
-            return Err(Error::Invalid(format!(
-                "a chain has 2 to 64 nodes, not {}",
-                names.len()
-            )));
+            return Err(Error::Invalid(format!("a chain has 2 to 64 nodes, not {}", names.len())));
         }
         let net = Net(self.next_net()?);
-        let nodes = names
-            .iter()
-            .map(|name| self.node(name))
-            .collect::<Result<Vec<_>>>()?;
+        let nodes = names.iter().map(|name| self.node(name)).collect::<Result<Vec<_>>>()?;
         for (i, two) in nodes.windows(2).enumerate() {
             self.link(&two[0], right_dev(i), &two[1], "eth0")?;
         }
@@ -139,11 +131,7 @@ impl Lab {
             net.v6(0, 1)
         ))?;
         set_primary(&host, net.v4(0, 1), net.v6(0, 1));
-        let mut bridge = Bridge {
-            host,
-            containers: Vec::new(),
-            outside: None,
-        };
+        let mut bridge = Bridge { host, containers: Vec::new(), outside: None };
         for name in containers {
             let container = self.container(&bridge, &net, name)?;
             bridge.containers.push(container);
@@ -178,9 +166,7 @@ impl Lab {
         let port = format!("v-{name}");
         // IFNAMSIZ is 16 with the final zero.
         if port.len() > 15 {
-            return Err(Error::Invalid(format!(
-                "{name} is too long to name a bridge port"
-            )));
+            return Err(Error::Invalid(format!("{name} is too long to name a bridge port")));
         }
         let own = u8::try_from(bridge.containers.len() + 2)
             .ok()
@@ -188,9 +174,7 @@ impl Lab {
             .ok_or_else(|| Error::Invalid("one bridge has room for 253 containers".into()))?;
         let node = self.node(name)?;
         self.link(&bridge.host, &port, &node, "eth0")?;
-        bridge
-            .host
-            .try_sh(&format!("ip link set {port} master br0"))?;
+        bridge.host.try_sh(&format!("ip link set {port} master br0"))?;
         node.try_sh(&net.addresses("eth0", 0, own))?;
         set_primary(&node, net.v4(0, own), net.v6(0, own));
         default_route(&node, net.v4(0, 1), net.v6(0, 1))?;
@@ -258,19 +242,14 @@ fn set_primary(node: &Node, v4: Ipv4Addr, v6: Ipv6Addr) {
 }
 
 fn default_route(node: &Node, v4: Ipv4Addr, v6: Ipv6Addr) -> Result<()> {
-    node.try_sh(&format!(
-        "ip route add default via {v4}; ip -6 route add default via {v6}"
-    ))?;
+    node.try_sh(&format!("ip route add default via {v4}; ip -6 route add default via {v6}"))?;
     let mut addrs = node.addrs();
     (addrs.gateway_v4, addrs.gateway_v6) = (Some(v4), Some(v6));
     Ok(())
 }
 
 fn forwarding_on(node: &Node) -> Result<()> {
-    node.sysctls(&[
-        ("net/ipv4/ip_forward", "1"),
-        ("net/ipv6/conf/all/forwarding", "1"),
-    ])
+    node.sysctls(&[("net/ipv4/ip_forward", "1"), ("net/ipv6/conf/all/forwarding", "1")])
 }
 
 /// Pings in both families until it works, at most three seconds.
@@ -279,11 +258,7 @@ fn ready(from: &Node, to: &Node) -> Result<()> {
     for ip in [IpAddr::from(to.v4()), IpAddr::from(to.v6())] {
         while let Err(error) = from.try_sh(&format!("ping -n -q -c1 -W1 {ip}")) {
             if Instant::now() > end {
-                return Err(Error::NotReady(format!(
-                    "{} to {}: {error}",
-                    from.name(),
-                    to.name()
-                )));
+                return Err(Error::NotReady(format!("{} to {}: {error}", from.name(), to.name())));
             }
             thread::sleep(Duration::from_millis(20));
         }

@@ -88,8 +88,7 @@ impl Prefix {
     /// [`Error::Invalid`] when the length exceeds the family's 32 or 128 bits.
     pub fn new(addr: IpAddr, bits: u8) -> Result<Self> {
         let net = IpNet::new(addr, bits);
-        net.map(Self)
-            .map_err(|_| Error::invalid("prefix length", format!("{addr}/{bits}")))
+        net.map(Self).map_err(|_| Error::invalid("prefix length", format!("{addr}/{bits}")))
     }
 
     /// Gives the prefix of one address: /32 or /128.
@@ -162,9 +161,7 @@ impl serde::Serialize for Prefix {
 #[cfg(feature = "serde")]
 impl<'de> serde::Deserialize<'de> for Prefix {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -196,14 +193,8 @@ impl LinkAddr {
     /// Takes bytes of any length the kernel uses; empty or longer ones give `None`.
     pub fn from_bytes(from: &[u8]) -> Option<Self> {
         let mut bytes = [0; Self::MAX];
-        bytes
-            .get_mut(..from.len())
-            .filter(|part| !part.is_empty())?
-            .copy_from_slice(from);
-        Some(Self {
-            len: from.len() as u8,
-            bytes,
-        })
+        bytes.get_mut(..from.len()).filter(|part| !part.is_empty())?.copy_from_slice(from);
+        Some(Self { len: from.len() as u8, bytes })
     }
 
     /// Returns the bytes.
@@ -242,10 +233,8 @@ impl FromStr for LinkAddr {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let bytes: Option<Vec<u8>> = text
-            .split([':', '-'])
-            .map(|part| u8::from_str_radix(part, 16).ok())
-            .collect();
+        let bytes: Option<Vec<u8>> =
+            text.split([':', '-']).map(|part| u8::from_str_radix(part, 16).ok()).collect();
         bytes
             .and_then(|bytes| Self::from_bytes(&bytes))
             .ok_or_else(|| Error::invalid("link-layer address", format!("`{text}`")))
@@ -262,9 +251,7 @@ impl serde::Serialize for LinkAddr {
 #[cfg(feature = "serde")]
 impl<'de> serde::Deserialize<'de> for LinkAddr {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -67,10 +67,7 @@ pub enum Wake {
 impl Budget {
     /// Allows `limit` from now on.
     pub fn within(limit: Duration) -> Self {
-        Self {
-            deadline: Instant::now().checked_add(limit),
-            cancel: None,
-        }
+        Self { deadline: Instant::now().checked_add(limit), cancel: None }
     }
 
     /// Sets no limit of time.
@@ -80,10 +77,7 @@ impl Budget {
 
     /// Lets `cancel` end every wait under this budget.
     pub fn cancelled_by(self, cancel: &Cancel) -> Self {
-        Self {
-            cancel: Some(cancel.clone()),
-            ..self
-        }
+        Self { cancel: Some(cancel.clone()), ..self }
     }
 
     /// Gives a part of this budget: at most `at_most`, never longer than the parent.
@@ -93,10 +87,7 @@ impl Budget {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        Self {
-            deadline,
-            cancel: self.cancel.clone(),
-        }
+        Self { deadline, cancel: self.cancel.clone() }
     }
 
     /// Returns the time left; `None` means no limit.
@@ -137,10 +128,7 @@ impl Budget {
             if until.is_some_and(|at| at <= now) {
                 return Ok(Wake::TimeUp);
             }
-            let mut polled: Vec<_> = wanted
-                .iter()
-                .map(|(fd, ev)| PollFd::new(*fd, *ev))
-                .collect();
+            let mut polled: Vec<_> = wanted.iter().map(|(fd, ev)| PollFd::new(*fd, *ev)).collect();
             if let Some(cancel) = &self.cancel {
                 polled.push(PollFd::new(cancel.0.as_fd(), PollFlags::POLLIN));
             }
@@ -215,10 +203,7 @@ mod tests {
     #[test]
     fn a_wait_ends_at_the_moment_asked_for() {
         let at = Instant::now() + Duration::from_millis(5);
-        assert_eq!(
-            Budget::unbounded().wait(&[], Some(at)).ok(),
-            Some(Wake::TimeUp)
-        );
+        assert_eq!(Budget::unbounded().wait(&[], Some(at)).ok(), Some(Wake::TimeUp));
         assert!(Instant::now() >= at);
     }
 

@@ -27,10 +27,7 @@ impl FromStr for Host {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let bare = text
-            .strip_prefix('[')
-            .and_then(|t| t.strip_suffix(']'))
-            .unwrap_or(text);
+        let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
         let (addr, zone) = match bare.split_once('%') {
             Some((addr, zone)) if !zone.is_empty() => (addr, Some(zone.to_owned())),
             _ => (bare, None),
@@ -83,10 +80,7 @@ pub struct Endpoint {
 impl Endpoint {
     /// Pairs a host with one port.
     pub fn new(host: Host, port: u16) -> Self {
-        Self {
-            host,
-            ports: vec![PortRange::one(port)],
-        }
+        Self { host, ports: vec![PortRange::one(port)] }
     }
 
     /// Lists every port in the order given.
@@ -113,10 +107,7 @@ impl FromStr for Endpoint {
             return Err(Error::invalid("endpoint", why));
         }
         let ports: Result<Vec<_>> = ports.split(',').map(str::parse).collect();
-        Ok(Self {
-            host: host.parse()?,
-            ports: ports?,
-        })
+        Ok(Self { host: host.parse()?, ports: ports? })
     }
 }
 
@@ -154,19 +145,15 @@ impl FromStr for PortRange {
 
     fn from_str(text: &str) -> Result<Self> {
         let port = |part: &str| match part.trim().parse::<u16>() {
-            Ok(0) | Err(_) => Err(Error::invalid(
-                "port",
-                format!("`{part}` is not a number from 1 to 65535"),
-            )),
+            Ok(0) | Err(_) => {
+                Err(Error::invalid("port", format!("`{part}` is not a number from 1 to 65535")))
+            }
             Ok(port) => Ok(port),
         };
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let (first, last) = (port(first)?, port(last)?);
         if first > last {
-            return Err(Error::invalid(
-                "port range",
-                format!("`{text}` ends before it starts"),
-            ));
+            return Err(Error::invalid("port range", format!("`{text}` ends before it starts")));
         }
         Ok(Self(first..=last))
     }
@@ -187,9 +174,7 @@ impl fmt::Display for PortRange {
 /// [`Error::Invalid`] naming the input when the unit is missing or unknown.
 pub fn parse_duration(text: &str) -> Result<Duration> {
     let bad = |why: &str| Error::invalid("duration", format!("`{text}` {why}"));
-    let split = text
-        .find(|c: char| c.is_ascii_alphabetic())
-        .unwrap_or(text.len());
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let seconds_per_unit = match unit {
         "us" => 1e-6,
@@ -200,9 +185,7 @@ pub fn parse_duration(text: &str) -> Result<Duration> {
         "" => return Err(bad("lacks a unit: write 200ms, 3s or 2m")),
         _ => return Err(bad("has an unknown unit: use us, ms, s, m or h")),
     };
-    let number: f64 = number
-        .parse()
-        .map_err(|_| bad("does not start with a number"))?;
+    let number: f64 = number.parse().map_err(|_| bad("does not start with a number"))?;
     Duration::try_from_secs_f64(number * seconds_per_unit).map_err(|_| bad("is out of range"))
 }
 
@@ -216,12 +199,7 @@ mod tests {
 
     #[test]
     fn endpoints_round_trip() {
-        for text in [
-            "db:5432",
-            "10.0.0.1:80,443",
-            "[fd00::1]:20-25",
-            "[fe80::1%eth0]:1",
-        ] {
+        for text in ["db:5432", "10.0.0.1:80,443", "[fd00::1]:20-25", "[fe80::1%eth0]:1"] {
             assert_eq!(text.parse::<Endpoint>().expect(text).to_string(), text);
         }
     }
@@ -240,14 +218,8 @@ mod tests {
 
     #[test]
     fn durations_need_a_unit() {
-        assert_eq!(
-            parse_duration("1.5s").ok(),
-            Some(Duration::from_millis(1500))
-        );
-        assert_eq!(
-            parse_duration("200ms").ok(),
-            Some(Duration::from_millis(200))
-        );
+        assert_eq!(parse_duration("1.5s").ok(), Some(Duration::from_millis(1500)));
+        assert_eq!(parse_duration("200ms").ok(), Some(Duration::from_millis(200)));
         for bad in ["5", "5 parsecs", "-1s", "s", "1e400s", "NaNs"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }

@@ -88,10 +88,7 @@ impl Error {
 
     /// Builds [`Error::Invalid`].
     pub(crate) fn invalid(what: &'static str, why: impl Into<String>) -> Self {
-        Self::Invalid {
-            what,
-            why: why.into(),
-        }
+        Self::Invalid { what, why: why.into() }
     }
 
     /// Returns a stable one-word class, as the command line prints it under `error.kind`.
@@ -249,21 +246,11 @@ pub struct DecodeError {
 
 impl DecodeError {
     pub(crate) fn short(layer: Layer, offset: usize, need: usize, have: usize) -> Self {
-        Self {
-            layer,
-            offset,
-            need,
-            have,
-        }
+        Self { layer, offset, need, have }
     }
 
     pub(crate) fn malformed(layer: Layer, offset: usize) -> Self {
-        Self {
-            layer,
-            offset,
-            need: 0,
-            have: 0,
-        }
+        Self { layer, offset, need: 0, have: 0 }
     }
 
     fn fault(&self) -> String {
@@ -342,20 +329,14 @@ impl Reason {
 
 impl From<io::Error> for Reason {
     fn from(error: io::Error) -> Self {
-        Self {
-            errno: error.raw_os_error().unwrap_or(libc::EIO),
-        }
+        Self { errno: error.raw_os_error().unwrap_or(libc::EIO) }
     }
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
-            Some(name) => write!(
-                f,
-                "{name} ({})",
-                nix::errno::Errno::from_raw(self.errno).desc()
-            ),
+            Some(name) => write!(f, "{name} ({})", nix::errno::Errno::from_raw(self.errno).desc()),
             None => write!(f, "errno {}", self.errno),
         }
     }

@@ -12,21 +12,14 @@ pub struct Gap {
     /// Why not, as one clause.
     pub why: String,
     /// The capability that would have allowed it.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, skip_serializing_if = "Option::is_none")
-    )]
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub needs: Option<Capability>,
 }
 
 impl Gap {
     /// Names what is missing from a report.
     pub fn new(what: impl Into<String>, why: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            why: why.into(),
-            needs: None,
-        }
+        Self { what: what.into(), why: why.into(), needs: None }
     }
 
     /// Keeps the reason an error gives.
@@ -41,11 +34,7 @@ impl Gap {
             why = format!("{why}: {inner}");
             cause = inner.source();
         }
-        Self {
-            what: what.into(),
-            why,
-            needs,
-        }
+        Self { what: what.into(), why, needs }
     }
 }
 

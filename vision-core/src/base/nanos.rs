@@ -5,9 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub(crate) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    u64::try_from(value.as_nanos())
-        .unwrap_or(u64::MAX)
-        .serialize(serializer)
+    u64::try_from(value.as_nanos()).unwrap_or(u64::MAX).serialize(serializer)
 }
 
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(

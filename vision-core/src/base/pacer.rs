@@ -26,11 +26,7 @@ impl Pacer {
     /// Allows `rate` packets a second on average and `burst` at once; zeroes count as one.
     pub fn per_second(rate: u32, burst: u32) -> Self {
         let gap = Duration::from_secs(1) / rate.max(1);
-        Self {
-            gap,
-            burst: burst.max(1),
-            next: Arc::default(),
-        }
+        Self { gap, burst: burst.max(1), next: Arc::default() }
     }
 
     /// Takes one token and returns the moment at which the packet may leave.
@@ -60,10 +56,7 @@ mod tests {
         let pacer = Pacer::per_second(100, 5);
         let start = Instant::now();
         let leave: Vec<_> = (0..105).map(|_| pacer.clone().reserve(start)).collect();
-        let first_second = leave
-            .iter()
-            .filter(|at| **at < start + Duration::from_secs(1))
-            .count();
+        let first_second = leave.iter().filter(|at| **at < start + Duration::from_secs(1)).count();
         assert_eq!(first_second, 104);
     }
 

@@ -47,11 +47,7 @@ pub trait EventSource: AsFd {
     where
         Self: Sized,
     {
-        Events {
-            source: self,
-            budget,
-            failed: false,
-        }
+        Events { source: self, budget, failed: false }
     }
 }
 

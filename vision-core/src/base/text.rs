@@ -127,10 +127,7 @@ mod tests {
     fn nothing_that_moves_the_cursor_survives() {
         let hostile = "a\x1b]52;c;x\x07\r\n\u{9b}31m\u{202e}\u{200b}z\\";
         let text = Untrusted::from(hostile).escaped().to_string();
-        assert_eq!(
-            text,
-            "a\\x1b]52;c;x\\x07\\x0d\\x0a\\u{9b}31m\\u{202e}\\u{200b}z\\\\"
-        );
+        assert_eq!(text, "a\\x1b]52;c;x\\x07\\x0d\\x0a\\u{9b}31m\\u{202e}\\u{200b}z\\\\");
     }
 
     #[test]

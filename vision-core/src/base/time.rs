@@ -9,9 +9,7 @@ pub struct Timestamp(i64);
 impl Timestamp {
     /// Reads the wall clock.
     pub fn now() -> Self {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or(Duration::ZERO);
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         Self(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
     }
 
@@ -44,9 +42,7 @@ mod json {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             let text = String::deserialize(deserializer)?;
             let at: jiff::Timestamp = text.parse().map_err(D::Error::custom)?;
-            i64::try_from(at.as_nanosecond())
-                .map(Timestamp)
-                .map_err(D::Error::custom)
+            i64::try_from(at.as_nanosecond()).map(Timestamp).map_err(D::Error::custom)
         }
     }
 

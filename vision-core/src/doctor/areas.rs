@@ -10,14 +10,7 @@ pub(super) fn areas(
     findings: &[Finding],
     unchecked: &[Unchecked],
 ) -> Vec<Area> {
-    let all = [
-        Class::Link,
-        Class::Addr,
-        Class::Route,
-        Class::Neigh,
-        Class::Dns,
-        Class::Socket,
-    ];
+    let all = [Class::Link, Class::Addr, Class::Route, Class::Neigh, Class::Dns, Class::Socket];
     let mut areas: Vec<Area> = all
         .into_iter()
         .map(|class| {
@@ -48,16 +41,8 @@ fn quiet(scene: &Scene<'_>, class: Class) -> Area {
         _ => Err("not looked at by this version".to_owned()),
     };
     match seen {
-        Ok(text) => Area {
-            class,
-            state: AreaState::Ok,
-            text,
-        },
-        Err(text) => Area {
-            class,
-            state: AreaState::Unchecked,
-            text,
-        },
+        Ok(text) => Area { class, state: AreaState::Ok, text },
+        Err(text) => Area { class, state: AreaState::Unchecked, text },
     }
 }
 
@@ -82,11 +67,7 @@ fn links(scene: &Scene<'_>) -> Seen {
 }
 
 fn addrs(scene: &Scene<'_>) -> Seen {
-    let addrs = scene
-        .target
-        .addrs()
-        .iter()
-        .filter(|a| !a.local.is_loopback());
+    let addrs = scene.target.addrs().iter().filter(|a| !a.local.is_loopback());
     let shown = addrs.map(|a| format!("{}/{}", a.local, a.prefix_bits));
     joined(few(shown.collect()), "there is none besides the loopback's")
 }
@@ -120,11 +101,7 @@ fn neighbours(scene: &Scene<'_>) -> Seen {
     for hop in scene.flows.iter().filter_map(|flow| flow.hops.first()) {
         let heard = hop.solicited().filter(|report| !report.answers.is_empty());
         if let (Some(next), Some(report)) = (hop.next_hop(), heard) {
-            let holder = report
-                .holders()
-                .first()
-                .map(ToString::to_string)
-                .unwrap_or_default();
+            let holder = report.holders().first().map(ToString::to_string).unwrap_or_default();
             let text = format!("{next} answers from {holder}");
             if !shown.contains(&text) {
                 shown.push(text);
@@ -135,21 +112,14 @@ fn neighbours(scene: &Scene<'_>) -> Seen {
 }
 
 fn nameservers(scene: &Scene<'_>) -> Seen {
-    let flows = scene
-        .flows
-        .iter()
-        .filter(|flow| flow.purpose == Purpose::Nameserver);
+    let flows = scene.flows.iter().filter(|flow| flow.purpose == Purpose::Nameserver);
     let works = |flow: &Flow<'_>| flow.outcome == Outcome::Works;
-    let shown = flows
-        .filter(|flow| works(flow))
-        .map(|flow| format!("{} answers", flow.dst));
+    let shown = flows.filter(|flow| works(flow)).map(|flow| format!("{} answers", flow.dst));
     joined(shown.collect(), "no nameserver was asked")
 }
 
 fn sockets(scene: &Scene<'_>) -> Seen {
-    let works = scene
-        .destinations()
-        .filter(|flow| flow.outcome == Outcome::Works);
+    let works = scene.destinations().filter(|flow| flow.outcome == Outcome::Works);
     let shown = works.map(|flow| format!("{}: answered", super::rules::question(flow)));
     joined(shown.collect(), "no destination answered")
 }
@@ -158,15 +128,9 @@ fn firewall(verdict: Verdict, unchecked: &[Unchecked]) -> Area {
     let class = Class::Firewall;
     let why = unchecked.iter().find(|u| u.what == class.name());
     match (verdict, why) {
-        (_, Some(unchecked)) => Area {
-            class,
-            state: AreaState::Unchecked,
-            text: unchecked.why.clone(),
-        },
-        _ => Area {
-            class,
-            state: AreaState::Ok,
-            text: "the probes passed".to_owned(),
-        },
+        (_, Some(unchecked)) => {
+            Area { class, state: AreaState::Unchecked, text: unchecked.why.clone() }
+        }
+        _ => Area { class, state: AreaState::Ok, text: "the probes passed".to_owned() },
     }
 }

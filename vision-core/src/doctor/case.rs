@@ -30,10 +30,7 @@ pub struct CaseFile {
     /// Packets and connection attempts sent so far.
     pub probes_sent: u32,
     /// How long the collecting took.
-    #[cfg_attr(
-        feature = "serde",
-        serde(rename = "elapsed_ns", with = "crate::base::nanos")
-    )]
+    #[cfg_attr(feature = "serde", serde(rename = "elapsed_ns", with = "crate::base::nanos"))]
     pub elapsed: Duration,
 }
 
@@ -163,10 +160,7 @@ impl CaseFile {
 
     /// Looks at one IP version only.
     pub fn family(self, family: Family) -> Self {
-        Self {
-            family: Some(family),
-            ..self
-        }
+        Self { family: Some(family), ..self }
     }
 
     /// Says whether packets may be sent.
@@ -219,17 +213,12 @@ impl Vantage {
     }
 
     pub(crate) fn links(&self) -> &[Link] {
-        self.state()
-            .and_then(|s| s.links.as_ref())
-            .map_or(&[], |dump| &dump.items)
+        self.state().and_then(|s| s.links.as_ref()).map_or(&[], |dump| &dump.items)
     }
 
     /// Addresses as last seen: duplicate detection may have ended meanwhile.
     pub(crate) fn addrs(&self) -> &[Addr] {
-        let after = self
-            .rounds
-            .last()
-            .and_then(|r| r.after.as_ref()?.addrs.as_ref());
+        let after = self.rounds.last().and_then(|r| r.after.as_ref()?.addrs.as_ref());
         let addrs = after.or_else(|| self.state()?.addrs.as_ref());
         addrs.map_or(&[], |dump| &dump.items)
     }
@@ -244,8 +233,7 @@ impl Vantage {
         let snapshots = [last.after.as_ref(), Some(&last.before)];
         snapshots.into_iter().flatten().find_map(|snapshot| {
             let all = &snapshot.neighbours.as_ref()?.items;
-            all.iter()
-                .find(|entry| entry.ifindex == ifindex && entry.dst == addr)
+            all.iter().find(|entry| entry.ifindex == ifindex && entry.dst == addr)
         })
     }
 
@@ -267,6 +255,20 @@ impl Vantage {
         self.probes().rev().find_map(|probe| match probe {
             ProbeRecord::Route(record) if record.query.dst == dst => Some(record),
             _ => None,
+        })
+    }
+
+    /// Tells whether the table has another link-layer address for a neighbour than it answered from.
+    pub(crate) fn disputes(&self, addr: IpAddr) -> bool {
+        let mut reports = self.probes().filter_map(|probe| match probe {
+            ProbeRecord::Neigh(report) if report.to == addr && !report.answers.is_empty() => {
+                Some(report)
+            }
+            _ => None,
+        });
+        reports.any(|report| {
+            let believed = self.neighbour(report.ifindex, addr).and_then(|entry| entry.lladdr);
+            believed.is_some_and(|lladdr| !report.holders().contains(&lladdr))
         })
     }
 

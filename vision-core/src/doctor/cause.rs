@@ -83,10 +83,7 @@ impl FromStr for Cause {
 
 fn shares_a_word(slug: &str, text: &str) -> bool {
     let words = |text: &str| {
-        text.split(['.', '-', '_', ' '])
-            .filter(|w| w.len() > 2)
-            .map(str::to_lowercase)
-            .collect()
+        text.split(['.', '-', '_', ' ']).filter(|w| w.len() > 2).map(str::to_lowercase).collect()
     };
     let (slug, text): (Vec<String>, Vec<String>) = (words(slug), words(text));
     text.iter().any(|word| slug.contains(word))
@@ -102,9 +99,7 @@ impl serde::Serialize for Cause {
 #[cfg(feature = "serde")]
 impl<'de> serde::Deserialize<'de> for Cause {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

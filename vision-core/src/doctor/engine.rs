@@ -41,11 +41,7 @@ fn nothing_seen(case: &CaseFile) -> Diagnosis {
         verdict: Verdict::Inconclusive,
         findings: Vec::new(),
         ruled_out: Vec::new(),
-        unchecked: vec![Unchecked {
-            what: "everything".to_owned(),
-            why,
-            needs: None,
-        }],
+        unchecked: vec![Unchecked { what: "everything".to_owned(), why, needs: None }],
         consequences: Vec::new(),
         areas: Vec::new(),
         probes_sent: case.probes_sent,
@@ -68,19 +64,12 @@ fn hear(scene: &Scene<'_>) -> Heard {
         let meta = rule.meta();
         if let Some(missing) = missing_section(scene, meta.needs) {
             let what = meta.cause.slug().to_owned();
-            heard.unchecked.push(Unchecked {
-                what,
-                why: missing,
-                needs: None,
-            });
+            heard.unchecked.push(Unchecked { what, why: missing, needs: None });
             continue;
         }
         match rule.check(scene) {
             Answer::Confirmed(hits) => heard.hits.extend(hits.into_iter().map(|hit| (rank, hit))),
-            Answer::RuledOut(why) => heard.ruled_out.push(RuledOut {
-                cause: meta.cause,
-                why,
-            }),
+            Answer::RuledOut(why) => heard.ruled_out.push(RuledOut { cause: meta.cause, why }),
             Answer::CouldNotCheck(unchecked) => heard.unchecked.push(unchecked),
             Answer::NotApplicable => {}
         }
@@ -91,9 +80,7 @@ fn hear(scene: &Scene<'_>) -> Heard {
 /// Names a table that a rule needs and that could not be read.
 fn missing_section(scene: &Scene<'_>, needs: Sections) -> Option<String> {
     let gaps = &scene.target.rounds.last()?.before.gaps;
-    let gap = gaps
-        .iter()
-        .find(|gap| needs.names().any(|name| name == gap.what))?;
+    let gap = gaps.iter().find(|gap| needs.names().any(|name| name == gap.what))?;
     Some(gap.to_string())
 }
 
@@ -130,11 +117,7 @@ fn severity(scene: &Scene<'_>, hit: &Hit) -> Severity {
     if scene.destinations().any(|f| works(&f)) {
         return Severity::Note;
     }
-    let sibling = scene
-        .flows
-        .iter()
-        .filter(|f| f.purpose == flow.purpose)
-        .any(|f| works(&f));
+    let sibling = scene.flows.iter().filter(|f| f.purpose == flow.purpose).any(|f| works(&f));
     match flow.purpose {
         Purpose::Nameserver if sibling => Severity::Warning,
         _ => Severity::Error,
@@ -142,10 +125,7 @@ fn severity(scene: &Scene<'_>, hit: &Hit) -> Severity {
 }
 
 fn verdict(scene: &Scene<'_>, findings: &[Finding]) -> Verdict {
-    if findings
-        .iter()
-        .any(|finding| finding.severity == Severity::Error)
-    {
+    if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Verdict::Faulty;
     }
     match scene.case.question {
@@ -180,38 +160,21 @@ fn consequences(
     let mut said: Vec<String> = Vec::new();
     let name = scene.target.probes().find_map(|probe| match probe {
         ProbeRecord::Resolve(r)
-            if !matches!(
-                r.outcome,
-                ResolveOutcome::Found | ResolveOutcome::NoSuchName
-            ) =>
+            if !matches!(r.outcome, ResolveOutcome::Found | ResolveOutcome::NoSuchName) =>
         {
             Some(format!("the name {} could not be resolved", r.name))
         }
         _ => None,
     });
     said.extend(name.filter(|_| root.cause != Cause::DnsNxdomain));
-    for (n, flow) in scene
-        .flows
-        .iter()
-        .enumerate()
-        .filter(|(_, f)| f.outcome.failed())
-    {
+    for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
         let is_own = explained.contains(&n) && flow.purpose != Purpose::Nameserver;
         if !is_own && flow.purpose != Purpose::Anywhere {
-            said.push(format!(
-                "{}: {}",
-                rules::question(flow),
-                rules::outcome(flow)
-            ));
+            said.push(format!("{}: {}", rules::question(flow), rules::outcome(flow)));
         }
     }
     said.dedup();
-    said.into_iter()
-        .map(|summary| Consequence {
-            summary,
-            of: root.cause,
-        })
-        .collect()
+    said.into_iter().map(|summary| Consequence { summary, of: root.cause }).collect()
 }
 
 /// What no rule of this version looks at, and what stood in the way of looking.
@@ -219,11 +182,7 @@ fn unseen(scene: &Scene<'_>, verdict: Verdict) -> Vec<Unchecked> {
     let mut unseen = Vec::new();
     if verdict != Verdict::Healthy {
         let why = "packet filters are not read by this version".to_owned();
-        unseen.push(Unchecked {
-            what: "firewall".to_owned(),
-            why,
-            needs: None,
-        });
+        unseen.push(Unchecked { what: "firewall".to_owned(), why, needs: None });
     }
     if let Question::Reach { service, .. } = scene.case.question {
         let beyond = match service {
@@ -241,11 +200,7 @@ fn unseen(scene: &Scene<'_>, verdict: Verdict) -> Vec<Unchecked> {
     let gaps = rounds.flat_map(|round| &round.gaps);
     let gaps = gaps.chain(scene.case.search.iter().flat_map(|search| &search.gaps));
     for gap in gaps {
-        let next = Unchecked {
-            what: gap.what.clone(),
-            why: gap.why.clone(),
-            needs: gap.needs,
-        };
+        let next = Unchecked { what: gap.what.clone(), why: gap.why.clone(), needs: gap.needs };
         if !unseen.contains(&next) {
             unseen.push(next);
         }

@@ -54,9 +54,7 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
         return Vec::new();
     }
     if is_settling(&scene) {
-        return vec![Step::Again {
-            after: Duration::from_millis(1200),
-        }];
+        return vec![Step::Again { after: Duration::from_millis(1200) }];
     }
     if case.search.is_some() {
         return Vec::new();
@@ -81,8 +79,6 @@ fn is_settling(scene: &Scene<'_>) -> bool {
     let tentative = scene.target.addrs().iter().any(|addr| {
         addr.flags.contains(AddrFlags::TENTATIVE) && !addr.flags.contains(AddrFlags::DADFAILED)
     });
-    let v6 = scene
-        .failing()
-        .any(|f| f.dst.is_ipv6() || f.purpose == Purpose::Anywhere);
+    let v6 = scene.failing().any(|f| f.dst.is_ipv6() || f.purpose == Purpose::Anywhere);
     first_round && tentative && v6
 }

@@ -75,10 +75,7 @@ impl FromStr for Question {
         let unbracketed = text.matches(':').count() > 1 && !text.starts_with('[');
         match text.contains(':') && !unbracketed && !text.ends_with(']') {
             true => endpoint(text, Service::Tcp),
-            false => Ok(Self::Reach {
-                host: text.parse()?,
-                service: Service::Host,
-            }),
+            false => Ok(Self::Reach { host: text.parse()?, service: Service::Host }),
         }
     }
 }
@@ -87,26 +84,16 @@ fn endpoint(text: &str, service: fn(u16) -> Service) -> Result<Question> {
     let endpoint: Endpoint = text.parse()?;
     let several = || Error::invalid("destination", format!("`{text}` names several ports"));
     let port = endpoint.single_port().ok_or_else(several)?;
-    Ok(Question::Reach {
-        host: endpoint.host,
-        service: service(port),
-    })
+    Ok(Question::Reach { host: endpoint.host, service: service(port) })
 }
 
 fn url(rest: &str, default_port: u16, service: fn(u16) -> Service) -> Result<Question> {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let authority = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host);
-    let has_port = authority
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| !port.ends_with(']'));
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
     match has_port {
         true => endpoint(authority, service),
-        false => Ok(Question::Reach {
-            host: authority.parse()?,
-            service: service(default_port),
-        }),
+        false => Ok(Question::Reach { host: authority.parse()?, service: service(default_port) }),
     }
 }
 
@@ -123,14 +110,7 @@ impl fmt::Display for Question {
             Service::Http(port) => ("http://", port),
         };
         let ports = vec![PortRange::one(*port)];
-        write!(
-            f,
-            "{prefix}{}",
-            Endpoint {
-                host: host.clone(),
-                ports
-            }
-        )
+        write!(f, "{prefix}{}", Endpoint { host: host.clone(), ports })
     }
 }
 

@@ -25,10 +25,7 @@ pub struct Diagnosis {
     /// Packets and connection attempts sent.
     pub probes_sent: u32,
     /// How long it took.
-    #[cfg_attr(
-        feature = "serde",
-        serde(rename = "elapsed_ns", with = "crate::base::nanos")
-    )]
+    #[cfg_attr(feature = "serde", serde(rename = "elapsed_ns", with = "crate::base::nanos"))]
     pub elapsed: Duration,
 }
 
@@ -245,10 +242,7 @@ pub struct Unchecked {
     /// Why not.
     pub why: String,
     /// The capability that would have allowed it.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, skip_serializing_if = "Option::is_none")
-    )]
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub needs: Option<Capability>,
 }
 

@@ -1,12 +1,12 @@
 //! A case file read as flows: who was asked for, along which hops, with what outcome. Pure.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use super::case::{CaseFile, ProbeRecord, Vantage, VantageRole};
 use super::{Question, Service};
-use crate::base::{Family, Reason, Timestamp};
+use crate::base::{Family, Reason, Timestamp, Ttl};
 use crate::inventory::{Link, Neighbour, RefusalCause, Route, RouteAnswer, RouteKind};
-use crate::probe::{DnsOutcome, DnsReport};
+use crate::probe::{DnsAttempt, DnsOutcome, DnsReport, ResolveOutcome};
 use crate::probe::{
     EchoOutcome, IcmpError, NeighReport, PingReport, TcpOutcome, TcpReport, UdpOutcome,
 };
@@ -49,7 +49,7 @@ pub(super) enum Outcome {
     /// An answer came.
     Works,
     /// The destination said no.
-    Refused { icmp: Option<IcmpError> },
+    Refused { icmp: Option<IcmpError>, ttl: Option<Ttl> },
     /// Somebody on the way, or the own kernel after a while, said that it cannot be reached.
     Unreachable(IcmpError),
     /// The own kernel said no at once.
@@ -81,12 +81,7 @@ impl<'a> Hop<'a> {
     fn new(vantage: &'a Vantage, towards: IpAddr, fallback: Timestamp) -> Self {
         let record = vantage.route(towards);
         let at = record.map_or(fallback, |record| record.at);
-        Self {
-            vantage,
-            towards,
-            answer: record.map(|record| &record.answer),
-            at,
-        }
+        Self { vantage, towards, answer: record.map(|record| &record.answer), at }
     }
 
     pub(super) fn family(&self) -> Family {
@@ -113,14 +108,11 @@ impl<'a> Hop<'a> {
 
     /// Tells whether the packets end here.
     pub(super) fn is_local(&self) -> bool {
-        self.route()
-            .is_some_and(|route| route.kind == RouteKind::Local)
+        self.route().is_some_and(|route| route.kind == RouteKind::Local)
     }
 
     pub(super) fn egress(&self) -> Option<&'a Link> {
-        let route = self
-            .route()
-            .filter(|route| route.kind != RouteKind::Local)?;
+        let route = self.route().filter(|route| route.kind != RouteKind::Local)?;
         self.vantage.link(route.oif_ifindex?)
     }
 
@@ -135,27 +127,21 @@ impl<'a> Hop<'a> {
     }
 
     pub(super) fn entry(&self) -> Option<&'a Neighbour> {
-        self.vantage
-            .neighbour(self.egress()?.ifindex, self.next_hop()?)
+        self.vantage.neighbour(self.egress()?.ifindex, self.next_hop()?)
     }
 
     pub(super) fn solicited(&self) -> Option<&'a NeighReport> {
-        self.vantage
-            .solicited(self.egress()?.ifindex, self.next_hop()?)
+        self.vantage.solicited(self.egress()?.ifindex, self.next_hop()?)
     }
 
     /// Links that could carry the family's packets: up, and more than a loopback.
     pub(super) fn up_links(&self) -> impl Iterator<Item = &'a Link> + use<'a> {
-        self.vantage
-            .links()
-            .iter()
-            .filter(|link| link.is_up() && !link.is_loopback())
+        self.vantage.links().iter().filter(|link| link.is_up() && !link.is_loopback())
     }
 
     /// Tells whether some link that is up has an address others could answer to.
     pub(super) fn has_address(&self, family: Family) -> bool {
-        self.up_links()
-            .any(|link| has_address(self.vantage, link, family))
+        self.up_links().any(|link| has_address(self.vantage, link, family))
     }
 }
 
@@ -172,7 +158,7 @@ impl<'a> Scene<'a> {
         let target = case.target()?;
         let mut flows: Vec<Flow<'a>> = Vec::new();
         for probe in target.probes().rev() {
-            if let Some(flow) = flow_of(case, target, probe) {
+            for flow in flows_of(case, target, probe) {
                 // The latest word about a destination counts.
                 let known = |f: &Flow<'_>| f.dst == flow.dst && f.purpose == flow.purpose;
                 if !flows.iter().any(known) {
@@ -183,11 +169,7 @@ impl<'a> Scene<'a> {
         flows.reverse();
         flows.extend(unasked(case, target, &flows));
         flows.extend(anywhere(case, target));
-        Some(Self {
-            case,
-            target,
-            flows,
-        })
+        Some(Self { case, target, flows })
     }
 
     pub(super) fn failing(&self) -> impl Iterator<Item = &Flow<'a>> {
@@ -195,9 +177,7 @@ impl<'a> Scene<'a> {
     }
 
     pub(super) fn destinations(&self) -> impl Iterator<Item = &Flow<'a>> {
-        self.flows
-            .iter()
-            .filter(|flow| matches!(flow.purpose, Purpose::Destination(_)))
+        self.flows.iter().filter(|flow| matches!(flow.purpose, Purpose::Destination(_)))
     }
 
     /// The namespace that owns an address: the target itself, or one found on the same machine.
@@ -205,66 +185,83 @@ impl<'a> Scene<'a> {
         if addr.is_loopback() || self.target.owns(addr) {
             return Some(self.target);
         }
-        let found = self
-            .case
-            .vantages
-            .iter()
-            .find(|v| v.role == VantageRole::Destination && v.owns(addr));
+        let found =
+            self.case.vantages.iter().find(|v| v.role == VantageRole::Destination && v.owns(addr));
         found
     }
 }
 
-fn flow_of<'a>(case: &'a CaseFile, target: &'a Vantage, probe: &ProbeRecord) -> Option<Flow<'a>> {
+/// What one probe says about one address.
+struct Told {
+    dst: IpAddr,
+    purpose: Purpose,
+    outcome: Outcome,
+    at: Option<Timestamp>,
+}
+
+fn flows_of<'a>(case: &'a CaseFile, target: &'a Vantage, probe: &ProbeRecord) -> Vec<Flow<'a>> {
+    let told = match probe {
+        ProbeRecord::Dns(report) => told_by_servers(&[report]),
+        // A name that was found, or does not exist, says nothing bad about the servers.
+        ProbeRecord::Resolve(r) if r.outcome == ResolveOutcome::TryAgain => {
+            let reports: Vec<_> = r.tried.iter().map(|tried| &tried.report).collect();
+            told_by_servers(&reports)
+        }
+        probe => told_by(case, target, probe).into_iter().collect(),
+    };
+    let flow = |told: Told| {
+        let Told { dst, purpose, outcome, at } = told;
+        let at = at.unwrap_or(case.at);
+        let (hops, back) = (hops_to(case, target, dst, at), hops_back(case, target, dst, at));
+        Flow { dst, purpose, outcome, at, hops, back }
+    };
+    told.into_iter().map(flow).collect()
+}
+
+fn told_by(case: &CaseFile, target: &Vantage, probe: &ProbeRecord) -> Option<Told> {
     let service = match case.question {
         Question::Reach { service, .. } => Some(service),
         Question::Health => None,
     };
     let destination = service.map(Purpose::Destination);
     let (dst, purpose, outcome, at) = match probe {
-        ProbeRecord::Tcp(report) => (
-            report.to,
-            destination?,
-            of_tcp(report, service?)?,
-            started(report),
-        ),
-        ProbeRecord::Udp(report) => (
-            report.to.ip(),
-            destination?,
-            of_udp(&report.outcome),
-            report.sent.first().copied(),
-        ),
-        ProbeRecord::Ping(report) if service == Some(Service::Host) => (
-            report.to,
-            destination?,
-            of_ping(report),
-            report.echoes.first().map(|e| e.sent_at),
-        ),
-        ProbeRecord::Dns(report) => {
-            let server = server_of(report)?;
-            let at = report.attempts.first().map(|attempt| attempt.sent_at);
-            (server.ip(), Purpose::Nameserver, of_dns(report), at)
+        ProbeRecord::Tcp(report) => {
+            (report.to, destination?, of_tcp(report, service?)?, started(report))
         }
-        ProbeRecord::Neigh(report) if service.is_none() && is_gateway(target, report.to) => (
-            report.to,
-            Purpose::Gateway,
-            of_neigh(report),
-            report.requests.first().copied(),
-        ),
+        ProbeRecord::Udp(report) => {
+            (report.to.ip(), destination?, of_udp(&report.outcome), report.sent.first().copied())
+        }
+        ProbeRecord::Ping(report) if service == Some(Service::Host) => {
+            (report.to, destination?, of_ping(report), report.echoes.first().map(|e| e.sent_at))
+        }
+        // Sent only where the table and the gateway's own answer differ.
+        ProbeRecord::Ping(report) if service.is_none() && target.disputes(report.to) => {
+            let at = report.echoes.first().map(|echo| echo.sent_at);
+            (report.to, Purpose::Gateway, of_ping(report), at)
+        }
+        ProbeRecord::Neigh(report) if service.is_none() && is_gateway(target, report.to) => {
+            (report.to, Purpose::Gateway, of_neigh(report), report.requests.first().copied())
+        }
         _ => return None,
     };
-    let at = at.unwrap_or(case.at);
-    let (hops, back) = (
-        hops_to(case, target, dst, at),
-        hops_back(case, target, dst, at),
-    );
-    Some(Flow {
-        dst,
-        purpose,
-        outcome,
-        at,
-        hops,
-        back,
-    })
+    Some(Told { dst, purpose, outcome, at })
+}
+
+/// What each server did with the questions put to it, in the order of the servers.
+fn told_by_servers(reports: &[&DnsReport]) -> Vec<Told> {
+    let attempts = || reports.iter().flat_map(|report| &report.attempts);
+    let mut servers: Vec<IpAddr> = Vec::new();
+    for attempt in attempts() {
+        if !servers.contains(&attempt.server.ip()) {
+            servers.push(attempt.server.ip());
+        }
+    }
+    let told = |dst: IpAddr| {
+        let own: Vec<_> = attempts().filter(|attempt| attempt.server.ip() == dst).collect();
+        let at = own.first().map(|attempt| attempt.sent_at);
+        Told { dst, purpose: Purpose::Nameserver, outcome: of_dns(&own), at }
+    };
+    servers.into_iter().map(told).collect()
 }
 
 fn hops_to<'a>(
@@ -273,16 +270,8 @@ fn hops_to<'a>(
     dst: IpAddr,
     at: Timestamp,
 ) -> Vec<Hop<'a>> {
-    let others = case
-        .vantages
-        .iter()
-        .skip(1)
-        .filter(|v| v.route(dst).is_some());
-    [target]
-        .into_iter()
-        .chain(others)
-        .map(|vantage| Hop::new(vantage, dst, at))
-        .collect()
+    let others = case.vantages.iter().skip(1).filter(|v| v.route(dst).is_some());
+    [target].into_iter().chain(others).map(|vantage| Hop::new(vantage, dst, at)).collect()
 }
 
 /// The way back starts at the destination and looks up the address the target sends from.
@@ -299,57 +288,38 @@ fn hops_back<'a>(
     let Some(source) = source else {
         return Vec::new();
     };
-    let others = case
-        .vantages
-        .iter()
-        .skip(1)
-        .rev()
-        .filter(|v| v.route(source).is_some());
-    others
-        .map(|vantage| Hop::new(vantage, source, at))
-        .collect()
+    let others = case.vantages.iter().skip(1).rev().filter(|v| v.route(source).is_some());
+    others.map(|vantage| Hop::new(vantage, source, at)).collect()
 }
 
 /// Tells whether a default route leads there.
 fn is_gateway(target: &Vantage, addr: IpAddr) -> bool {
     let routes = target.state().and_then(|s| s.routes.as_ref());
-    let mut defaults = routes
-        .map_or(&[][..], |dump| &dump.items)
-        .iter()
-        .filter(|r| r.is_default());
+    let mut defaults = routes.map_or(&[][..], |dump| &dump.items).iter().filter(|r| r.is_default());
     defaults.any(|route| {
         route.gateway == Some(addr) || route.nexthops.iter().any(|hop| hop.gateway == Some(addr))
     })
 }
 
-fn server_of(report: &DnsReport) -> Option<SocketAddr> {
-    report.attempts.first().map(|attempt| attempt.server)
-}
-
 fn started(report: &TcpReport) -> Option<Timestamp> {
-    report
-        .attempts
-        .first()
-        .and_then(|attempt| attempt.started_at)
+    report.attempts.first().and_then(|attempt| attempt.started_at)
 }
 
 /// `None` when the report says nothing about the service asked for.
 fn of_tcp(report: &TcpReport, service: Service) -> Option<Outcome> {
-    let best = report
-        .attempts
-        .iter()
-        .find(|a| a.outcome.is_open())
-        .or(report.attempts.first())?;
+    let best = report.attempts.iter().find(|a| a.outcome.is_open()).or(report.attempts.first())?;
     let outcome = match &best.outcome {
         TcpOutcome::Open { .. } => Outcome::Works,
-        TcpOutcome::Refused { icmp, .. } => Outcome::Refused { icmp: *icmp },
+        TcpOutcome::Refused { icmp, ttl, .. } => Outcome::Refused { icmp: *icmp, ttl: *ttl },
         TcpOutcome::Unreachable { icmp, .. } => Outcome::Unreachable(*icmp),
         TcpOutcome::LocalError { reason, .. } => Outcome::Local(*reason),
         TcpOutcome::TimedOut | TcpOutcome::Pending => Outcome::Silent,
     };
     match (service, outcome) {
         // Of a host as such, a reset shows that it is there; otherwise its ping tells more.
-        (Service::Host, Outcome::Works | Outcome::Refused { icmp: None }) => Some(Outcome::Works),
+        (Service::Host, Outcome::Works | Outcome::Refused { icmp: None, .. }) => {
+            Some(Outcome::Works)
+        }
         (Service::Host, _) => None,
         (_, outcome) => Some(outcome),
     }
@@ -358,7 +328,7 @@ fn of_tcp(report: &TcpReport, service: Service) -> Option<Outcome> {
 fn of_udp(outcome: &UdpOutcome) -> Outcome {
     match outcome {
         UdpOutcome::Reply { .. } => Outcome::Works,
-        UdpOutcome::Closed { icmp, .. } => Outcome::Refused { icmp: Some(*icmp) },
+        UdpOutcome::Closed { icmp, .. } => Outcome::Refused { icmp: Some(*icmp), ttl: None },
         UdpOutcome::Unreachable { icmp, .. } => Outcome::Unreachable(*icmp),
         UdpOutcome::LocalError { reason } => Outcome::Local(*reason),
         UdpOutcome::Silent => Outcome::Silent,
@@ -378,19 +348,16 @@ pub(super) fn of_ping(report: &PingReport) -> Outcome {
     told.unwrap_or(Outcome::Silent)
 }
 
-fn of_dns(report: &DnsReport) -> Outcome {
-    if report.answer().is_some() {
+fn of_dns(attempts: &[&DnsAttempt]) -> Outcome {
+    if attempts.iter().any(|attempt| attempt.answer().is_some()) {
         return Outcome::Works;
     }
-    let told = report
-        .attempts
-        .iter()
-        .find_map(|attempt| match &attempt.outcome {
-            DnsOutcome::PortClosed { .. } => Some(Outcome::Refused { icmp: None }),
-            DnsOutcome::Unreachable { icmp, .. } => Some(Outcome::Unreachable(*icmp)),
-            DnsOutcome::LocalError { reason } => Some(Outcome::Local(*reason)),
-            _ => None,
-        });
+    let told = attempts.iter().find_map(|attempt| match &attempt.outcome {
+        DnsOutcome::PortClosed { .. } => Some(Outcome::Refused { icmp: None, ttl: None }),
+        DnsOutcome::Unreachable { icmp, .. } => Some(Outcome::Unreachable(*icmp)),
+        DnsOutcome::LocalError { reason } => Some(Outcome::Local(*reason)),
+        _ => None,
+    });
     told.unwrap_or(Outcome::Silent)
 }
 
@@ -407,12 +374,7 @@ fn unasked<'a>(case: &'a CaseFile, target: &'a Vantage, known: &[Flow<'a>]) -> V
     let Question::Reach { service, .. } = case.question else {
         return Vec::new();
     };
-    let looked_up = target
-        .rounds
-        .first()
-        .map(|round| round.probes.iter())
-        .into_iter()
-        .flatten();
+    let looked_up = target.rounds.first().map(|round| round.probes.iter()).into_iter().flatten();
     let records = looked_up.filter_map(|probe| match probe {
         ProbeRecord::Route(record) => Some(record),
         _ => None,
@@ -428,33 +390,21 @@ fn unasked<'a>(case: &'a CaseFile, target: &'a Vantage, known: &[Flow<'a>]) -> V
     };
     // A nameserver's look-up is no destination's.
     let servers: Vec<IpAddr> = nameservers(target);
-    fresh
-        .filter(|r| !servers.contains(&r.query.dst))
-        .map(|r| flow(r.query.dst, r.at))
-        .collect()
+    fresh.filter(|r| !servers.contains(&r.query.dst)).map(|r| flow(r.query.dst, r.at)).collect()
 }
 
 pub(super) fn nameservers(target: &Vantage) -> Vec<IpAddr> {
-    let resolver = target
-        .rounds
-        .first()
-        .and_then(|round| round.before.resolver.as_ref());
-    resolver.map_or_else(Vec::new, |r| {
-        r.nameservers.iter().map(|server| server.addr).collect()
-    })
+    let resolver = target.rounds.first().and_then(|round| round.before.resolver.as_ref());
+    resolver.map_or_else(Vec::new, |r| r.nameservers.iter().map(|server| server.addr).collect())
 }
 
 /// Whether the namespace could send anything: some link is up, has a carrier and an address.
 fn anywhere<'a>(case: &'a CaseFile, target: &'a Vantage) -> Vec<Flow<'a>> {
-    let tables_known = target
-        .state()
-        .is_some_and(|s| s.links.is_some() && s.addrs.is_some());
+    let tables_known = target.state().is_some_and(|s| s.links.is_some() && s.addrs.is_some());
     if case.question != Question::Health || !tables_known {
         return Vec::new();
     }
-    let families = Family::BOTH
-        .into_iter()
-        .filter(|f| case.family.is_none_or(|only| only == *f));
+    let families = Family::BOTH.into_iter().filter(|f| case.family.is_none_or(|only| only == *f));
     let families: Vec<_> = families.collect();
     let alive = |link: &&Link| link.is_up() && link.has_carrier() && !link.is_loopback();
     let usable = |family: &Family| {
@@ -465,24 +415,8 @@ fn anywhere<'a>(case: &'a CaseFile, target: &'a Vantage) -> Vec<Flow<'a>> {
         true => Outcome::Works,
         false => Outcome::Local(Reason::new(nix::libc::ENETUNREACH)),
     };
-    let dst = families
-        .first()
-        .copied()
-        .unwrap_or(Family::V4)
-        .unspecified();
+    let dst = families.first().copied().unwrap_or(Family::V4).unspecified();
     let at = target.state().map_or(case.at, |s| s.at);
-    let hops = vec![Hop {
-        vantage: target,
-        towards: dst,
-        answer: None,
-        at,
-    }];
-    vec![Flow {
-        dst,
-        purpose: Purpose::Anywhere,
-        outcome,
-        at,
-        hops,
-        back: Vec::new(),
-    }]
+    let hops = vec![Hop { vantage: target, towards: dst, answer: None, at }];
+    vec![Flow { dst, purpose: Purpose::Anywhere, outcome, at, hops, back: Vec::new() }]
 }

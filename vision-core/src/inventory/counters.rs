@@ -51,10 +51,7 @@ impl Counters {
     }
 
     fn set(&mut self, group: &str, name: &str, value: i64) {
-        self.groups
-            .entry(group.to_owned())
-            .or_default()
-            .insert(name.to_owned(), value);
+        self.groups.entry(group.to_owned()).or_default().insert(name.to_owned(), value);
     }
 
     /// Takes `Group: name name…` lines, each followed by `Group: value value…`.
@@ -81,9 +78,7 @@ impl Counters {
             let (Some(whole), Some(value)) = (words.next(), words.next().and_then(number)) else {
                 continue;
             };
-            let split = SNMP6_GROUPS
-                .iter()
-                .find_map(|g| Some((*g, whole.strip_prefix(g)?)));
+            let split = SNMP6_GROUPS.iter().find_map(|g| Some((*g, whole.strip_prefix(g)?)));
             if let Some((group, name)) = split {
                 self.set(group, name, value);
             }
@@ -111,9 +106,7 @@ fn file(name: &str) -> Result<String> {
 
 /// Counters wrap at 64 bits; the upper half of the range is out of reach in practice.
 fn number(text: &str) -> Option<i64> {
-    text.parse()
-        .ok()
-        .or_else(|| text.parse::<u64>().ok().map(|_| i64::MAX))
+    text.parse().ok().or_else(|| text.parse::<u64>().ok().map(|_| i64::MAX))
 }
 
 const SNMP6_GROUPS: [&str; 4] = ["Ip6", "Icmp6", "UdpLite6", "Udp6"];

@@ -51,19 +51,11 @@ pub(super) struct Plan<T, C> {
 
 impl<T, C: Copy> Plan<T, C> {
     pub(super) fn new(groups: &'static [u32], read: fn(&Message<'_>, C) -> Row<T>) -> Self {
-        Self {
-            socket: Protocol::Route,
-            groups,
-            requests: Vec::new(),
-            read,
-        }
+        Self { socket: Protocol::Route, groups, requests: Vec::new(), read }
     }
 
     pub(super) fn sockets(read: fn(&Message<'_>, C) -> Row<T>) -> Self {
-        Self {
-            socket: Protocol::SockDiag,
-            ..Self::new(&[], read)
-        }
+        Self { socket: Protocol::SockDiag, ..Self::new(&[], read) }
     }
 
     pub(super) fn ask(mut self, request: Request, context: C) -> Self {
@@ -90,12 +82,7 @@ pub(super) struct Pass {
 impl Reader {
     pub(super) fn new(netns: Netns) -> Result<Self> {
         let route = open(&netns, Protocol::Route, REQUESTS)?;
-        Ok(Self {
-            netns,
-            route,
-            diag: None,
-            events: None,
-        })
+        Ok(Self { netns, route, diag: None, events: None })
     }
 
     pub(super) fn netns(&self) -> &Netns {
@@ -136,12 +123,11 @@ impl Reader {
         budget: &Budget,
         mut each: impl FnMut(T),
     ) -> Result<Consistency> {
-        self.pass(plan, budget, &mut each)
-            .map(|pass| match pass.unreadable {
-                0 => pass.consistent,
-                // A stream has no other place to say that rows are missing.
-                _ => Consistency::No,
-            })
+        self.pass(plan, budget, &mut each).map(|pass| match pass.unreadable {
+            0 => pass.consistent,
+            // A stream has no other place to say that rows are missing.
+            _ => Consistency::No,
+        })
     }
 
     /// Collects rows, again while they changed meanwhile.
@@ -168,10 +154,7 @@ impl Reader {
             (_, false, _) => Consistency::Unknown,
             (_, true, true) => Consistency::Yes,
         };
-        Ok(Pass {
-            consistent,
-            unreadable,
-        })
+        Ok(Pass { consistent, unreadable })
     }
 
     fn ask_all<T, C: Copy>(
@@ -208,13 +191,11 @@ impl Reader {
         let Some(events) = &mut self.events else {
             return false;
         };
-        let joined = groups
-            .iter()
-            .all(|group| match events.socket().join(*group) {
-                Ok(()) => true,
-                // A group this kernel does not know has no events to miss.
-                Err(e) => e.errno() == Some(libc::EINVAL),
-            });
+        let joined = groups.iter().all(|group| match events.socket().join(*group) {
+            Ok(()) => true,
+            // A group this kernel does not know has no events to miss.
+            Err(e) => e.errno() == Some(libc::EINVAL),
+        });
         joined && events.drain().is_ok()
     }
 
@@ -240,15 +221,8 @@ pub(super) fn collect<T: Eq + Hash + Clone>(
     for _ in 0..ATTEMPTS {
         let mut items = Vec::new();
         match pass(&mut |row| items.push(row)) {
-            Ok(Pass {
-                consistent,
-                unreadable,
-            }) => {
-                best = Some(Dump {
-                    items,
-                    consistent,
-                    unreadable,
-                });
+            Ok(Pass { consistent, unreadable }) => {
+                best = Some(Dump { items, consistent, unreadable });
                 if consistent != Consistency::No {
                     break;
                 }
@@ -261,8 +235,7 @@ pub(super) fn collect<T: Eq + Hash + Clone>(
         }
     }
     // A disturbed dump is better than none.
-    best.map(without_doubles)
-        .ok_or(failed.unwrap_or(Error::Elapsed))
+    best.map(without_doubles).ok_or(failed.unwrap_or(Error::Elapsed))
 }
 
 fn open(netns: &Netns, protocol: Protocol, buffer_bytes: usize) -> Result<Channel> {

@@ -40,11 +40,7 @@ impl Hosts {
             match super::resolver::addr(first) {
                 // A scope has no meaning for others.
                 Some((addr, _)) if !names.is_empty() => {
-                    hosts.entries.push(HostEntry {
-                        line: n,
-                        addr,
-                        names,
-                    });
+                    hosts.entries.push(HostEntry { line: n, addr, names });
                 }
                 _ => hosts.bad_lines += 1,
             }
@@ -56,20 +52,13 @@ impl Hosts {
     pub fn lookup(&self, name: &str) -> Vec<IpAddr> {
         let wanted = name.strip_suffix('.').unwrap_or(name).as_bytes();
         let is_it = |n: &Untrusted| n.as_bytes().eq_ignore_ascii_case(wanted);
-        let lines = self
-            .entries
-            .iter()
-            .filter(|entry| entry.names.iter().any(is_it));
+        let lines = self.entries.iter().filter(|entry| entry.names.iter().any(is_it));
         lines.map(|entry| entry.addr).collect()
     }
 
     /// Returns the canonical name of an address.
     pub fn reverse(&self, addr: IpAddr) -> Option<&Untrusted> {
-        self.entries
-            .iter()
-            .find(|entry| entry.addr == addr)?
-            .names
-            .first()
+        self.entries.iter().find(|entry| entry.addr == addr)?.names.first()
     }
 }
 
@@ -86,17 +75,11 @@ mod tests {
         assert_eq!(hosts.entries.len(), 3);
         assert_eq!(hosts.bad_lines, 2);
         assert_eq!(hosts.lookup("LOCALHOST.").len(), 2);
-        assert_eq!(
-            hosts.lookup("db.local"),
-            ["10.0.0.7".parse::<IpAddr>().expect("address")]
-        );
+        assert_eq!(hosts.lookup("db.local"), ["10.0.0.7".parse::<IpAddr>().expect("address")]);
         assert_eq!(hosts.lookup("x"), Vec::<IpAddr>::new());
         assert_eq!(hosts.entries[2].line, 5);
         let db = "10.0.0.7".parse().expect("address");
-        assert_eq!(
-            hosts.reverse(db).map(Untrusted::as_bytes),
-            Some(&b"Db.Local"[..])
-        );
+        assert_eq!(hosts.reverse(db).map(Untrusted::as_bytes), Some(&b"Db.Local"[..]));
     }
 
     #[test]

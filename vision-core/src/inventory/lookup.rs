@@ -63,68 +63,43 @@ impl RouteQuery {
 
     /// Sets the source.
     pub fn from(self, src: IpAddr) -> Self {
-        Self {
-            src: Some(src),
-            ..self
-        }
+        Self { src: Some(src), ..self }
     }
 
     /// Sets the interface the packet would come in through.
     pub fn iif(self, ifindex: u32) -> Self {
-        Self {
-            iif: Some(ifindex),
-            ..self
-        }
+        Self { iif: Some(ifindex), ..self }
     }
 
     /// Sets the interface the sender is bound to.
     pub fn oif(self, ifindex: u32) -> Self {
-        Self {
-            oif: Some(ifindex),
-            ..self
-        }
+        Self { oif: Some(ifindex), ..self }
     }
 
     /// Sets the packet mark.
     pub fn mark(self, mark: u32) -> Self {
-        Self {
-            mark: Some(mark),
-            ..self
-        }
+        Self { mark: Some(mark), ..self }
     }
 
     /// Sets the owner of the socket.
     pub fn uid(self, uid: u32) -> Self {
-        Self {
-            uid: Some(uid),
-            ..self
-        }
+        Self { uid: Some(uid), ..self }
     }
 
     /// Sets protocol and destination port, for rules that look at them.
     pub fn port(self, ip_protocol: u8, dport: u16) -> Self {
-        Self {
-            ip_protocol: Some(ip_protocol),
-            dport: Some(dport),
-            ..self
-        }
+        Self { ip_protocol: Some(ip_protocol), dport: Some(dport), ..self }
     }
 
     /// Asks for the route of the table.
     pub fn fib_match(self) -> Self {
-        Self {
-            fib_match: true,
-            ..self
-        }
+        Self { fib_match: true, ..self }
     }
 
     fn lookup(&self) -> Result<Lookup> {
         let family = Family::of(self.dst);
         if self.src.is_some_and(|src| Family::of(src) != family) {
-            return Err(Error::invalid(
-                "source",
-                "it is of another family than the destination",
-            ));
+            return Err(Error::invalid("source", "it is of another family than the destination"));
         }
         Ok(Lookup {
             family: family.raw(),
@@ -229,11 +204,7 @@ pub(super) fn route_to(
         libc::EXDEV => RefusalCause::ReversePath,
         _ => RefusalCause::Other,
     };
-    Ok(RouteAnswer::Refused(RouteRefusal {
-        cause,
-        reason,
-        route: None,
-    }))
+    Ok(RouteAnswer::Refused(RouteRefusal { cause, reason, route: None }))
 }
 
 /// IPv4 gives a foreign source the number of a blackhole or of a missing route, by version
@@ -251,11 +222,9 @@ fn source_is_foreign(reader: &mut Reader, query: &RouteQuery, budget: &Budget) -
 fn ask(reader: &mut Reader, query: &RouteQuery, budget: &Budget) -> Result<Route> {
     let (lookup, family) = (query.lookup()?, Family::of(query.dst));
     let mut found = None;
-    reader
-        .route_channel()?
-        .ask(msg::get(&lookup), budget, |message| {
-            found = msg::decode(message).and_then(|msg| route::from_msg(&msg, family));
-        })?;
+    reader.route_channel()?.ask(msg::get(&lookup), budget, |message| {
+        found = msg::decode(message).and_then(|msg| route::from_msg(&msg, family));
+    })?;
     found.ok_or_else(|| Error::NotFound(format!("route to {}", query.dst)))
 }
 
@@ -277,21 +246,12 @@ fn answer(mut route: Route, fib_match: bool) -> RouteAnswer {
         (RefusalCause::Unreachable, libc::ENETUNREACH) => RefusalCause::NoRoute,
         (cause, _) => cause,
     };
-    RouteAnswer::Refused(RouteRefusal {
-        cause,
-        reason,
-        route: Some(Box::new(route)),
-    })
+    RouteAnswer::Refused(RouteRefusal { cause, reason, route: Some(Box::new(route)) })
 }
 
 /// The numbers that say something about the way; an invalid question comes with an explanation.
 fn reason(error: &Error) -> Option<Reason> {
-    let Error::Netlink {
-        source,
-        ext_ack: None,
-        ..
-    } = error
-    else {
+    let Error::Netlink { source, ext_ack: None, .. } = error else {
         return None;
     };
     let errno = source.raw_os_error()?;

@@ -80,10 +80,7 @@ impl Inventory {
     /// Those of [`Target::open`], or [`Error::Sys`] when no socket could be opened.
     pub fn open(target: &Target) -> Result<Self> {
         let netns = target.open()?;
-        Ok(Self {
-            target: target.clone(),
-            reader: Reader::new(netns)?,
-        })
+        Ok(Self { target: target.clone(), reader: Reader::new(netns)? })
     }
 
     /// Returns the namespace it reads.
@@ -118,10 +115,7 @@ impl Inventory {
     #[doc(alias = "RTM_GETADDR")]
     pub fn addrs(&mut self, budget: &Budget) -> Result<Dump<Addr>> {
         let groups = &[group::LINK, group::IPV4_IFADDR, group::IPV6_IFADDR];
-        self.reader.list(
-            &Plan::new(groups, addr::read).ask(rtnl::addr::dump(), ()),
-            budget,
-        )
+        self.reader.list(&Plan::new(groups, addr::read).ask(rtnl::addr::dump(), ()), budget)
     }
 
     /// Returns all routes of all tables.
@@ -148,9 +142,7 @@ impl Inventory {
     #[doc(alias = "RTM_GETRULE")]
     pub fn rules(&mut self, budget: &Budget) -> Result<Dump<Rule>> {
         let plan = Plan::new(&[group::IPV4_RULE, group::IPV6_RULE], rule::read);
-        let plan = Family::BOTH
-            .into_iter()
-            .fold(plan, |p, f| p.ask(rtnl::rule::dump(f.raw()), f));
+        let plan = Family::BOTH.into_iter().fold(plan, |p, f| p.ask(rtnl::rule::dump(f.raw()), f));
         self.reader.list(&plan, budget)
     }
 
@@ -235,9 +227,7 @@ impl Inventory {
         let fd = other.as_fd().as_raw_fd();
         let fd = u32::try_from(fd).map_err(|_| Error::invalid("descriptor", fd.to_string()))?;
         let mut number = None;
-        self.reader
-            .route_channel()?
-            .ask(nsid::get(fd), budget, |m| number = nsid::decode(m))?;
+        self.reader.route_channel()?.ask(nsid::get(fd), budget, |m| number = nsid::decode(m))?;
         Ok(number.filter(|n| *n >= 0))
     }
 
@@ -265,10 +255,7 @@ impl Inventory {
     /// Those of [`Target::read_file`].
     pub fn resolver(&self, budget: &Budget) -> Result<Resolver> {
         let file = self.target.read_file("/etc/resolv.conf", budget)?;
-        Ok(Resolver {
-            origin: Some(file.origin),
-            ..Resolver::parse(&file.bytes)
-        })
+        Ok(Resolver { origin: Some(file.origin), ..Resolver::parse(&file.bytes) })
     }
 
     /// Returns the target's `/etc/hosts`.
@@ -277,10 +264,7 @@ impl Inventory {
     /// Those of [`Target::read_file`].
     pub fn hosts(&self, budget: &Budget) -> Result<Hosts> {
         let file = self.target.read_file("/etc/hosts", budget)?;
-        Ok(Hosts {
-            origin: Some(file.origin),
-            ..Hosts::parse(&file.bytes)
-        })
+        Ok(Hosts { origin: Some(file.origin), ..Hosts::parse(&file.bytes) })
     }
 
     /// Takes down what was asked for; what could not be read is a gap, not an error.
@@ -294,25 +278,16 @@ impl Inventory {
 
 impl std::fmt::Debug for Inventory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inventory")
-            .field("netns", &self.netns_id())
-            .finish_non_exhaustive()
+        f.debug_struct("Inventory").field("netns", &self.netns_id()).finish_non_exhaustive()
     }
 }
 
 /// A link that goes down and a next-hop object that is deleted take their IPv4 routes with them
 /// without a word about each (net/ipv4/fib_frontend.c), so their events count as well.
 fn routes_plan() -> Plan<Route, Family> {
-    let groups = &[
-        group::LINK,
-        group::IPV4_ROUTE,
-        group::IPV6_ROUTE,
-        group::NEXTHOP,
-    ];
+    let groups = &[group::LINK, group::IPV4_ROUTE, group::IPV6_ROUTE, group::NEXTHOP];
     let plan = Plan::new(groups, route::read);
-    Family::BOTH
-        .into_iter()
-        .fold(plan, |p, f| p.ask(rtnl::route::dump(f.raw(), None), f))
+    Family::BOTH.into_iter().fold(plan, |p, f| p.ask(rtnl::route::dump(f.raw(), None), f))
 }
 
 fn neighbours_plan(which: NeighSelect) -> Plan<Neighbour, ()> {
@@ -320,15 +295,11 @@ fn neighbours_plan(which: NeighSelect) -> Plan<Neighbour, ()> {
     match which {
         NeighSelect::Entries => plan.ask(rtnl::neigh::dump(false), ()),
         NeighSelect::Proxies => plan.ask(rtnl::neigh::dump(true), ()),
-        NeighSelect::All => plan
-            .ask(rtnl::neigh::dump(false), ())
-            .ask(rtnl::neigh::dump(true), ()),
+        NeighSelect::All => plan.ask(rtnl::neigh::dump(false), ()).ask(rtnl::neigh::dump(true), ()),
     }
 }
 
 fn sockets_plan(filter: &SocketFilter) -> Plan<Sock, SockProtocol> {
     let plan = Plan::sockets(sock::read);
-    filter.queries().iter().fold(plan, |p, (query, proto)| {
-        p.ask(sock_diag::dump(query), *proto)
-    })
+    filter.queries().iter().fold(plan, |p, (query, proto)| p.ask(sock_diag::dump(query), *proto))
 }

@@ -140,12 +140,8 @@ pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Words of a line up to a comment.
 pub(super) fn words<'a>(line: &'a [u8], comment: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let text = line
-        .split(|b| comment.contains(b))
-        .next()
-        .unwrap_or_default();
-    text.split(|b| b.is_ascii_whitespace() || *b == 0)
-        .filter(|word| !word.is_empty())
+    let text = line.split(|b| comment.contains(b)).next().unwrap_or_default();
+    text.split(|b| b.is_ascii_whitespace() || *b == 0).filter(|word| !word.is_empty())
 }
 
 /// An address, with a scope where it is an IPv6 one.
@@ -188,10 +184,7 @@ mod tests {
         assert_eq!(resolver.search[1], *"svc.cluster.local");
         assert_eq!(resolver.nameservers[1].scope, Some(Untrusted::from("eth0")));
         let options = &resolver.options;
-        assert_eq!(
-            (options.ndots, options.timeout_s, options.attempts),
-            (5, 30, 5)
-        );
+        assert_eq!((options.ndots, options.timeout_s, options.attempts), (5, 30, 5));
         assert!(options.rotate && options.edns0 && !options.use_vc);
         assert_eq!(options.other, [Untrusted::from("frob:1")]);
     }
@@ -200,10 +193,7 @@ mod tests {
     fn limits_hold_and_the_last_list_wins() {
         let resolver =
             Resolver::parse(b"domain a.b c.d\nsearch x\nsearch y z\noptions ndots:16 ndots:x\n");
-        assert_eq!(
-            resolver.search,
-            [Untrusted::from("y"), Untrusted::from("z")]
-        );
+        assert_eq!(resolver.search, [Untrusted::from("y"), Untrusted::from("z")]);
         assert_eq!(resolver.options.ndots, 15);
         assert_eq!(Resolver::parse(b"domain a.b c.d").search.len(), 1);
     }

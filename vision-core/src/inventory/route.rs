@@ -120,9 +120,7 @@ pub(super) fn from_msg(msg: &RouteMsg<'_>, family: Family) -> Option<Route> {
         table: RouteTable::from_raw(msg.table),
         kind: RouteKind::from_raw(msg.kind),
         dst: prefix(family, msg.dst, msg.dst_bits)?,
-        src: msg
-            .src
-            .and_then(|src| prefix(family, Some(src), msg.src_bits)),
+        src: msg.src.and_then(|src| prefix(family, Some(src), msg.src_bits)),
         tos: msg.tos,
         protocol: RouteProtocol::from_raw(msg.protocol),
         scope: Scope::from_raw(msg.scope),
@@ -134,9 +132,7 @@ pub(super) fn from_msg(msg: &RouteMsg<'_>, family: Family) -> Option<Route> {
         flags: RouteFlags::from_bits(msg.flags & !LOOKUP_FLAGS),
         preference: msg.pref.map(RoutePreference::from_raw),
         metrics: msg.metrics.and_then(RouteMetrics::read).map(Box::new),
-        nexthops: msg
-            .multipath
-            .map_or_else(Vec::new, |m| route::paths(m).map(path).collect()),
+        nexthops: msg.multipath.map_or_else(Vec::new, |m| route::paths(m).map(path).collect()),
         nexthop_id: msg.nexthop_id,
         encap: encap(hop),
         realm: hop.flow,
@@ -147,10 +143,7 @@ pub(super) fn from_msg(msg: &RouteMsg<'_>, family: Family) -> Option<Route> {
             .and_then(|t| u32::try_from(t).ok())
             .filter(|t| *t != 0)
             .map(ticks_ms),
-        error: msg
-            .error
-            .filter(|e| *e != 0)
-            .map(|e| Reason::new(e.saturating_abs())),
+        error: msg.error.filter(|e| *e != 0).map(|e| Reason::new(e.saturating_abs())),
     })
 }
 

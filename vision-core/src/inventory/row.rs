@@ -37,9 +37,7 @@ pub(super) fn prefix(family: Family, addr: Option<IpAddr>, bits: u8) -> Option<P
     match addr {
         None if bits == 0 => Some(Prefix::default_of(family)),
         None => None,
-        Some(addr) => Prefix::new(addr, bits)
-            .ok()
-            .filter(|p| p.family() == family),
+        Some(addr) => Prefix::new(addr, bits).ok().filter(|p| p.family() == family),
     }
 }
 

@@ -108,12 +108,7 @@ sections! {
 /// Reads the sections asked for, each by itself.
 pub(super) fn take(from: &mut Inventory, what: Sections, budget: &Budget) -> Result<Snapshot> {
     let (netns, at) = (from.netns_id(), Timestamp::now());
-    let mut taker = Taker {
-        from,
-        what,
-        budget,
-        gaps: Vec::new(),
-    };
+    let mut taker = Taker { from, what, budget, gaps: Vec::new() };
     let snapshot = Snapshot {
         netns,
         at,
@@ -122,12 +117,8 @@ pub(super) fn take(from: &mut Inventory, what: Sections, budget: &Budget) -> Res
         addrs: taker.read(Section::Addrs, Inventory::addrs)?,
         routes: taker.read(Section::Routes, Inventory::routes)?,
         rules: taker.read(Section::Rules, Inventory::rules)?,
-        neighbours: taker.read(Section::Neighbours, |i, b| {
-            i.neighbours_of(NeighSelect::All, b)
-        })?,
-        sockets: taker.read(Section::Sockets, |i, b| {
-            i.sockets(&SocketFilter::default(), b)
-        })?,
+        neighbours: taker.read(Section::Neighbours, |i, b| i.neighbours_of(NeighSelect::All, b))?,
+        sockets: taker.read(Section::Sockets, |i, b| i.sockets(&SocketFilter::default(), b))?,
         counters: taker.read(Section::Counters, Inventory::counters)?,
         sysctls: taker.read(Section::Sysctls, Inventory::sysctls)?,
         resolver: taker.read(Section::Resolver, |i, b| i.resolver(b))?,

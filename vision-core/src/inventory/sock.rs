@@ -86,42 +86,27 @@ impl SocketFilter {
 
     /// Lists sockets that wait for anybody.
     pub fn listening(self) -> Self {
-        Self {
-            kind: SocketKind::Listening,
-            ..self
-        }
+        Self { kind: SocketKind::Listening, ..self }
     }
 
     /// Lists sockets with a peer.
     pub fn connected(self) -> Self {
-        Self {
-            kind: SocketKind::Connected,
-            ..self
-        }
+        Self { kind: SocketKind::Connected, ..self }
     }
 
     /// Lists sockets of one IP version.
     pub fn family(self, family: Family) -> Self {
-        Self {
-            family: Some(family),
-            ..self
-        }
+        Self { family: Some(family), ..self }
     }
 
     /// Lists sockets with a local port.
     pub fn local_port(self, port: u16) -> Self {
-        Self {
-            local_port: Some(port),
-            ..self
-        }
+        Self { local_port: Some(port), ..self }
     }
 
     /// Lists sockets with a remote port.
     pub fn remote_port(self, port: u16) -> Self {
-        Self {
-            remote_port: Some(port),
-            ..self
-        }
+        Self { remote_port: Some(port), ..self }
     }
 
     /// The kernel's questions, one for each protocol and version.
@@ -130,9 +115,7 @@ impl SocketFilter {
             [] => &SockProtocol::ALL[..],
             some => some,
         };
-        let families = Family::BOTH
-            .into_iter()
-            .filter(|f| self.family.is_none_or(|g| g == *f));
+        let families = Family::BOTH.into_iter().filter(|f| self.family.is_none_or(|g| g == *f));
         let pairs = families.flat_map(|f| protocols.iter().map(move |p| (f, *p)));
         pairs
             .map(|(family, protocol)| {
@@ -200,9 +183,7 @@ impl Sock {
 /// Reads a row of a socket dump.
 #[inline]
 pub(super) fn read(message: &Message<'_>, protocol: SockProtocol) -> Row<Sock> {
-    sock_diag::decode(message)
-        .and_then(|msg| from_msg(&msg, protocol))
-        .into()
+    sock_diag::decode(message).and_then(|msg| from_msg(&msg, protocol)).into()
 }
 
 #[inline]

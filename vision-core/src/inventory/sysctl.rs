@@ -102,11 +102,7 @@ impl Sysctls {
     /// Returns the reverse path filter in force: the larger of `all` and the interface's own
     /// (net/ipv4/fib_frontend.c).
     pub fn rp_filter(&self, name: &[u8]) -> Option<u8> {
-        let of = |name| {
-            self.interface(name)
-                .and_then(|i| i.ipv4)
-                .and_then(|c| c.rp_filter)
-        };
+        let of = |name| self.interface(name).and_then(|i| i.ipv4).and_then(|c| c.rp_filter);
         of(b"all").max(of(name))
     }
 }
@@ -129,10 +125,7 @@ pub(super) fn read() -> Sysctls {
 }
 
 fn interfaces() -> Vec<InterfaceSysctls> {
-    let (v4, v6) = (
-        Path::new("/proc/sys/net/ipv4/conf"),
-        Path::new("/proc/sys/net/ipv6/conf"),
-    );
+    let (v4, v6) = (Path::new("/proc/sys/net/ipv4/conf"), Path::new("/proc/sys/net/ipv6/conf"));
     let mut names: Vec<_> = [v4, v6]
         .iter()
         .filter_map(|dir| fs::read_dir(dir).ok())
@@ -145,12 +138,8 @@ fn interfaces() -> Vec<InterfaceSysctls> {
         InterfaceSysctls {
             name_hex: shown.hex_unless_utf8(),
             name: shown,
-            ipv4: Some(v4.join(&name))
-                .filter(|dir| dir.is_dir())
-                .map(|dir| ipv4(&dir)),
-            ipv6: Some(v6.join(&name))
-                .filter(|dir| dir.is_dir())
-                .map(|dir| ipv6(&dir)),
+            ipv4: Some(v4.join(&name)).filter(|dir| dir.is_dir()).map(|dir| ipv4(&dir)),
+            ipv6: Some(v6.join(&name)).filter(|dir| dir.is_dir()).map(|dir| ipv6(&dir)),
         }
     };
     names.into_iter().map(read).collect()

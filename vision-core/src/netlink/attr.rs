@@ -160,14 +160,9 @@ impl Request {
 /// Encodes one attribute by itself, for nests.
 #[cfg(test)]
 pub(crate) fn encode(kind: u16, value: &[u8]) -> Vec<u8> {
-    let mut request = Request {
-        name: "",
-        bytes: Vec::new(),
-    };
+    let mut request = Request { name: "", bytes: Vec::new() };
     request.push(kind, value);
-    request
-        .bytes
-        .resize(request.bytes.len().next_multiple_of(4), 0);
+    request.bytes.resize(request.bytes.len().next_multiple_of(4), 0);
     request.bytes
 }
 

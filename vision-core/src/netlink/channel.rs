@@ -30,13 +30,7 @@ pub(crate) struct Channel<T = KernelSocket> {
 
 impl<T: Transport> Channel<T> {
     pub(crate) fn new(transport: T) -> Self {
-        Self {
-            transport,
-            seq: 0,
-            buffer: Vec::with_capacity(BUFFER),
-            ignored: 0,
-            busy: false,
-        }
+        Self { transport, seq: 0, buffer: Vec::with_capacity(BUFFER), ignored: 0, busy: false }
     }
 
     /// Returns how many messages were not the kernel's answers to our questions.
@@ -61,15 +55,9 @@ impl<T: Transport> Channel<T> {
         budget.remaining()?;
         self.seq = self.seq.wrapping_add(1).max(1);
         let name = request.name();
-        let failed = |source| Error::Netlink {
-            request: name,
-            source,
-            ext_ack: None,
-        };
+        let failed = |source| Error::Netlink { request: name, source, ext_ack: None };
         self.busy = true;
-        self.transport
-            .send(request.finish(self.seq))
-            .map_err(failed)?;
+        self.transport.send(request.finish(self.seq)).map_err(failed)?;
         let mut ended = Ended::default();
         loop {
             self.receive(name, budget)?;
@@ -105,11 +93,7 @@ impl<T: Transport> Channel<T> {
                 Ok(_) => self.ignored += 1,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.transport.wait(budget)?,
                 Err(source) => {
-                    return Err(Error::Netlink {
-                        request: name,
-                        source,
-                        ext_ack: None,
-                    });
+                    return Err(Error::Netlink { request: name, source, ext_ack: None });
                 }
             }
         }
@@ -145,11 +129,7 @@ fn verdict(request: &'static str, message: &Message<'_>) -> Result<()> {
         return Ok(());
     }
     let source = io::Error::from_raw_os_error(number.checked_neg().unwrap_or(libc::EIO));
-    Err(Error::Netlink {
-        request,
-        source,
-        ext_ack: ext_ack(message),
-    })
+    Err(Error::Netlink { request, source, ext_ack: ext_ack(message) })
 }
 
 /// The kernel's explanation (linux/netlink.h `NLMSGERR_ATTR_MSG`), made safe for a terminal.

@@ -72,9 +72,7 @@ mod tests {
     fn two_messages_are_walked_and_padding_is_skipped() {
         let mut bytes = message(17, &[5, 0, 0, 0]);
         bytes.extend(message(16, &[]));
-        let bodies: Vec<_> = Messages::new(&bytes)
-            .map(|m| (m.kind, m.body.to_vec()))
-            .collect();
+        let bodies: Vec<_> = Messages::new(&bytes).map(|m| (m.kind, m.body.to_vec())).collect();
         assert_eq!(bodies, [(3, vec![5]), (3, vec![])]);
     }
 

@@ -54,12 +54,7 @@ pub(crate) fn dump(query: &Query) -> Request {
     // No addresses, no interface, any cookie.
     head.extend([0; 36]);
     head.extend([0xff; 8]);
-    Request::new(
-        "SOCK_DIAG_BY_FAMILY",
-        SOCK_DIAG_BY_FAMILY,
-        NLM_F_DUMP,
-        &head,
-    )
+    Request::new("SOCK_DIAG_BY_FAMILY", SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &head)
 }
 
 /// Reads one socket; `None` when the message is of another type or too short to name one.

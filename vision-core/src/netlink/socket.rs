@@ -66,16 +66,12 @@ impl KernelSocket {
 
     /// Joins a multicast group (`RTNLGRP_*`).
     pub(crate) fn join(&self, group: u32) -> Result<()> {
-        self.socket
-            .add_membership(group)
-            .map_err(|e| Error::sys(Op::SetOption, e))
+        self.socket.add_membership(group).map_err(|e| Error::sys(Op::SetOption, e))
     }
 
     /// Leaves a multicast group.
     pub(crate) fn leave(&self, group: u32) -> Result<()> {
-        self.socket
-            .drop_membership(group)
-            .map_err(|e| Error::sys(Op::SetOption, e))
+        self.socket.drop_membership(group).map_err(|e| Error::sys(Op::SetOption, e))
     }
 }
 

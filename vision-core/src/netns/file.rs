@@ -83,9 +83,7 @@ pub(super) fn read_own(path: &str, origin: FileOrigin) -> Result<TargetFile> {
 /// As `ip netns exec NAME` shows it: `/etc/netns/NAME/x` lies over `/etc/x`.
 pub(super) fn read_for_name(name: &str, id: NetnsId, path: &str) -> Result<TargetFile> {
     if let Some(rest) = path.strip_prefix("/etc/") {
-        let origin = FileOrigin::NamedNetns {
-            name: name.to_owned(),
-        };
+        let origin = FileOrigin::NamedNetns { name: name.to_owned() };
         match read_own(&format!("/etc/netns/{name}/{rest}"), origin) {
             Err(Error::NotFound(_)) => {}
             other => return other,
@@ -122,10 +120,7 @@ fn read_below(root: &OwnedFd, path: &str) -> Result<(Vec<u8>, FileId)> {
     }
     let bytes = read_bounded(File::from(fd)).map_err(|e| match e.kind() {
         io::ErrorKind::FileTooLarge => Error::invalid("file", format!("{path} exceeds 64 KiB")),
-        _ => Error::Sys {
-            op: Op::ReadFile,
-            source: e,
-        },
+        _ => Error::Sys { op: Op::ReadFile, source: e },
     })?;
     Ok((bytes, (stat.st_dev, stat.st_ino)))
 }
@@ -140,10 +135,8 @@ fn read_bounded(file: File) -> io::Result<Vec<u8>> {
 }
 
 /// Never blocks on a FIFO, never becomes a controlling terminal's owner.
-const READ: OFlag = OFlag::O_RDONLY
-    .union(OFlag::O_NONBLOCK)
-    .union(OFlag::O_NOCTTY)
-    .union(OFlag::O_CLOEXEC);
+const READ: OFlag =
+    OFlag::O_RDONLY.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
 
 fn open_below(root: &OwnedFd, path: &str) -> nix::Result<OwnedFd> {
     let inside = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;

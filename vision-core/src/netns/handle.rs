@@ -31,20 +31,14 @@ pub struct NetnsId {
 impl NetnsId {
     pub(super) fn of_fd(fd: impl AsFd) -> Result<Self> {
         let stat = fstat(fd).map_err(|e| Error::sys(Op::OpenNamespace, e))?;
-        Ok(Self {
-            dev: stat.st_dev,
-            ino: stat.st_ino,
-        })
+        Ok(Self { dev: stat.st_dev, ino: stat.st_ino })
     }
 
     /// Identifies the namespace a path leads to without opening it.
     pub(crate) fn of_path(path: impl AsRef<Path>) -> std::io::Result<Self> {
         use std::os::unix::fs::MetadataExt;
         let meta = std::fs::metadata(path)?;
-        Ok(Self {
-            dev: meta.dev(),
-            ino: meta.ino(),
-        })
+        Ok(Self { dev: meta.dev(), ino: meta.ino() })
     }
 }
 
@@ -112,19 +106,10 @@ impl Netns {
         match nsfs::namespace_type(&fd) {
             Ok(libc::CLONE_NEWNET) => {
                 let id = NetnsId::of_fd(&fd)?;
-                Ok(Self {
-                    fd: Arc::new(fd),
-                    id,
-                })
+                Ok(Self { fd: Arc::new(fd), id })
             }
-            Ok(_) => Err(Error::invalid(
-                "namespace",
-                format!("{} is of another kind", what()),
-            )),
-            Err(_) => Err(Error::invalid(
-                "namespace",
-                format!("{} is no namespace", what()),
-            )),
+            Ok(_) => Err(Error::invalid("namespace", format!("{} is of another kind", what()))),
+            Err(_) => Err(Error::invalid("namespace", format!("{} is no namespace", what()))),
         }
     }
 
@@ -162,13 +147,8 @@ impl Netns {
                 Ok(f())
             };
             let name = "vision-netns".to_owned();
-            let thread = thread::Builder::new()
-                .name(name)
-                .spawn_scoped(scope, inside);
-            let thread = thread.map_err(|e| Error::Sys {
-                op: Op::SpawnThread,
-                source: e,
-            })?;
+            let thread = thread::Builder::new().name(name).spawn_scoped(scope, inside);
+            let thread = thread.map_err(|e| Error::Sys { op: Op::SpawnThread, source: e })?;
             thread.join().unwrap_or_else(|panic| resume_unwind(panic))
         })
     }

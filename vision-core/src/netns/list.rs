@@ -127,16 +127,10 @@ impl Found {
         }
         let mut namespaces: Vec<_> = self.namespaces.into_values().collect();
         namespaces.sort_by_key(|info| (info.lowest_pid.is_none(), info.lowest_pid, info.id));
-        Listing {
-            namespaces,
-            unreadable_processes: self.unreadable,
-        }
+        Listing { namespaces, unreadable_processes: self.unreadable }
     }
 }
 
 fn cookie_of(path: &str, id: NetnsId) -> Option<u64> {
-    Netns::from_path(path)
-        .ok()
-        .filter(|netns| netns.id() == id)?
-        .cookie()
+    Netns::from_path(path).ok().filter(|netns| netns.id() == id)?.cookie()
 }

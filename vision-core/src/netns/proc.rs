@@ -28,12 +28,7 @@ impl ProcDir {
     }
 
     pub(crate) fn open_at(&self, name: &str, flags: OFlag) -> io::Result<OwnedFd> {
-        Ok(openat(
-            self.dir.as_fd(),
-            name,
-            flags | OFlag::O_CLOEXEC,
-            Mode::empty(),
-        )?)
+        Ok(openat(self.dir.as_fd(), name, flags | OFlag::O_CLOEXEC, Mode::empty())?)
     }
 
     /// Reads a small file; at most 64 KiB.
@@ -47,10 +42,7 @@ impl ProcDir {
     /// Identifies the process's network namespace; fails for a zombie.
     pub(crate) fn netns(&self) -> io::Result<NetnsId> {
         let stat = fstatat(self.dir.as_fd(), "ns/net", AtFlags::empty())?;
-        Ok(NetnsId {
-            dev: stat.st_dev,
-            ino: stat.st_ino,
-        })
+        Ok(NetnsId { dev: stat.st_dev, ino: stat.st_ino })
     }
 
     /// Returns the process's own name for itself.

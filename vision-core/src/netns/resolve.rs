@@ -32,10 +32,7 @@ fn host() -> Result<Target> {
 
 fn process(selector: &Selector, pid: u32) -> Result<Target> {
     let process = Process::open(pid)?;
-    let stat = process
-        .dir()
-        .stat()
-        .map_err(|e| Error::sys(Op::ReadProc, e))?;
+    let stat = process.dir().stat().map_err(|e| Error::sys(Op::ReadProc, e))?;
     if stat.is_kernel_thread() {
         let why = format!("process {pid} is a kernel thread and has no network of its own");
         return Err(Error::invalid("target", why));
@@ -43,10 +40,7 @@ fn process(selector: &Selector, pid: u32) -> Result<Target> {
     if stat.is_zombie() {
         return Err(Error::TargetExited(format!("process {pid} (a zombie)")));
     }
-    let id = process
-        .dir()
-        .netns()
-        .map_err(|e| Error::sys(Op::OpenNamespace, e))?;
+    let id = process.dir().netns().map_err(|e| Error::sys(Op::OpenNamespace, e))?;
     Ok(Target::process(selector.clone(), process, id))
 }
 
@@ -70,21 +64,14 @@ fn bare(word: &str) -> Result<Target> {
     if netns_path(word).exists() {
         found.push(Selector::Name(word.to_owned()));
     }
-    if let Some(pid) = word
-        .parse()
-        .ok()
-        .filter(|pid| Path::new(&format!("/proc/{pid}")).exists())
-    {
+    if let Some(pid) = word.parse().ok().filter(|pid| Path::new(&format!("/proc/{pid}")).exists()) {
         found.push(Selector::Pid(pid));
     }
     match found.as_slice() {
         [only] => resolve(only),
         [] => {
             let known = known_names();
-            let known = known
-                .iter()
-                .map(|name| format!("netns:{name}"))
-                .collect::<Vec<_>>();
+            let known = known.iter().map(|name| format!("netns:{name}")).collect::<Vec<_>>();
             let hint = match known.is_empty() {
                 true => "no namespace or process has that name".to_owned(),
                 false => format!("known: {}", known.join(", ")),

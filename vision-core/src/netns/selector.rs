@@ -91,21 +91,11 @@ mod tests {
 
     #[test]
     fn what_is_printed_parses_back() {
-        for text in [
-            "self",
-            "host",
-            "pid:7",
-            "netns:blue",
-            "path:/proc/1/ns/net",
-            "blue",
-        ] {
+        for text in ["self", "host", "pid:7", "netns:blue", "path:/proc/1/ns/net", "blue"] {
             let selector: Selector = text.parse().expect(text);
             assert_eq!(selector.to_string(), text);
         }
-        assert_eq!(
-            "/x:y".parse::<Selector>().expect("a path"),
-            Selector::Path("/x:y".into())
-        );
+        assert_eq!("/x:y".parse::<Selector>().expect("a path"), Selector::Path("/x:y".into()));
     }
 
     #[test]

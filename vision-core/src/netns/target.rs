@@ -100,37 +100,21 @@ impl Target {
     /// Takes the caller's own handle; this target pins the namespace as the handle does.
     pub fn of(netns: Netns) -> Self {
         let path = PathBuf::from(format!("net:[{}]", netns.id().ino));
-        Self {
-            selector: Selector::Path(path),
-            id: netns.id(),
-            way: Way::Held(netns),
-        }
+        Self { selector: Selector::Path(path), id: netns.id(), way: Way::Held(netns) }
     }
 
     pub(super) fn own(selector: Selector) -> Result<Self> {
         let id = NetnsId::of_path(OWN).map_err(|e| Error::sys(Op::OpenNamespace, e))?;
-        Ok(Self {
-            selector,
-            id,
-            way: Way::Own,
-        })
+        Ok(Self { selector, id, way: Way::Own })
     }
 
     pub(super) fn process(selector: Selector, process: Process, id: NetnsId) -> Self {
-        Self {
-            selector,
-            id,
-            way: Way::Process(process),
-        }
+        Self { selector, id, way: Way::Process(process) }
     }
 
     pub(super) fn file(selector: Selector, path: PathBuf) -> Result<Self> {
         let id = Netns::from_path(&path)?.id();
-        Ok(Self {
-            selector,
-            id,
-            way: Way::File(path),
-        })
+        Ok(Self { selector, id, way: Way::File(path) })
     }
 
     /// Returns the identity found when the target was resolved.

@@ -32,14 +32,7 @@ impl<M: Machine, C: Channel<M>> Session<M, C> {
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags);
         let timer = timer.map_err(|e| Error::sys(Op::Timer, e))?;
-        let session = Self {
-            machine,
-            channel,
-            target: target.clone(),
-            epoll,
-            timer,
-            done: false,
-        };
+        let session = Self { machine, channel, target: target.clone(), epoll, timer, done: false };
         session.register()?;
         // The first moment of the machine is now.
         session.arm(Duration::ZERO)?;
@@ -63,9 +56,7 @@ impl<M: Machine, C: Channel<M>> Session<M, C> {
     }
 
     fn add(&self, fd: BorrowedFd<'_>, flags: EpollFlags) -> Result<()> {
-        self.epoll
-            .add(fd, EpollEvent::new(flags, 0))
-            .map_err(|e| Error::sys(Op::Poll, e))
+        self.epoll.add(fd, EpollEvent::new(flags, 0)).map_err(|e| Error::sys(Op::Poll, e))
     }
 
     fn arm(&self, after: Duration) -> Result<()> {

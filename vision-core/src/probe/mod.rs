@@ -20,7 +20,7 @@ pub use dns::{
 };
 pub use neigh::{NeighAnswer, NeighProbe, NeighReport, NeighSession};
 pub use ping::{Echo, EchoOutcome, Ping, PingReport, PingSession, PingSummary};
-pub use tcp::{TcpAttempt, TcpOutcome, TcpProbe, TcpReport, TcpSession};
+pub use tcp::{ResetTtl, TcpAttempt, TcpOutcome, TcpProbe, TcpReport, TcpSession};
 pub use udp::{UdpOutcome, UdpProbe, UdpReport};
 
 use crate::base::{Budget, Family, Result, Timestamp};
@@ -84,28 +84,14 @@ pub struct IcmpError {
     /// ICMP code.
     pub code: u8,
     /// The MTU of the next hop in bytes, where the error carries one.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, skip_serializing_if = "Option::is_none")
-    )]
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub mtu_bytes: Option<u32>,
 }
 
 impl IcmpError {
     pub(crate) fn new(family: Family, fault: IcmpFault) -> Self {
-        let IcmpFault {
-            from,
-            kind,
-            code,
-            mtu,
-        } = fault;
-        Self {
-            from,
-            family,
-            kind,
-            code,
-            mtu_bytes: mtu,
-        }
+        let IcmpFault { from, kind, code, mtu } = fault;
+        Self { from, family, kind, code, mtu_bytes: mtu }
     }
 
     /// Says in a few words what the error means.
@@ -115,10 +101,7 @@ impl IcmpError {
 
     /// Tells whether this is "port unreachable", a refusal by the destination itself.
     pub fn is_port_unreachable(&self) -> bool {
-        matches!(
-            (self.family, self.kind, self.code),
-            (Family::V4, 3, 3) | (Family::V6, 1, 4)
-        )
+        matches!((self.family, self.kind, self.code), (Family::V4, 3, 3) | (Family::V6, 1, 4))
     }
 }
 

@@ -104,18 +104,10 @@ fn queued(
     to: Option<SocketAddr>,
     payload: &[u8],
 ) -> QueuedError {
-    let by_icmp = matches!(
-        error.ee_origin,
-        libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6
-    );
+    let by_icmp = matches!(error.ee_origin, libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6);
     let too_big = error.ee_errno == libc::EMSGSIZE as u32;
     let mtu = too_big.then_some(error.ee_info);
-    let fault = IcmpFault {
-        from,
-        kind: error.ee_type,
-        code: error.ee_code,
-        mtu,
-    };
+    let fault = IcmpFault { from, kind: error.ee_type, code: error.ee_code, mtu };
     QueuedError {
         errno: i32::try_from(error.ee_errno).unwrap_or(libc::EIO),
         icmp: by_icmp.then_some(fault),

@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     IcmpRaw(Family),
     /// A connection.
     Tcp(Family),
+    /// Segments of all connections, to be filtered.
+    TcpRaw(Family),
     /// Datagrams.
     Udp(Family),
     /// Link-layer payloads of one protocol on one interface.
@@ -57,14 +59,12 @@ pub(crate) fn open(kind: Kind, options: &Options) -> Result<Socket> {
         .map_err(|e| Error::sys(op, e))?;
     if let Kind::Packet { ifindex, ethertype } = kind {
         let at = packet::address(ifindex, ethertype, None);
-        socket
-            .bind(&at)
-            .map_err(|e| Error::sys(Op::BindDevice, e))?;
+        socket.bind(&at).map_err(|e| Error::sys(Op::BindDevice, e))?;
         return Ok(socket);
     }
     let family = family_of(kind);
     configure(&socket, family, options)?;
-    if let Kind::IcmpRaw(_) | Kind::IcmpDatagram(_) | Kind::Udp(_) = kind {
+    if !matches!(kind, Kind::Tcp(_)) {
         ask_for_ttl(&socket, family)?;
     }
     ask_for_errors(&socket, family)?;
@@ -81,6 +81,7 @@ fn arguments(kind: Kind) -> (Domain, Type, Option<Protocol>, Op) {
         Kind::IcmpDatagram(f) => (domain(f), Type::DGRAM, icmp(f), Op::OpenRaw),
         Kind::IcmpRaw(f) => (domain(f), Type::RAW, icmp(f), Op::OpenRaw),
         Kind::Tcp(f) => (domain(f), Type::STREAM, Some(Protocol::TCP), Op::OpenSocket),
+        Kind::TcpRaw(f) => (domain(f), Type::RAW, Some(Protocol::TCP), Op::OpenRaw),
         Kind::Udp(f) => (domain(f), Type::DGRAM, Some(Protocol::UDP), Op::OpenSocket),
         // Protocol 0 hears nothing until the socket is bound to its interface and protocol.
         Kind::Packet { .. } => (Domain::PACKET, Type::DGRAM, None, Op::OpenPacket),
@@ -96,7 +97,11 @@ fn domain(family: Family) -> Domain {
 
 fn family_of(kind: Kind) -> Family {
     match kind {
-        Kind::IcmpDatagram(f) | Kind::IcmpRaw(f) | Kind::Tcp(f) | Kind::Udp(f) => f,
+        Kind::IcmpDatagram(f)
+        | Kind::IcmpRaw(f)
+        | Kind::Tcp(f)
+        | Kind::TcpRaw(f)
+        | Kind::Udp(f) => f,
         Kind::Packet { .. } => Family::V4,
     }
 }
@@ -104,17 +109,13 @@ fn family_of(kind: Kind) -> Family {
 fn configure(socket: &Socket, family: Family, options: &Options) -> Result<()> {
     let option = |result: io::Result<()>| result.map_err(|e| Error::sys(Op::SetOption, e));
     if let Some(name) = &options.interface {
-        socket
-            .bind_device(Some(name.as_bytes()))
-            .map_err(|e| match e.raw_os_error() {
-                Some(libc::ENODEV) => Error::NotFound(format!("interface `{name}`")),
-                _ => Error::sys(Op::BindDevice, e),
-            })?;
+        socket.bind_device(Some(name.as_bytes())).map_err(|e| match e.raw_os_error() {
+            Some(libc::ENODEV) => Error::NotFound(format!("interface `{name}`")),
+            _ => Error::sys(Op::BindDevice, e),
+        })?;
     }
     if let Some(mark) = options.mark {
-        socket
-            .set_mark(mark)
-            .map_err(|e| Error::sys(Op::SetMark, e))?;
+        socket.set_mark(mark).map_err(|e| Error::sys(Op::SetMark, e))?;
     }
     if let Some(Ttl(ttl)) = options.ttl {
         option(match family {
@@ -167,15 +168,12 @@ fn bind(socket: &Socket, options: &Options) -> Result<()> {
     let Some(source) = options.source else {
         return Ok(());
     };
-    socket
-        .bind(&source.into())
-        .map_err(|e| match e.raw_os_error() {
-            Some(libc::EADDRNOTAVAIL) => Error::NotFound(format!(
-                "source address {} on this namespace's links",
-                source.ip()
-            )),
-            _ => Error::sys(Op::Bind, e),
-        })
+    socket.bind(&source.into()).map_err(|e| match e.raw_os_error() {
+        Some(libc::EADDRNOTAVAIL) => {
+            Error::NotFound(format!("source address {} on this namespace's links", source.ip()))
+        }
+        _ => Error::sys(Op::Bind, e),
+    })
 }
 
 /// Sends one datagram; what the kernel says against it is for the probe to judge.

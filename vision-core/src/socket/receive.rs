@@ -50,9 +50,7 @@ fn ttl_of(message: ControlMessageOwned) -> Option<Ttl> {
 }
 
 fn socket_addr(addr: SockaddrStorage) -> Option<SocketAddr> {
-    let v4 = addr
-        .as_sockaddr_in()
-        .map(|a| SocketAddr::from((a.ip(), a.port())));
+    let v4 = addr.as_sockaddr_in().map(|a| SocketAddr::from((a.ip(), a.port())));
     v4.or_else(|| {
         let v6 = addr.as_sockaddr_in6()?;
         Some(std::net::SocketAddrV6::new(v6.ip(), v6.port(), 0, v6.scope_id()).into())

@@ -45,9 +45,7 @@ impl<'a> EchoMessage<'a> {
     /// Reads a reply; any other message gives `Ok(None)`.
     pub(crate) fn reply(family: Family, bytes: &'a [u8]) -> Result<Option<Self>, DecodeError> {
         let short = || DecodeError::short(Layer::Icmp, 0, HEADER_BYTES, bytes.len());
-        let (header, payload) = bytes
-            .split_first_chunk::<HEADER_BYTES>()
-            .ok_or_else(short)?;
+        let (header, payload) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or_else(short)?;
         let [kind, code, _, _, id_high, id_low, seq_high, seq_low] = *header;
         if kind != reply_type(family) || code != 0 {
             return Ok(None);
@@ -63,10 +61,7 @@ impl<'a> EchoMessage<'a> {
         let [kind, _, _, _, id_high, id_low, seq_high, seq_low] = *header;
         let is_ours = kind == request_type(family);
         is_ours.then(|| {
-            (
-                u16::from_be_bytes([id_high, id_low]),
-                u16::from_be_bytes([seq_high, seq_low]),
-            )
+            (u16::from_be_bytes([id_high, id_low]), u16::from_be_bytes([seq_high, seq_low]))
         })
     }
 }
@@ -137,46 +132,25 @@ mod tests {
 
     #[test]
     fn a_request_has_a_correct_checksum() {
-        let echo = EchoMessage {
-            id: 0x1234,
-            seq: 7,
-            payload: b"abc",
-        };
+        let echo = EchoMessage { id: 0x1234, seq: 7, payload: b"abc" };
         let bytes = echo.request(Family::V4);
         assert_eq!(super::super::checksum(&bytes), 0);
-        assert_eq!(
-            EchoMessage::quoted_request(Family::V4, &bytes),
-            Some((0x1234, 7))
-        );
+        assert_eq!(EchoMessage::quoted_request(Family::V4, &bytes), Some((0x1234, 7)));
     }
 
     #[test]
     fn only_a_reply_is_read_as_one() {
-        let mut bytes = EchoMessage {
-            id: 1,
-            seq: 2,
-            payload: b"x",
-        }
-        .request(Family::V6);
+        let mut bytes = EchoMessage { id: 1, seq: 2, payload: b"x" }.request(Family::V6);
         assert_eq!(EchoMessage::reply(Family::V6, &bytes), Ok(None));
         bytes[0] = 129;
         let reply = EchoMessage::reply(Family::V6, &bytes).expect("long enough");
-        assert_eq!(
-            reply,
-            Some(EchoMessage {
-                id: 1,
-                seq: 2,
-                payload: b"x"
-            })
-        );
+        assert_eq!(reply, Some(EchoMessage { id: 1, seq: 2, payload: b"x" }));
         assert!(EchoMessage::reply(Family::V6, &bytes[..7]).is_err());
     }
 
     #[test]
     fn every_prefix_of_an_ipv4_packet_is_safe() {
-        let mut packet = vec![
-            0x46, 0, 0, 32, 0, 0, 0, 0, 61, 1, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8,
-        ];
+        let mut packet = vec![0x46, 0, 0, 32, 0, 0, 0, 0, 61, 1, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
         packet.extend([1, 1, 1, 0, 8, 0, 0, 0, 0, 1, 0, 2]);
         for end in 0..packet.len() {
             let _ = strip_ipv4(&packet[..end]);

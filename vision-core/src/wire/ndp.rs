@@ -10,16 +10,7 @@ const TARGET_LINK_LAYER: u8 = 2;
 /// The group every holder of an address listens on (RFC 4291 §2.7.1).
 pub(crate) fn solicited_node(target: Ipv6Addr) -> Ipv6Addr {
     let [.., a, b, c] = target.octets();
-    Ipv6Addr::new(
-        0xff02,
-        0,
-        0,
-        0,
-        0,
-        1,
-        0xff00 | u16::from(a),
-        u16::from_be_bytes([b, c]),
-    )
+    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | u16::from(a), u16::from_be_bytes([b, c]))
 }
 
 /// Writes a solicitation; the kernel fills in the checksum of a raw ICMPv6 socket.
@@ -58,11 +49,7 @@ impl Advertisement {
             options = options.get(length..)?;
         }
         let is_router = flags & 0x80 != 0;
-        Some(Self {
-            target: (*target).into(),
-            is_router,
-            mac,
-        })
+        Some(Self { target: (*target).into(), is_router, mac })
     }
 }
 

@@ -27,10 +27,7 @@ fn recorded_messages_read_as_another_implementation_reads_them() {
             refused += 1;
             continue;
         }
-        match message
-            .map_err(|e| e.to_string())
-            .and_then(|m| compare(&m, &case))
-        {
+        match message.map_err(|e| e.to_string()).and_then(|m| compare(&m, &case)) {
             Ok(()) => agree += 1,
             Err(reason) => differ.entry(reason).or_default().push(origin),
         }
@@ -59,10 +56,7 @@ fn every_recorded_message_survives_json_cuts_and_flipped_bits() {
             continue;
         };
         let json = serde_json::to_string(&message).expect("serialises");
-        assert_eq!(
-            serde_json::from_str::<Message>(&json).expect("deserialises"),
-            message
-        );
+        assert_eq!(serde_json::from_str::<Message>(&json).expect("deserialises"), message);
         for length in 0..wire.len() {
             show_safely(&wire[..length]);
         }
@@ -82,11 +76,7 @@ fn show_safely(wire: &[u8]) {
     let sections = [&message.answers, &message.authorities, &message.additionals];
     for record in sections.into_iter().flatten() {
         let text = record.to_string();
-        assert!(
-            text.bytes()
-                .all(|b| b == b'\t' || (0x20..0x7f).contains(&b)),
-            "{text:?}"
-        );
+        assert!(text.bytes().all(|b| b == b'\t' || (0x20..0x7f).contains(&b)), "{text:?}");
     }
 }
 
@@ -125,11 +115,8 @@ fn compare(message: &Message, case: &Value) -> Result<(), String> {
 
 fn compare_edns(message: &Message, theirs: &Value) -> Result<(), String> {
     let ours = message.edns.as_ref().map_or(Value::Null, |edns| {
-        let options: Vec<_> = edns
-            .options
-            .iter()
-            .map(|o| serde_json::json!([o.code, o.data.to_string()]))
-            .collect();
+        let options: Vec<_> =
+            edns.options.iter().map(|o| serde_json::json!([o.code, o.data.to_string()])).collect();
         serde_json::json!({
             "version": edns.version,
             "payload": edns.udp_payload_bytes,
@@ -141,30 +128,15 @@ fn compare_edns(message: &Message, theirs: &Value) -> Result<(), String> {
 }
 
 fn same(what: &str, ours: &Value, theirs: &Value) -> Result<(), String> {
-    if ours == theirs {
-        Ok(())
-    } else {
-        Err(format!("{what}: {ours} against {theirs}"))
-    }
+    if ours == theirs { Ok(()) } else { Err(format!("{what}: {ours} against {theirs}")) }
 }
 
 fn question(question: &Question) -> Vec<String> {
-    vec![
-        question.name.to_string(),
-        question.class.to_string(),
-        question.rtype.to_string(),
-    ]
+    vec![question.name.to_string(), question.class.to_string(), question.rtype.to_string()]
 }
 
 fn record(record: &Record, opcode: Opcode) -> Vec<String> {
-    let Record {
-        name,
-        ttl_s,
-        class,
-        rtype,
-        data,
-        ..
-    } = record;
+    let Record { name, ttl_s, class, rtype, data, .. } = record;
     // In updates the oracle reports the zone's class where the wire has NONE or ANY.
     let class = match (opcode, class) {
         (Opcode::Update, Class::None | Class::Any) => &Class::In,
@@ -207,11 +179,6 @@ fn normal(rtype: &str, data: &str) -> String {
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    let digits = text
-        .as_bytes()
-        .chunks(2)
-        .filter_map(|pair| std::str::from_utf8(pair).ok());
-    digits
-        .filter_map(|pair| u8::from_str_radix(pair, 16).ok())
-        .collect()
+    let digits = text.as_bytes().chunks(2).filter_map(|pair| std::str::from_utf8(pair).ok());
+    digits.filter_map(|pair| u8::from_str_radix(pair, 16).ok()).collect()
 }

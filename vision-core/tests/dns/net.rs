@@ -18,9 +18,7 @@ impl Net {
     pub fn new() -> Option<Self> {
         let made = std::thread::spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET).ok()?;
-            let up = Command::new("ip")
-                .args(["link", "set", "lo", "up"])
-                .status();
+            let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
             up.ok().filter(std::process::ExitStatus::success)?;
             Netns::current().ok()
         });
@@ -36,22 +34,13 @@ impl Net {
     }
 
     pub fn udp(&self, at: &str) -> UdpSocket {
-        let socket = self
-            .netns
-            .run(|| UdpSocket::bind(at))
-            .expect("entered")
-            .expect("bound");
-        socket
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .expect("set");
+        let socket = self.netns.run(|| UdpSocket::bind(at)).expect("entered").expect("bound");
+        socket.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
         socket
     }
 
     pub fn tcp(&self, at: SocketAddr) -> TcpListener {
-        self.netns
-            .run(|| TcpListener::bind(at))
-            .expect("entered")
-            .expect("bound")
+        self.netns.run(|| TcpListener::bind(at)).expect("entered").expect("bound")
     }
 
     /// Runs a command inside and returns what it prints; `None` when it is not installed.
@@ -65,11 +54,7 @@ impl Net {
     pub fn spawn(&self, program: &str, args: &[&str]) -> Option<Daemon> {
         let start = || {
             let mut command = Command::new(program);
-            command
-                .args(args)
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
+            command.args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
         };
         let child = self.netns.run(start).expect("entered");
         if child.is_err() {
@@ -83,10 +68,7 @@ impl Net {
         let connect = || std::net::TcpStream::connect(server).is_ok();
         let started = Instant::now();
         while !self.netns.run(connect).expect("entered") {
-            assert!(
-                started.elapsed() < Duration::from_secs(20),
-                "no server on {server}"
-            );
+            assert!(started.elapsed() < Duration::from_secs(20), "no server on {server}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }

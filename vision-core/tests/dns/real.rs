@@ -85,9 +85,7 @@ fn nsd(tag: &str) -> Option<Nsd> {
     let net = Net::new()?;
     let dir = std::env::temp_dir().join(format!("vision-dns-{}-{tag}", std::process::id()));
     std::fs::create_dir_all(&dir).expect("a directory");
-    let many: String = (0..200)
-        .map(|n| format!("many IN A 198.51.100.{n}\n"))
-        .collect();
+    let many: String = (0..200).map(|n| format!("many IN A 198.51.100.{n}\n")).collect();
     std::fs::write(dir.join("zone"), format!("{ZONE}{many}")).expect("written");
     let at = dir.display();
     let config = format!(
@@ -100,17 +98,11 @@ fn nsd(tag: &str) -> Option<Nsd> {
     let conf = dir.join("conf");
     let daemon = net.spawn("nsd", &["-d", "-c", conf.to_str().expect("UTF-8")])?;
     net.wait_for(self::at(53));
-    Some(Nsd {
-        net,
-        _daemon: daemon,
-        dir,
-    })
+    Some(Nsd { net, _daemon: daemon, dir })
 }
 
 fn ask(net: &Net, query: &DnsQuery) -> DnsReport {
-    query
-        .run(&net.target(), &Budget::within(Duration::from_secs(20)))
-        .expect("could be asked")
+    query.run(&net.target(), &Budget::within(Duration::from_secs(20))).expect("could be asked")
 }
 
 fn query(name: &str, rtype: RecordType) -> DnsQuery {
@@ -120,19 +112,14 @@ fn query(name: &str, rtype: RecordType) -> DnsQuery {
 /// Records of all sections as `dig` prints them, without blanks inside long values, sorted.
 fn ours(message: &Message) -> Vec<String> {
     let sections = [&message.answers, &message.authorities, &message.additionals];
-    let lines = sections
-        .into_iter()
-        .flatten()
-        .map(|record| normal(&record.to_string()));
+    let lines = sections.into_iter().flatten().map(|record| normal(&record.to_string()));
     let mut lines: Vec<_> = lines.collect();
     lines.sort();
     lines
 }
 
 fn theirs(output: &str) -> Vec<String> {
-    let records = output
-        .lines()
-        .filter(|l| !l.is_empty() && !l.starts_with(';'));
+    let records = output.lines().filter(|l| !l.is_empty() && !l.starts_with(';'));
     let mut lines: Vec<_> = records.map(normal).collect();
     lines.sort();
     lines
@@ -154,12 +141,7 @@ fn normal(line: &str) -> String {
 /// What follows `key` up to one of the characters in `end`.
 fn field(output: &str, key: &str, end: &[char]) -> String {
     let after = output.split_once(key).map_or("", |(_, after)| after);
-    after
-        .split(end)
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
+    after.split(end).next().unwrap_or_default().trim().to_owned()
 }
 
 #[test]
@@ -169,38 +151,18 @@ fn dig_shows_the_same_for_every_type() {
     let mut compared = 0;
     for (name, rtype) in QUESTIONS {
         let rtype: RecordType = rtype.parse().expect("a type");
-        let args = [
-            "@127.0.0.1",
-            name,
-            &rtype.to_string(),
-            "+nocookie",
-            "+bufsize=1232",
-            "+nosplit",
-        ];
+        let args =
+            ["@127.0.0.1", name, &rtype.to_string(), "+nocookie", "+bufsize=1232", "+nosplit"];
         let Some(dig) = net.output("dig", &args) else {
             println!("SKIP: dig is not installed");
             return;
         };
         let report = ask(net, &query(name, rtype).letters(Letters::AsGiven));
-        let answer = report
-            .answer()
-            .unwrap_or_else(|| panic!("{name} {rtype}: {report:?}"));
+        let answer = report.answer().unwrap_or_else(|| panic!("{name} {rtype}: {report:?}"));
         let what = format!("{name} {rtype}\n{dig}");
-        assert_eq!(
-            answer.header.rcode.to_string(),
-            field(&dig, "status: ", &[',']),
-            "{what}"
-        );
-        assert_eq!(
-            answer.header.flags.to_string(),
-            field(&dig, "flags: ", &[';']),
-            "{what}"
-        );
-        assert_eq!(
-            answer.size_bytes.to_string(),
-            field(&dig, "rcvd: ", &['\n']),
-            "{what}"
-        );
+        assert_eq!(answer.header.rcode.to_string(), field(&dig, "status: ", &[',']), "{what}");
+        assert_eq!(answer.header.flags.to_string(), field(&dig, "flags: ", &[';']), "{what}");
+        assert_eq!(answer.size_bytes.to_string(), field(&dig, "rcvd: ", &['\n']), "{what}");
         assert_eq!(ours(answer), theirs(&dig), "{what}");
         assert_eq!(answer.stopped, None, "{what}");
         compared += 1;
@@ -212,33 +174,17 @@ fn dig_shows_the_same_for_every_type() {
 fn drill_shows_the_same_result_flags_and_records() {
     let Some(server) = nsd("drill") else { return };
     let net = &server.net;
-    for (name, rtype) in [
-        ("web.zone.test", "AAAA"),
-        ("none.zone.test", "A"),
-        ("zone.test", "MX"),
-    ] {
+    for (name, rtype) in [("web.zone.test", "AAAA"), ("none.zone.test", "A"), ("zone.test", "MX")] {
         let Some(drill) = net.output("drill", &[name, "@127.0.0.1", rtype]) else {
             println!("SKIP: drill is not installed");
             return;
         };
         let rtype = rtype.parse().expect("a type");
-        let report = ask(
-            net,
-            &query(name, rtype).edns(None).letters(Letters::AsGiven),
-        );
+        let report = ask(net, &query(name, rtype).edns(None).letters(Letters::AsGiven));
         let answer = report.answer().expect("an answer");
-        assert_eq!(
-            answer.header.rcode.to_string(),
-            field(&drill, "rcode: ", &[','])
-        );
-        assert_eq!(
-            answer.header.flags.to_string(),
-            field(&drill, "flags: ", &[';'])
-        );
-        assert_eq!(
-            answer.size_bytes.to_string(),
-            field(&drill, "rcvd: ", &['\n'])
-        );
+        assert_eq!(answer.header.rcode.to_string(), field(&drill, "rcode: ", &[',']));
+        assert_eq!(answer.header.flags.to_string(), field(&drill, "flags: ", &[';']));
+        assert_eq!(answer.size_bytes.to_string(), field(&drill, "rcvd: ", &['\n']));
         assert_eq!(ours(answer), theirs(&drill));
     }
 }
@@ -249,24 +195,11 @@ fn a_large_answer_comes_over_tcp_by_itself_or_on_request() {
     let many = query("many.zone.test", RecordType::A);
     let report = ask(&server.net, &many);
     assert_eq!(report.attempts.len(), 2);
-    assert!(
-        report.attempts[0]
-            .answer()
-            .is_some_and(|m| m.header.flags.tc)
-    );
+    assert!(report.attempts[0].answer().is_some_and(|m| m.header.flags.tc));
     assert_eq!(report.answer().map(|m| m.answers.len()), Some(200));
     let report = ask(&server.net, &many.clone().transport(Transport::Tcp));
-    assert_eq!(
-        (
-            report.attempts.len(),
-            report.answer().map(|m| m.answers.len())
-        ),
-        (1, Some(200))
-    );
-    let report = ask(
-        &server.net,
-        &many.transport(Transport::Udp).dnssec_ok(DnssecOk::Set),
-    );
+    assert_eq!((report.attempts.len(), report.answer().map(|m| m.answers.len())), (1, Some(200)));
+    let report = ask(&server.net, &many.transport(Transport::Udp).dnssec_ok(DnssecOk::Set));
     let answer = report.answer().expect("an answer");
     assert!(answer.header.flags.tc && answer.edns.as_ref().is_some_and(|edns| edns.do_bit));
 }
@@ -274,16 +207,10 @@ fn a_large_answer_comes_over_tcp_by_itself_or_on_request() {
 #[test]
 fn the_server_says_its_version_in_another_class() {
     let Some(server) = nsd("chaos") else { return };
-    let report = ask(
-        &server.net,
-        &query("version.server", RecordType::Txt).class(Class::Ch),
-    );
+    let report = ask(&server.net, &query("version.server", RecordType::Txt).class(Class::Ch));
     let answer = report.answer().expect("an answer");
     assert_eq!(answer.answers[0].class, Class::Ch);
-    assert!(
-        answer.answers[0].data.to_string().contains("NSD"),
-        "{answer:?}"
-    );
+    assert!(answer.answers[0].data.to_string().contains("NSD"), "{answer:?}");
 }
 
 #[test]
@@ -326,9 +253,7 @@ fn names_resolve_along_the_search_list_of_a_pod() {
     };
     net.wait_for(at(53));
     let config = ResolverConfig {
-        search: ["default.svc.cluster.local", "svc.cluster.local"]
-            .map(str::to_owned)
-            .to_vec(),
+        search: ["default.svc.cluster.local", "svc.cluster.local"].map(str::to_owned).to_vec(),
         ndots: 5,
         ..ResolverConfig::default()
     };
@@ -343,10 +268,7 @@ fn names_resolve_along_the_search_list_of_a_pod() {
     assert_eq!(addresses, ["10.1.2.3", "fd00::3"]);
     assert_eq!(found.tried.len(), 2);
     let json = serde_json::to_string(&found).expect("serialises");
-    assert_eq!(
-        serde_json::from_str::<vision_core::probe::Resolution>(&json).ok(),
-        Some(found)
-    );
+    assert_eq!(serde_json::from_str::<vision_core::probe::Resolution>(&json).ok(), Some(found));
 
     let alias = resolve("alias");
     assert_eq!(
@@ -355,26 +277,13 @@ fn names_resolve_along_the_search_list_of_a_pod() {
     );
 
     let second = resolve("only4");
-    let walked: Vec<_> = second
-        .tried
-        .iter()
-        .map(|t| (t.name.to_string(), t.rcode))
-        .collect();
+    let walked: Vec<_> = second.tried.iter().map(|t| (t.name.to_string(), t.rcode)).collect();
     assert_eq!(walked.len(), 4);
-    assert_eq!(
-        walked[0],
-        (
-            "only4.default.svc.cluster.local.".to_owned(),
-            Some(Rcode::NxDomain)
-        )
-    );
+    assert_eq!(walked[0], ("only4.default.svc.cluster.local.".to_owned(), Some(Rcode::NxDomain)));
     assert_eq!(second.addresses.len(), 1);
 
     let missing = resolve("missing.local");
-    assert_eq!(
-        (missing.outcome, missing.tried.len()),
-        (ResolveOutcome::NoSuchName, 6)
-    );
+    assert_eq!((missing.outcome, missing.tried.len()), (ResolveOutcome::NoSuchName, 6));
     compare_with_dig(&net, "missing.local");
 }
 
@@ -393,10 +302,8 @@ fn compare_with_dig(net: &Net, name: &str) {
     let Some(dig) = net.output("dig", &args) else {
         return;
     };
-    let asked: Vec<_> = dig
-        .lines()
-        .filter(|l| l.starts_with(';') && l.ends_with("IN\tA"))
-        .collect();
+    let asked: Vec<_> =
+        dig.lines().filter(|l| l.starts_with(';') && l.ends_with("IN\tA")).collect();
     let config = ResolverConfig {
         search: vec!["svc.cluster.local".into()],
         ndots: 5,
@@ -404,16 +311,11 @@ fn compare_with_dig(net: &Net, name: &str) {
     };
     let budget = Budget::within(Duration::from_secs(20));
     let lookup = Resolve::new(name).family(vision_core::Family::V4);
-    let ours = lookup
-        .run(&config, &HostsTable::default(), &net.target(), &budget)
-        .expect("asked");
+    let ours = lookup.run(&config, &HostsTable::default(), &net.target(), &budget).expect("asked");
     let ours: Vec<_> = ours.tried.iter().map(|t| t.name.to_string()).collect();
     assert_eq!(asked.len(), ours.len(), "{dig}");
     for (theirs, ours) in asked.iter().zip(&ours) {
-        assert!(
-            theirs.starts_with(&format!(";{ours}")),
-            "{theirs} against {ours}"
-        );
+        assert!(theirs.starts_with(&format!(";{ours}")), "{theirs} against {ours}");
     }
 }
 

@@ -21,15 +21,11 @@ fn server() -> SocketAddr {
 
 fn query() -> DnsQuery {
     let name = "www.example.test".parse().expect("a name");
-    DnsQuery::new(name, RecordType::A)
-        .server(server())
-        .timeout(Duration::from_millis(300))
+    DnsQuery::new(name, RecordType::A).server(server()).timeout(Duration::from_millis(300))
 }
 
 fn ask(net: &Net, query: &DnsQuery) -> DnsReport {
-    query
-        .run(&net.target(), &Budget::within(Duration::from_secs(20)))
-        .expect("could be asked")
+    query.run(&net.target(), &Budget::within(Duration::from_secs(20))).expect("could be asked")
 }
 
 /// Turns a query into its response: one A record 192.0.2.1 for the question as it was asked.
@@ -81,27 +77,17 @@ fn an_answer_over_either_family_is_shown_with_its_time() {
         let server = thread::spawn(move || {
             let mut buffer = [0; 2048];
             let (length, from) = socket.recv_from(&mut buffer).expect("a query");
-            socket
-                .send_to(&respond(&buffer[..length]), from)
-                .expect("sent");
+            socket.send_to(&respond(&buffer[..length]), from).expect("sent");
         });
         let name = "www.example.test".parse().expect("a name");
         let report = ask(&net, &DnsQuery::new(name, RecordType::A).server(at));
         assert_eq!(address(&report).as_deref(), Some("192.0.2.1"));
         let attempt = &report.attempts[0];
-        assert_eq!(
-            (report.attempts.len(), attempt.transport),
-            (1, DnsTransport::Udp)
-        );
-        assert!(
-            matches!(attempt.outcome, DnsOutcome::Answer { rtt, late: false, .. }
-            if rtt > Duration::ZERO && rtt < Duration::from_secs(1))
-        );
+        assert_eq!((report.attempts.len(), attempt.transport), (1, DnsTransport::Udp));
+        assert!(matches!(attempt.outcome, DnsOutcome::Answer { rtt, late: false, .. }
+            if rtt > Duration::ZERO && rtt < Duration::from_secs(1)));
         let json = serde_json::to_string(&report).expect("serialises");
-        assert_eq!(
-            serde_json::from_str::<DnsReport>(&json).expect("deserialises"),
-            report
-        );
+        assert_eq!(serde_json::from_str::<DnsReport>(&json).expect("deserialises"), report);
         server.join().expect("the server ends");
     }
 }
@@ -113,22 +99,14 @@ fn a_closed_port_is_told_apart_from_silence() {
     assert!(matches!(closed.attempts[0].outcome,
         DnsOutcome::PortClosed { from: Some(from), .. } if from == server().ip()));
     let over_tcp = ask(&net, &query().tries(1).transport(Transport::Tcp));
-    assert!(matches!(
-        over_tcp.attempts[0].outcome,
-        DnsOutcome::PortClosed { .. }
-    ));
+    assert!(matches!(over_tcp.attempts[0].outcome, DnsOutcome::PortClosed { .. }));
 
     let _silent = net.udp(SERVER);
     let started = Instant::now();
     let report = ask(&net, &query().tries(2));
     assert!(started.elapsed() >= Duration::from_millis(600));
     assert_eq!(report.attempts.len(), 2);
-    assert!(
-        report
-            .attempts
-            .iter()
-            .all(|a| matches!(a.outcome, DnsOutcome::TimedOut { .. }))
-    );
+    assert!(report.attempts.iter().all(|a| matches!(a.outcome, DnsOutcome::TimedOut { .. })));
     assert_eq!(report.attempts[1].cause, DnsCause::Retry);
 }
 
@@ -137,19 +115,12 @@ fn what_the_kernel_says_against_sending_is_data() {
     let Some(net) = Net::new() else { return };
     let far = || {
         let name = "x.test".parse().expect("a name");
-        DnsQuery::new(name, RecordType::A)
-            .server("192.0.2.1:53".parse().expect("address"))
-            .tries(1)
+        DnsQuery::new(name, RecordType::A).server("192.0.2.1:53".parse().expect("address")).tries(1)
     };
     for transport in [Transport::Udp, Transport::Tcp] {
         let report = ask(&net, &far().transport(transport));
         let unreachable = Reason::new(nix::libc::ENETUNREACH);
-        assert_eq!(
-            report.attempts[0].outcome,
-            DnsOutcome::LocalError {
-                reason: unreachable
-            }
-        );
+        assert_eq!(report.attempts[0].outcome, DnsOutcome::LocalError { reason: unreachable });
     }
     let rule = "add table ip f; add chain ip f o { type filter hook output priority 0; }; \
                 add rule ip f o udp dport 53 drop";
@@ -159,10 +130,7 @@ fn what_the_kernel_says_against_sending_is_data() {
     }
     let report = ask(&net, &query().tries(1));
     let denied = Reason::new(nix::libc::EPERM);
-    assert_eq!(
-        report.attempts[0].outcome,
-        DnsOutcome::LocalError { reason: denied }
-    );
+    assert_eq!(report.attempts[0].outcome, DnsOutcome::LocalError { reason: denied });
 }
 
 #[test]
@@ -176,13 +144,8 @@ fn forgeries_are_counted_and_the_true_answer_is_still_found() {
             wrong[at] ^= by;
             wrong
         };
-        let wrongs = [
-            change(0, 1),
-            change(1, 0x80),
-            change(13, 0x20),
-            change(13, 3),
-            change(2, 0x80),
-        ];
+        let wrongs =
+            [change(0, 1), change(1, 0x80), change(13, 0x20), change(13, 3), change(2, 0x80)];
         for wrong in &wrongs {
             socket.send_to(wrong, from).expect("sent");
         }
@@ -194,21 +157,13 @@ fn forgeries_are_counted_and_the_true_answer_is_still_found() {
     });
     let report = ask(&net, &query());
     stop(&net, server);
-    let [attempt] = report.attempts.as_slice() else {
-        panic!("{report:?}")
-    };
+    let [attempt] = report.attempts.as_slice() else { panic!("{report:?}") };
     assert_eq!(address(&report).as_deref(), Some("192.0.2.1"));
     let ignored = &attempt.ignored;
-    assert_eq!(
-        (ignored.wrong_id, ignored.wrong_case, ignored.wrong_question),
-        (3, 1, 1)
-    );
+    assert_eq!((ignored.wrong_id, ignored.wrong_case, ignored.wrong_question), (3, 1, 1));
     assert_eq!((ignored.malformed, ignored.wrong_source), (1, 2));
     let first = ignored.first.as_ref().expect("an example");
-    assert_eq!(
-        (first.why, first.from),
-        (DnsMismatch::WrongId, Some(server_addr()))
-    );
+    assert_eq!((first.why, first.from), (DnsMismatch::WrongId, Some(server_addr())));
 }
 
 fn server_addr() -> SocketAddr {
@@ -228,10 +183,7 @@ fn an_answer_that_only_comes_from_another_address_is_named_and_not_believed() {
     assert!(matches!(attempt.outcome, DnsOutcome::TimedOut { .. }));
     assert_eq!(attempt.ignored.wrong_source, 1);
     let first = attempt.ignored.first.as_ref().expect("an example");
-    assert_eq!(
-        first.from.map(|from| from.to_string()).as_deref(),
-        Some("127.0.0.9:53")
-    );
+    assert_eq!(first.from.map(|from| from.to_string()).as_deref(), Some("127.0.0.9:53"));
     assert_eq!(first.message.as_ref().map(|m| m.answers.len()), Some(1));
 }
 
@@ -285,14 +237,9 @@ fn a_truncated_answer_is_fetched_over_tcp_however_slowly_it_drips() {
     let report = ask(&net, &query().timeout(Duration::from_secs(3)));
     stop(&net, server);
     over_tcp.join().expect("the server ends");
-    let [first, second] = report.attempts.as_slice() else {
-        panic!("{report:?}")
-    };
+    let [first, second] = report.attempts.as_slice() else { panic!("{report:?}") };
     assert!(first.answer().is_some_and(|m| m.header.flags.tc));
-    assert_eq!(
-        (second.transport, second.cause),
-        (DnsTransport::Tcp, DnsCause::Truncated)
-    );
+    assert_eq!((second.transport, second.cause), (DnsTransport::Tcp, DnsCause::Truncated));
     assert!(second.connect.is_some() && second.answer().is_some_and(|m| !m.header.flags.tc));
 }
 
@@ -308,10 +255,7 @@ fn a_connection_that_ends_early_is_told_with_the_bytes_that_came() {
     });
     let report = ask(&net, &query().tries(1).transport(Transport::Tcp));
     over_tcp.join().expect("the server ends");
-    let cut = DnsOutcome::Cut {
-        reason: None,
-        received_bytes: 5,
-    };
+    let cut = DnsOutcome::Cut { reason: None, received_bytes: 5 };
     assert_eq!(report.attempts[0].outcome, cut);
 }
 
@@ -334,10 +278,7 @@ fn old_servers_are_asked_again_without_edns_and_without_mixed_case() {
     let report = ask(&net, &query().timeout(Duration::from_millis(150)));
     stop(&net, server);
     let causes: Vec<_> = report.attempts.iter().map(|a| a.cause).collect();
-    assert_eq!(
-        causes,
-        [DnsCause::First, DnsCause::WithoutEdns, DnsCause::PlainCase]
-    );
+    assert_eq!(causes, [DnsCause::First, DnsCause::WithoutEdns, DnsCause::PlainCase]);
     assert_eq!(report.attempts[1].ignored.wrong_case, 1);
     assert_eq!(address(&report).as_deref(), Some("192.0.2.1"));
 }
@@ -353,13 +294,9 @@ fn a_late_answer_is_taken_and_said_to_be_late() {
     });
     let report = ask(&net, &query().letters(Letters::AsGiven));
     stop(&net, server);
-    let [first, second] = report.attempts.as_slice() else {
-        panic!("{report:?}")
-    };
-    assert!(
-        matches!(first.outcome, DnsOutcome::Answer { rtt, late: true, .. }
-        if rtt >= Duration::from_millis(450))
-    );
+    let [first, second] = report.attempts.as_slice() else { panic!("{report:?}") };
+    assert!(matches!(first.outcome, DnsOutcome::Answer { rtt, late: true, .. }
+        if rtt >= Duration::from_millis(450)));
     assert_eq!(second.outcome, DnsOutcome::Abandoned);
 }
 

@@ -45,11 +45,7 @@ fn every_field_of_every_address_is_what_ip_shows() {
 }
 
 fn compare(ours: &Addr, row: &Value) {
-    let family = if ours.family == Family::V4 {
-        "inet"
-    } else {
-        "inet6"
-    };
+    let family = if ours.family == Family::V4 { "inet" } else { "inet6" };
     let table = [
         ("family", Some(family.to_owned())),
         ("prefixlen", show(Some(ours.prefix_bits))),
@@ -59,10 +55,7 @@ fn compare(ours: &Addr, row: &Value) {
         ("label", show(ours.label.as_ref().map(|l| l.escaped()))),
     ];
     fields(row, &table);
-    for (key, ours) in [
-        ("valid_life_time", ours.valid),
-        ("preferred_life_time", ours.preferred),
-    ] {
+    for (key, ours) in [("valid_life_time", ours.valid), ("preferred_life_time", ours.preferred)] {
         let theirs = number(row, key).expect("lifetime");
         match ours {
             Lifetime::Forever => same(key, u64::from(u32::MAX), theirs, row),
@@ -78,33 +71,19 @@ fn compare(ours: &Addr, row: &Value) {
         (AddrFlags::NOPREFIXROUTE, "noprefixroute"),
     ] {
         // For IPv6 the first bit means "temporary".
-        let key = if ours.family == Family::V6 && key == "secondary" {
-            "temporary"
-        } else {
-            key
-        };
+        let key = if ours.family == Family::V6 && key == "secondary" { "temporary" } else { key };
         same(key, ours.flags.contains(flag), row.get(key).is_some(), row);
     }
     let dynamic = row.get("dynamic").is_some();
-    same(
-        "permanent",
-        !ours.flags.contains(AddrFlags::PERMANENT),
-        dynamic,
-        row,
-    );
+    same("permanent", !ours.flags.contains(AddrFlags::PERMANENT), dynamic, row);
 }
 
 #[test]
 fn an_address_in_detection_is_not_usable_yet() {
     let Some(ns) = Ns::new() else { return };
-    ns.sh(
-        "ip link add va type veth peer name vb; ip link set va up; ip link set vb up
-        ip addr add fd00:1::1/64 dev va",
-    );
+    ns.sh("ip link add va type veth peer name vb; ip link set va up; ip link set vb up
+        ip addr add fd00:1::1/64 dev va");
     let addrs = ns.inventory().addrs(&budget()).expect("addresses").items;
-    let addr = addrs
-        .iter()
-        .find(|a| a.local.to_string() == "fd00:1::1")
-        .expect("there");
+    let addr = addrs.iter().find(|a| a.local.to_string() == "fd00:1::1").expect("there");
     assert!(addr.flags.contains(AddrFlags::TENTATIVE) && !addr.is_usable());
 }

@@ -34,10 +34,7 @@ fn stable_routes_appear_exactly_once_while_others_come_and_go() {
         for _ in 0..20 {
             let dump = inventory.routes(&budget()).expect("routes");
             flagged += u32::from(dump.consistent == Consistency::No);
-            let stable = dump
-                .items
-                .iter()
-                .filter(|r| r.dst.to_string().starts_with("10."));
+            let stable = dump.items.iter().filter(|r| r.dst.to_string().starts_with("10."));
             let seen: Vec<_> = stable.map(|r| r.dst).collect();
             let distinct: HashSet<_> = seen.iter().collect();
             assert_eq!((seen.len(), distinct.len()), (3000, 3000));
@@ -60,9 +57,7 @@ fn a_dump_given_up_half_way_does_not_spoil_the_next() {
         let ended = inventory.routes_each(&short, |_| {});
         early += u32::from(matches!(ended, Err(Error::Elapsed)));
         let mut count = 0;
-        inventory
-            .routes_each(&budget(), |_| count += 1)
-            .expect("routes");
+        inventory.routes_each(&budget(), |_| count += 1).expect("routes");
         assert!(count >= 20_000, "{count}");
     }
     assert!(early > 0);
@@ -76,12 +71,7 @@ fn a_stream_in_many_threads_stays_in_its_namespaces() {
     a.sh("ip link add only-a type bridge");
     b.sh("ip link add only-b type bridge");
     std::thread::scope(|scope| {
-        for (ns, name) in [
-            (&a, "only-a"),
-            (&b, "only-b"),
-            (&a, "only-a"),
-            (&b, "only-b"),
-        ] {
+        for (ns, name) in [(&a, "only-a"), (&b, "only-b"), (&a, "only-a"), (&b, "only-b")] {
             scope.spawn(move || {
                 let mut inventory = ns.inventory();
                 for _ in 0..50 {

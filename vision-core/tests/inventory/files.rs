@@ -14,21 +14,14 @@ fn counters_are_the_namespaces_own_and_grow_with_traffic() {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("socket");
         let socket6 = UdpSocket::bind("[::1]:0").expect("socket");
         for _ in 0..3 {
-            socket
-                .send_to(b"x", socket.local_addr().expect("bound"))
-                .expect("sent");
+            socket.send_to(b"x", socket.local_addr().expect("bound")).expect("sent");
             socket.recv(&mut [0; 9]).expect("received");
-            socket6
-                .send_to(b"x", socket6.local_addr().expect("bound"))
-                .expect("sent");
+            socket6.send_to(b"x", socket6.local_addr().expect("bound")).expect("sent");
             socket6.recv(&mut [0; 9]).expect("received");
         }
         socket.send_to(b"x", "127.0.0.1:1").expect("sent");
     });
-    let delta = inventory
-        .counters(&budget())
-        .expect("counters")
-        .delta(&before);
+    let delta = inventory.counters(&budget()).expect("counters").delta(&before);
     assert_eq!(delta.get("Udp", "InDatagrams"), Some(3));
     assert_eq!(delta.get("Udp", "NoPorts"), Some(1));
     assert_eq!(delta.get("Udp6", "OutDatagrams"), Some(3));
@@ -50,18 +43,11 @@ fn sysctls_are_the_namespaces_own() {
     assert_eq!(sysctls.ip_default_ttl, Some(33));
     assert_eq!(sysctls.ping_group_range, Some((10, 20)));
     assert!(sysctls.ip_local_port_range.is_some_and(|(a, b)| a < b));
-    assert_eq!(
-        (sysctls.rp_filter(b"va"), sysctls.rp_filter(b"vb")),
-        (Some(2), Some(1))
-    );
+    assert_eq!((sysctls.rp_filter(b"va"), sysctls.rp_filter(b"vb")), (Some(2), Some(1)));
     let va = sysctls.interface(b"va").expect("va");
     assert_eq!(va.ipv6.expect("IPv6").disable_ipv6, Some(true));
     assert_eq!(va.ipv4.expect("IPv4").proxy_arp, Some(false));
-    let names: Vec<_> = sysctls
-        .interfaces
-        .iter()
-        .map(|i| i.name.escaped().to_string())
-        .collect();
+    let names: Vec<_> = sysctls.interfaces.iter().map(|i| i.name.escaped().to_string()).collect();
     assert_eq!(names, ["all", "default", "lo", "va", "vb"]);
 }
 

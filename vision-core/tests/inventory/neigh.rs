@@ -36,10 +36,7 @@ fn every_field_of_every_neighbour_is_what_ip_shows() {
     assert!(ours.len() >= 4);
     for row in &theirs {
         let dst = text(row, "dst").expect("dst");
-        let found = ours
-            .iter()
-            .find(|n| n.dst.to_string() == dst)
-            .expect("listed");
+        let found = ours.iter().find(|n| n.dst.to_string() == dst).expect("listed");
         compare(found, row);
     }
 }
@@ -50,37 +47,15 @@ fn list_state(row: &Value) -> String {
 
 fn compare(ours: &Neighbour, row: &Value) {
     same("state", ours.state.to_string(), list_state(row), row);
-    same(
-        "lladdr",
-        ours.lladdr.map(|a| a.to_string()),
-        text(row, "lladdr"),
-        row,
-    );
-    same(
-        "probes",
-        ours.probes.map(u64::from),
-        number(row, "probes"),
-        row,
-    );
-    same(
-        "protocol",
-        ours.protocol.map(|p| p.to_string()),
-        text(row, "protocol"),
-        row,
-    );
+    same("lladdr", ours.lladdr.map(|a| a.to_string()), text(row, "lladdr"), row);
+    same("probes", ours.probes.map(u64::from), number(row, "probes"), row);
+    same("protocol", ours.protocol.map(|p| p.to_string()), text(row, "protocol"), row);
     for flag in ["router", "proxy", "extern_learn", "offload", "managed"] {
-        same(
-            flag,
-            ours.flags.names().any(|n| n == flag),
-            row.get(flag).is_some(),
-            row,
-        );
+        same(flag, ours.flags.names().any(|n| n == flag), row.get(flag).is_some(), row);
     }
-    for (key, ms) in [
-        ("used", ours.used_ms),
-        ("confirmed", ours.confirmed_ms),
-        ("updated", ours.updated_ms),
-    ] {
+    for (key, ms) in
+        [("used", ours.used_ms), ("confirmed", ours.confirmed_ms), ("updated", ours.updated_ms)]
+    {
         let theirs = number(row, key).expect("age");
         let seconds = ms.expect("age") / 1000;
         assert!(seconds.abs_diff(theirs) <= 1, "{key} {seconds} {row:#}");
@@ -93,27 +68,17 @@ fn proxied_addresses_are_listed_on_request_only() {
     ns.sh(SETUP);
     let mut inventory = ns.inventory();
     let entries = inventory.neighbours(&budget()).expect("neighbours").items;
-    assert!(
-        entries
-            .iter()
-            .all(|n| !n.flags.names().any(|f| f == "proxy"))
-    );
-    let proxies = inventory
-        .neighbours_of(NeighSelect::Proxies, &budget())
-        .expect("proxies")
-        .items;
+    assert!(entries.iter().all(|n| !n.flags.names().any(|f| f == "proxy")));
+    let proxies = inventory.neighbours_of(NeighSelect::Proxies, &budget()).expect("proxies").items;
     let mut ours: Vec<_> = proxies.iter().map(|n| n.dst.to_string()).collect();
-    let mut theirs: Vec<_> = ns
-        .json("ip -j neigh show proxy")
-        .iter()
-        .map(|n| text(n, "dst").expect("dst"))
-        .collect();
+    let mut theirs: Vec<_> =
+        ns.json("ip -j neigh show proxy").iter().map(|n| text(n, "dst").expect("dst")).collect();
     ours.sort();
     theirs.sort();
     assert_eq!(ours, theirs);
-    let all = inventory
-        .neighbours_of(NeighSelect::All, &budget())
-        .expect("all")
-        .items;
-    assert_eq!(all.len(), entries.len() + proxies.len());
+    let all = inventory.neighbours_of(NeighSelect::All, &budget()).expect("all").items;
+    // Entries of the kernel's own come in the meantime.
+    let is_proxy = |n: &&Neighbour| n.flags.names().any(|f| f == "proxy");
+    assert_eq!(all.iter().filter(is_proxy).count(), proxies.len());
+    assert!(all.len() >= entries.len() + proxies.len());
 }

@@ -17,10 +17,7 @@ impl Ns {
     /// Makes a namespace; `None` with a message when that is not allowed here.
     pub fn new() -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
-            assert!(
-                std::env::var_os("VISION_FORBID_SKIP").is_none(),
-                "needs root"
-            );
+            assert!(std::env::var_os("VISION_FORBID_SKIP").is_none(), "needs root");
             eprintln!("SKIP: needs root");
             return None;
         }
@@ -55,21 +52,12 @@ impl Ns {
     /// Runs shell lines, each of which must succeed, and returns what they print.
     pub fn sh(&self, script: &str) -> String {
         let out = self.try_sh(script);
-        assert!(
-            out.status.success(),
-            "{script}\n{}",
-            String::from_utf8_lossy(&out.stderr)
-        );
+        assert!(out.status.success(), "{script}\n{}", String::from_utf8_lossy(&out.stderr));
         String::from_utf8(out.stdout).expect("text")
     }
 
     pub fn try_sh(&self, script: &str) -> std::process::Output {
-        self.within(|| {
-            Command::new("sh")
-                .args(["-ec", script])
-                .output()
-                .expect("sh")
-        })
+        self.within(|| Command::new("sh").args(["-ec", script]).output().expect("sh"))
     }
 
     /// Runs a command that prints JSON.
@@ -103,10 +91,7 @@ pub fn same<A: PartialEq<B> + std::fmt::Debug, B: std::fmt::Debug>(
     theirs: B,
     row: &Value,
 ) {
-    assert!(
-        ours == theirs,
-        "{what}: ours {ours:?}, theirs {theirs:?}\n{row:#}"
-    );
+    assert!(ours == theirs, "{what}: ours {ours:?}, theirs {theirs:?}\n{row:#}");
 }
 
 pub fn text(row: &Value, key: &str) -> Option<String> {
@@ -123,10 +108,7 @@ pub fn number(row: &Value, key: &str) -> Option<u64> {
 /// Names in a list, sorted.
 pub fn list(row: &Value, key: &str) -> Vec<String> {
     let names = row.get(key).and_then(Value::as_array).into_iter().flatten();
-    let mut names: Vec<_> = names
-        .filter_map(|v| v.as_str())
-        .map(str::to_owned)
-        .collect();
+    let mut names: Vec<_> = names.filter_map(|v| v.as_str()).map(str::to_owned).collect();
     names.sort();
     names
 }

@@ -73,11 +73,7 @@ fn compare(ours: &Route, row: &Value, names: &HashMap<u32, String>) {
         true => p.addr().to_string(),
         false => p.to_string(),
     };
-    let dst = if ours.dst.is_default() {
-        "default".into()
-    } else {
-        bare(ours.dst)
-    };
+    let dst = if ours.dst.is_default() { "default".into() } else { bare(ours.dst) };
     let table = [
         ("dst", Some(dst)),
         ("type", show(Some(ours.kind))),
@@ -86,12 +82,7 @@ fn compare(ours: &Route, row: &Value, names: &HashMap<u32, String>) {
         ("protocol", show(Some(ours.protocol))),
         ("metric", show(ours.metric)),
         ("prefsrc", show(ours.prefsrc)),
-        (
-            "tos",
-            Some(ours.tos)
-                .filter(|t| *t != 0)
-                .map(|t| format!("{t:#x}")),
-        ),
+        ("tos", Some(ours.tos).filter(|t| *t != 0).map(|t| format!("{t:#x}"))),
         ("pref", show(ours.preference)),
         ("nhid", show(ours.nexthop_id)),
     ];
@@ -113,10 +104,7 @@ fn compare(ours: &Route, row: &Value, names: &HashMap<u32, String>) {
 
 fn paths(ours: &Route, row: &Value, names: &HashMap<u32, String>) {
     let none = Vec::new();
-    let hops = row
-        .get("nexthops")
-        .and_then(Value::as_array)
-        .unwrap_or(&none);
+    let hops = row.get("nexthops").and_then(Value::as_array).unwrap_or(&none);
     same("paths", ours.nexthops.len(), hops.len(), row);
     for (hop, row) in ours.nexthops.iter().zip(hops) {
         compare_hop(hop, row, names);
@@ -128,20 +116,8 @@ fn gateway(row: &Value) -> Option<String> {
 }
 
 fn flags(ours: RouteFlags, row: &Value) {
-    let known = [
-        "dead",
-        "linkdown",
-        "onlink",
-        "pervasive",
-        "offload",
-        "trap",
-        "unresolved",
-    ];
-    let mut names: Vec<_> = ours
-        .names()
-        .filter(|n| known.contains(n))
-        .map(str::to_owned)
-        .collect();
+    let known = ["dead", "linkdown", "onlink", "pervasive", "offload", "trap", "unresolved"];
+    let mut names: Vec<_> = ours.names().filter(|n| known.contains(n)).map(str::to_owned).collect();
     names.sort();
     let mut theirs = list(row, "flags");
     theirs.retain(|n| known.contains(&n.as_str()));
@@ -149,20 +125,10 @@ fn flags(ours: RouteFlags, row: &Value) {
 }
 
 fn compare_hop(ours: &NextHop, row: &Value, names: &HashMap<u32, String>) {
-    same(
-        "gateway",
-        ours.gateway.map(|g| g.to_string()),
-        gateway(row),
-        row,
-    );
+    same("gateway", ours.gateway.map(|g| g.to_string()), gateway(row), row);
     let dev = ours.oif_ifindex.and_then(|i| names.get(&i).cloned());
     same("dev", dev, text(row, "dev"), row);
-    same(
-        "weight",
-        Some(ours.weight.into()),
-        number(row, "weight"),
-        row,
-    );
+    same("weight", Some(ours.weight.into()), number(row, "weight"), row);
     flags(ours.flags, row);
 }
 
@@ -192,17 +158,9 @@ fn a_look_up_goes_the_way_ip_route_get_shows() {
     let Some(ns) = ready() else { return };
     let mut inventory = ns.inventory();
     let links = inventory.links(&budget()).expect("links").items;
-    let names = links
-        .iter()
-        .map(|l| (l.ifindex, l.name.escaped().to_string()));
+    let names = links.iter().map(|l| (l.ifindex, l.name.escaped().to_string()));
     let names: HashMap<_, _> = names.collect();
-    let index = |name: &str| {
-        links
-            .iter()
-            .find(|l| l.name == *name)
-            .expect("link")
-            .ifindex
-    };
+    let index = |name: &str| links.iter().find(|l| l.name == *name).expect("link").ifindex;
     for (args, query) in [
         ("192.0.2.1", query("192.0.2.1")),
         ("10.1.0.7", query("10.1.0.7")),
@@ -214,14 +172,8 @@ fn a_look_up_goes_the_way_ip_route_get_shows() {
         ("192.0.2.1 from 10.1.0.1", from("192.0.2.1", "10.1.0.1")),
         ("192.0.2.1 oif vb", query("192.0.2.1").oif(index("vb"))),
         ("192.0.2.1 uid 1000", query("192.0.2.1").uid(1000)),
-        (
-            "10.1.0.1 from 10.1.0.9 iif va",
-            from("10.1.0.1", "10.1.0.9").iif(index("va")),
-        ),
-        (
-            "10.10.0.1 ipproto tcp dport 80",
-            query("10.10.0.1").port(6, 80),
-        ),
+        ("10.1.0.1 from 10.1.0.9 iif va", from("10.1.0.1", "10.1.0.9").iif(index("va"))),
+        ("10.10.0.1 ipproto tcp dport 80", query("10.10.0.1").port(6, 80)),
         ("2001:db8::1", query("2001:db8::1")),
         ("fd00:1::7", query("fd00:1::7")),
         ("::1", query("::1")),
@@ -230,9 +182,7 @@ fn a_look_up_goes_the_way_ip_route_get_shows() {
     ] {
         let row = ns.json(&format!("ip -j -d route get {args}")).remove(0);
         let answer = inventory.route_to(&query, &budget()).expect(args);
-        let route = answer
-            .route()
-            .unwrap_or_else(|| panic!("{args}: {answer:?}"));
+        let route = answer.route().unwrap_or_else(|| panic!("{args}: {answer:?}"));
         compare_answer(&query, route, &row, &names);
     }
 }
@@ -241,10 +191,7 @@ fn compare_answer(query: &RouteQuery, route: &Route, row: &Value, names: &HashMa
     let table = [
         ("dst", show(Some(query.dst))),
         ("type", show(Some(route.kind))),
-        (
-            "dev",
-            route.oif_ifindex.and_then(|i| names.get(&i).cloned()),
-        ),
+        ("dev", route.oif_ifindex.and_then(|i| names.get(&i).cloned())),
         ("prefsrc", show(route.prefsrc)),
         ("uid", show(route.uid)),
     ];
@@ -252,12 +199,7 @@ fn compare_answer(query: &RouteQuery, route: &Route, row: &Value, names: &HashMa
     same("gateway", show(route.gateway), gateway(row), row);
     let table = text(row, "table").unwrap_or("main".into());
     // ip has the main table for none.
-    same(
-        "table",
-        route.table.to_string().replace("unspec", "main"),
-        table,
-        row,
-    );
+    same("table", route.table.to_string().replace("unspec", "main"), table, row);
     metrics(route, row);
 }
 
@@ -269,11 +211,7 @@ fn a_refusal_is_an_answer_and_says_which() {
     ns.sh("ip route del default; ip -6 route del default");
     for (query, cause, errno) in [
         (query("10.66.0.1"), RefusalCause::Blackhole, "EINVAL"),
-        (
-            query("10.67.0.1"),
-            RefusalCause::Unreachable,
-            "EHOSTUNREACH",
-        ),
+        (query("10.67.0.1"), RefusalCause::Unreachable, "EHOSTUNREACH"),
         (query("10.68.0.1"), RefusalCause::Prohibit, "EACCES"),
         (query("192.0.2.1"), RefusalCause::NoRoute, "ENETUNREACH"),
         (
@@ -283,23 +221,13 @@ fn a_refusal_is_an_answer_and_says_which() {
             "",
         ),
         (query("fd00:66::1"), RefusalCause::Blackhole, "EINVAL"),
-        (
-            query("fd00:67::1"),
-            RefusalCause::Unreachable,
-            "EHOSTUNREACH",
-        ),
+        (query("fd00:67::1"), RefusalCause::Unreachable, "EHOSTUNREACH"),
         (query("fd00:68::1"), RefusalCause::Prohibit, "EACCES"),
         (query("2001:db8::1"), RefusalCause::NoRoute, "ENETUNREACH"),
     ] {
         let answer = inventory.route_to(&query, &budget()).expect("an answer");
-        let RouteAnswer::Refused(refusal) = answer else {
-            panic!("{query:?}: {answer:?}")
-        };
-        let name = refusal
-            .reason
-            .name()
-            .filter(|_| !errno.is_empty())
-            .unwrap_or_default();
+        let RouteAnswer::Refused(refusal) = answer else { panic!("{query:?}: {answer:?}") };
+        let name = refusal.reason.name().filter(|_| !errno.is_empty()).unwrap_or_default();
         assert_eq!((refusal.cause, name.as_str()), (cause, errno), "{query:?}");
     }
 }
@@ -307,9 +235,7 @@ fn a_refusal_is_an_answer_and_says_which() {
 #[test]
 fn the_route_of_the_table_is_shown_on_request() {
     let Some(ns) = ready() else { return };
-    let answer = ns
-        .inventory()
-        .route_to(&query("192.0.2.1").fib_match(), &budget());
+    let answer = ns.inventory().route_to(&query("192.0.2.1").fib_match(), &budget());
     let answer = answer.expect("an answer");
     let route = answer.route().expect("a route");
     assert!(route.is_default() && route.kind == RouteKind::Unicast);
@@ -320,10 +246,6 @@ fn the_route_of_the_table_is_shown_on_request() {
 fn routes_of_a_link_without_carrier_are_not_alive() {
     let Some(ns) = ready() else { return };
     let routes = ns.inventory().routes(&budget()).expect("routes").items;
-    let dead: Vec<_> = routes
-        .iter()
-        .filter(|r| !r.is_alive())
-        .map(|r| r.dst.to_string())
-        .collect();
+    let dead: Vec<_> = routes.iter().filter(|r| !r.is_alive()).map(|r| r.dst.to_string()).collect();
     assert!(dead.contains(&"10.70.0.0/16".to_owned()), "{dead:?}");
 }

@@ -31,18 +31,8 @@ fn every_field_of_every_rule_is_what_ip_shows() {
     }
     let named = ns.json("ip -j -d -4 rule");
     for (ours, row) in dump.items.iter().zip(&named) {
-        same(
-            "table",
-            ours.table.map(|t| t.to_string()),
-            text(row, "table"),
-            row,
-        );
-        same(
-            "protocol",
-            ours.protocol.map(|t| t.to_string()),
-            text(row, "protocol"),
-            row,
-        );
+        same("table", ours.table.map(|t| t.to_string()), text(row, "table"), row);
+        same("protocol", ours.protocol.map(|t| t.to_string()), text(row, "protocol"), row);
     }
 }
 
@@ -74,16 +64,10 @@ fn compare(ours: &Rule, row: &Value) {
 }
 
 fn selectors(ours: &Rule, row: &Value) {
-    let bits = |p: Option<Prefix>| {
-        p.filter(|p| p.bits() != p.family().bits())
-            .map(|p| p.bits())
-    };
+    let bits = |p: Option<Prefix>| p.filter(|p| p.bits() != p.family().bits()).map(|p| p.bits());
     let addr = |p: Option<Prefix>| p.map(|p| p.addr());
     let hex = |n: u32| format!("{n:#x}");
-    let (src, theirs) = (
-        show(addr(ours.src)),
-        text(row, "src").filter(|t| t != "all"),
-    );
+    let (src, theirs) = (show(addr(ours.src)), text(row, "src").filter(|t| t != "all"));
     same("src", src, theirs, row);
     let table = [
         ("srclen", show(bits(ours.src))),
@@ -99,10 +83,7 @@ fn selectors(ours: &Rule, row: &Value) {
         ("sport_start", show(ours.sport.map(|r| r.0))),
         ("sport_end", show(ours.sport.map(|r| r.1))),
         ("dport", show(ours.dport.map(|r| r.0))),
-        (
-            "ipproto",
-            show(ours.ip_protocol.map(|p| format!("ipproto-{p}"))),
-        ),
+        ("ipproto", show(ours.ip_protocol.map(|p| format!("ipproto-{p}")))),
     ];
     fields(row, &table);
 }

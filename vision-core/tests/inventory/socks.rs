@@ -23,8 +23,7 @@ fn sockets(ns: &Ns) -> Held {
         let udp6 = UdpSocket::bind("[::1]:5354").expect("udp");
         let to = UdpSocket::bind("127.0.0.1:0").expect("udp");
         to.connect("127.0.0.1:5353").expect("connected");
-        udp.send_to(b"unread", udp.local_addr().expect("bound"))
-            .expect("sent");
+        udp.send_to(b"unread", udp.local_addr().expect("bound")).expect("sent");
         let client = TcpStream::connect("127.0.0.1:8080").expect("connected");
         let (mut server, _) = v4.accept().expect("accepted");
         server.write_all(&[7; 333]).expect("written");
@@ -47,11 +46,7 @@ type Row = (String, String, u32, u32, String, String, u32, u32, String);
 
 fn ours(sock: &Sock) -> Row {
     let end = |addr: IpAddr, port: u16| {
-        let port = if port == 0 {
-            "*".to_owned()
-        } else {
-            port.to_string()
-        };
+        let port = if port == 0 { "*".to_owned() } else { port.to_string() };
         match addr {
             // ss writes * where a socket of IPv6 takes IPv4 as well.
             IpAddr::V6(v6) if v6.is_unspecified() && sock.v6only == Some(false) => {
@@ -105,9 +100,7 @@ fn every_field_of_every_socket_is_what_ss_shows() {
     let Some(ns) = Ns::new() else { return };
     let _held = sockets(&ns);
     let mut inventory = ns.inventory();
-    let dump = inventory
-        .sockets(&SocketFilter::default(), &budget())
-        .expect("sockets");
+    let dump = inventory.sockets(&SocketFilter::default(), &budget()).expect("sockets");
     assert_eq!(dump.consistent, Consistency::Unknown);
     let mine: BTreeSet<_> = dump.items.iter().map(ours).collect();
     let ss = theirs(&ns, "-t -u");
@@ -125,47 +118,20 @@ fn filters_give_what_the_same_filters_of_ss_give() {
     let _held = sockets(&ns);
     let mut inventory = ns.inventory();
     for (filter, options) in [
-        (
-            SocketFilter::default()
-                .protocol(SockProtocol::Tcp)
-                .listening(),
-            "-t state listening",
-        ),
-        (
-            SocketFilter::default()
-                .protocol(SockProtocol::Udp)
-                .listening(),
-            "-u state unconnected",
-        ),
-        (
-            SocketFilter::default()
-                .protocol(SockProtocol::Tcp)
-                .connected(),
-            "-t state connected",
-        ),
+        (SocketFilter::default().protocol(SockProtocol::Tcp).listening(), "-t state listening"),
+        (SocketFilter::default().protocol(SockProtocol::Udp).listening(), "-u state unconnected"),
+        (SocketFilter::default().protocol(SockProtocol::Tcp).connected(), "-t state connected"),
         (SocketFilter::default().family(Family::V4), "-4 -t -u"),
         (SocketFilter::default().family(Family::V6), "-6 -t -u"),
-        (
-            SocketFilter::default().local_port(8080),
-            "-t -u 'sport = :8080'",
-        ),
-        (
-            SocketFilter::default().remote_port(8081),
-            "-t -u 'dport = :8081'",
-        ),
+        (SocketFilter::default().local_port(8080), "-t -u 'sport = :8080'"),
+        (SocketFilter::default().remote_port(8081), "-t -u 'dport = :8081'"),
     ] {
-        let dump = inventory
-            .sockets(&filter, &budget())
-            .expect("sockets")
-            .items;
+        let dump = inventory.sockets(&filter, &budget()).expect("sockets").items;
         let mine: BTreeSet<_> = dump.iter().map(|s| s.cookie).collect();
         let text = ns.sh(&format!("ss -H -n -a -e {options}"));
-        let cookies = text
-            .split_whitespace()
-            .filter_map(|w| w.strip_prefix("sk:"));
-        let ss: BTreeSet<_> = cookies
-            .map(|c| u64::from_str_radix(c, 16).expect("cookie"))
-            .collect();
+        let cookies = text.split_whitespace().filter_map(|w| w.strip_prefix("sk:"));
+        let ss: BTreeSet<_> =
+            cookies.map(|c| u64::from_str_radix(c, 16).expect("cookie")).collect();
         assert_eq!(mine, ss, "{options}\n{text}");
         assert!(!mine.is_empty(), "{options}");
     }
@@ -175,20 +141,11 @@ fn filters_give_what_the_same_filters_of_ss_give() {
 fn a_listener_says_whose_packets_it_takes() {
     let Some(ns) = Ns::new() else { return };
     let _held = sockets(&ns);
-    let filter = SocketFilter::default()
-        .protocol(SockProtocol::Tcp)
-        .listening();
+    let filter = SocketFilter::default().protocol(SockProtocol::Tcp).listening();
     let mut found = Vec::new();
     let mut inventory = ns.inventory();
-    inventory
-        .sockets_each(&filter, &budget(), |sock| found.push(sock))
-        .expect("sockets");
-    let at = |port| {
-        found
-            .iter()
-            .find(|s| s.local_port == port)
-            .expect("listener")
-    };
+    inventory.sockets_each(&filter, &budget(), |sock| found.push(sock)).expect("sockets");
+    let at = |port| found.iter().find(|s| s.local_port == port).expect("listener");
     let [v4, v6]: [IpAddr; 2] = ["10.0.0.1", "fd00::1"].map(|a| a.parse().expect("address"));
     assert!(!at(8080).accepts(v4) && at(8080).accepts("127.0.0.1".parse().expect("address")));
     assert!(at(8081).accepts(v4) && !at(8081).accepts(v6));

@@ -27,11 +27,8 @@ impl Source {
 
     /// Lines that are not part of a test item.
     pub(super) fn lines(&self) -> usize {
-        let in_tests: usize = self
-            .tests
-            .iter()
-            .map(|range| breaks(&self.code[range.clone()]))
-            .sum();
+        let in_tests: usize =
+            self.tests.iter().map(|range| breaks(&self.code[range.clone()])).sum();
         breaks(&self.code) - in_tests
     }
 
@@ -52,10 +49,7 @@ impl Source {
         // `fn(u8)` is a type, and a declaration ends at its semicolon.
         let open = (!name.is_empty()).then(|| item_body(&self.code, after))??;
         let end = matching_brace(&self.code, open);
-        Some(Function {
-            name,
-            lines: breaks(&self.code[at..end]) + 1,
-        })
+        Some(Function { name, lines: breaks(&self.code[at..end]) + 1 })
     }
 }
 
@@ -157,28 +151,15 @@ fn last() {
     #[test]
     fn functions_are_measured_and_tests_are_not() {
         let source = Source::new(SOURCE);
-        let found: Vec<_> = source
-            .functions()
-            .into_iter()
-            .map(|f| (f.name, f.lines))
-            .collect();
+        let found: Vec<_> = source.functions().into_iter().map(|f| (f.name, f.lines)).collect();
         let expected = [("one", 1), ("two", 5), ("last", 2)];
-        assert_eq!(
-            found,
-            expected.map(|(name, lines)| (name.to_owned(), lines))
-        );
+        assert_eq!(found, expected.map(|(name, lines)| (name.to_owned(), lines)));
         assert_eq!(source.lines(), SOURCE.lines().count() - 5);
     }
 
     #[test]
     fn masking_keeps_every_offset() {
-        for text in [
-            SOURCE,
-            "'ä' b'x' br\"{\" '\\u{7b}' 'static",
-            "\"open",
-            "/* open",
-            "'",
-        ] {
+        for text in [SOURCE, "'ä' b'x' br\"{\" '\\u{7b}' 'static", "\"open", "/* open", "'"] {
             let masked = mask(text);
             assert_eq!(masked.len(), text.len(), "{text}");
             assert!(!masked.contains(&b'"'), "{text}");

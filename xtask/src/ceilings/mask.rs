@@ -2,11 +2,8 @@
 
 /// The source with comments and the insides of literals as spaces. Line breaks and offsets stay.
 pub(super) fn mask(source: &str) -> Vec<u8> {
-    let mut masker = Masker {
-        bytes: source.as_bytes(),
-        at: 0,
-        out: Vec::with_capacity(source.len()),
-    };
+    let mut masker =
+        Masker { bytes: source.as_bytes(), at: 0, out: Vec::with_capacity(source.len()) };
     while masker.at < masker.bytes.len() {
         masker.step();
     }
@@ -23,10 +20,7 @@ impl Masker<'_> {
     fn step(&mut self) {
         let rest = &self.bytes[self.at..];
         let hashes = raw_string(rest);
-        let in_word = self
-            .out
-            .last()
-            .is_some_and(|&b| b.is_ascii_alphanumeric() || b == b'_');
+        let in_word = self.out.last().is_some_and(|&b| b.is_ascii_alphanumeric() || b == b'_');
         match rest {
             [b'/', b'/', ..] => {
                 self.blank(rest.iter().position(|&b| b == b'\n').unwrap_or(rest.len()))
@@ -51,9 +45,7 @@ impl Masker<'_> {
 
     fn blank(&mut self, length: usize) {
         let end = (self.at + length.max(1)).min(self.bytes.len());
-        let blanks = self.bytes[self.at..end]
-            .iter()
-            .map(|&b| if b == b'\n' { b } else { b' ' });
+        let blanks = self.bytes[self.at..end].iter().map(|&b| if b == b'\n' { b } else { b' ' });
         self.out.extend(blanks);
         self.at = end;
     }
@@ -90,10 +82,7 @@ fn raw_string(rest: &[u8]) -> Option<usize> {
     if prefix > 1 || rest.get(prefix) != Some(&b'r') {
         return None;
     }
-    let hashes = rest[prefix + 1..]
-        .iter()
-        .take_while(|&&b| b == b'#')
-        .count();
+    let hashes = rest[prefix + 1..].iter().take_while(|&&b| b == b'#').count();
     let open = prefix + 1 + hashes;
     if rest.get(open) != Some(&b'"') {
         return None;

@@ -17,26 +17,11 @@ struct Ceiling {
     most: usize,
 }
 
-const FILE: Ceiling = Ceiling {
-    what: "file",
-    aim: 350,
-    most: 500,
-};
-const FUNCTION: Ceiling = Ceiling {
-    what: "function",
-    aim: 40,
-    most: 70,
-};
+const FILE: Ceiling = Ceiling { what: "file", aim: 350, most: 500 };
+const FUNCTION: Ceiling = Ceiling { what: "function", aim: 40, most: 70 };
 
 /// Folders whose Rust files are looked at.
-const MEMBERS: &[&str] = &[
-    "vision-core",
-    "vision-cli",
-    "xtask",
-    "examples",
-    "benches",
-    "fuzz",
-];
+const MEMBERS: &[&str] = &["vision-core", "vision-cli", "xtask", "examples", "benches", "fuzz"];
 
 pub(crate) fn run(args: &[String]) -> Result<bool> {
     let show_aims = args.iter().any(|arg| arg == "--aims");
@@ -56,17 +41,11 @@ pub(crate) fn run(args: &[String]) -> Result<bool> {
         let Ceiling { what, aim, most } = *length.ceiling;
         if length.lines > most && !exceptions.covers(&length.place) {
             good = false;
-            println!(
-                "{what} of {} lines (at most {most}): {}",
-                length.lines, length.place
-            );
+            println!("{what} of {} lines (at most {most}): {}", length.lines, length.place);
         } else if length.lines > aim {
             over_aim += 1;
             if show_aims {
-                println!(
-                    "{what} of {} lines (aim {aim}): {}",
-                    length.lines, length.place
-                );
+                println!("{what} of {} lines (aim {aim}): {}", length.lines, length.place);
             }
         }
     }
@@ -86,11 +65,7 @@ struct Length {
 }
 
 fn measure(path: &Path) -> Result<Vec<Length>> {
-    let shown = path
-        .strip_prefix(root())
-        .unwrap_or(path)
-        .display()
-        .to_string();
+    let shown = path.strip_prefix(root()).unwrap_or(path).display().to_string();
     let source = code::Source::new(&fs::read_to_string(path)?);
     let functions = source.functions().into_iter().map(|function| Length {
         ceiling: &FUNCTION,
@@ -98,11 +73,7 @@ fn measure(path: &Path) -> Result<Vec<Length>> {
         lines: function.lines,
     });
     let mut lengths: Vec<_> = functions.collect();
-    lengths.push(Length {
-        ceiling: &FILE,
-        lines: source.lines(),
-        place: shown,
-    });
+    lengths.push(Length { ceiling: &FILE, lines: source.lines(), place: shown });
     Ok(lengths)
 }
 
@@ -114,11 +85,7 @@ fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() {
             if !["tests", "target", "corpus", "artifacts"].contains(&name.as_str()) {
                 found.extend(rust_files(&path)?);
@@ -144,10 +111,9 @@ impl Exceptions {
         let lines = text.lines().map(str::trim);
         let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
         let parsed = lines.map(|line| match line.split_once(char::is_whitespace) {
-            Some((place, reason)) if !reason.trim().is_empty() => Ok(Exception {
-                place: place.into(),
-                used: false,
-            }),
+            Some((place, reason)) if !reason.trim().is_empty() => {
+                Ok(Exception { place: place.into(), used: false })
+            }
             _ => Err(format!("{}: no reason given for {line}", path.display()).into()),
         });
         parsed.collect::<Result<_>>().map(Self)

@@ -16,10 +16,8 @@ use crate::Result;
 
 /// Starts a process in `node` that sees these lines as `/etc/resolv.conf` and `/etc/hosts`.
 pub(super) fn container(node: &Node, resolv_conf: &[&str], hosts: &[&str]) -> Result<Proc> {
-    let hosts: Vec<&str> = ["127.0.0.1 localhost", "::1 localhost"]
-        .into_iter()
-        .chain(hosts.iter().copied())
-        .collect();
+    let hosts: Vec<&str> =
+        ["127.0.0.1 localhost", "::1 localhost"].into_iter().chain(hosts.iter().copied()).collect();
     let script = format!(
         "mount -t tmpfs none /etc; {}; {}; printf \"hosts: files dns\\n\" >/etc/nsswitch.conf; exec sleep infinity",
         write("/etc/resolv.conf", resolv_conf),
@@ -54,11 +52,7 @@ pub(super) fn with_dns(node: &Node, nameserver: impl std::fmt::Display) -> Resul
 
 /// A web server of sorts on a port, in both families.
 pub(super) fn listen(node: &Node, port: u16) -> Result<TcpServer> {
-    Ok(TcpServer::start(
-        node,
-        &format!("[::]:{port}"),
-        TcpBehaviour::Accept,
-    )?)
+    Ok(TcpServer::start(node, &format!("[::]:{port}"), TcpBehaviour::Accept)?)
 }
 
 /// A nameserver in both families that knows `db.example` and `api.example` by the addresses of `host`.
@@ -70,9 +64,7 @@ pub(super) fn nameserver(node: &Node, host: &Node) -> Result<DnsServer> {
 pub(super) fn zone(host: &Node) -> DnsScript {
     ["db.example", "api.example"]
         .into_iter()
-        .fold(DnsScript::new(), |script, name| {
-            script.a(name, host.v4()).aaaa(name, host.v6())
-        })
+        .fold(DnsScript::new(), |script, name| script.a(name, host.v4()).aaaa(name, host.v6()))
 }
 
 /// A nameserver in both families that gets every query and answers none.

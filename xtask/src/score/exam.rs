@@ -58,9 +58,7 @@ pub(super) fn sit(scenario: &Scenario, vision: &Path) -> Result<Answer> {
     }));
     outcome.unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<String>().cloned();
-        Err(said
-            .unwrap_or_else(|| "the scenario panicked".into())
-            .into())
+        Err(said.unwrap_or_else(|| "the scenario panicked".into()).into())
     })
 }
 
@@ -74,10 +72,7 @@ fn ask(vision: &Path, site: &Site) -> Result<Answer> {
     let (status, stdout, stderr) = output_within(&mut command, LIMIT)?;
     let elapsed_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     let envelope: Value = serde_json::from_str(&stdout).map_err(|error| {
-        format!(
-            "{status}, stdout is not JSON ({error}): {}",
-            first_line(&stdout, &stderr)
-        )
+        format!("{status}, stdout is not JSON ({error}): {}", first_line(&stdout, &stderr))
     })?;
     let mut answer = read(&envelope)?;
     (answer.exit, answer.elapsed_ms) = (status.code(), elapsed_ms);
@@ -94,18 +89,13 @@ fn read(envelope: &Value) -> Result<Answer> {
         let text = value[key].as_str().map(str::to_owned);
         text.ok_or_else(|| format!("no `{key}` in {value}"))
     };
-    let list = |key: &str| {
-        report[key]
-            .as_array()
-            .ok_or_else(|| format!("the report has no list `{key}`"))
-    };
+    let list =
+        |key: &str| report[key].as_array().ok_or_else(|| format!("the report has no list `{key}`"));
     for key in ["ruled_out", "consequences"] {
         list(key)?;
     }
     for key in ["probes_sent", "elapsed_ns"] {
-        report[key]
-            .as_u64()
-            .ok_or_else(|| format!("the report has no number `{key}`"))?;
+        report[key].as_u64().ok_or_else(|| format!("the report has no number `{key}`"))?;
     }
     let finding = |value: &Value| -> Result<Finding> {
         Ok(Finding {
@@ -117,10 +107,7 @@ fn read(envelope: &Value) -> Result<Answer> {
     };
     Ok(Answer {
         verdict: text(report, "verdict")?,
-        findings: list("findings")?
-            .iter()
-            .map(finding)
-            .collect::<Result<_>>()?,
+        findings: list("findings")?.iter().map(finding).collect::<Result<_>>()?,
         unchecked: list("unchecked")?
             .iter()
             .map(|value| text(value, "what"))
@@ -131,11 +118,8 @@ fn read(envelope: &Value) -> Result<Answer> {
 
 /// Runs the command and kills it when the limit has passed.
 fn output_within(command: &mut Command, limit: Duration) -> Result<(ExitStatus, String, String)> {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let end = Instant::now() + limit;
     let (mut stdout, mut stderr) = (String::new(), String::new());
     let (out, err) = (child.stdout.take(), child.stderr.take());
@@ -160,10 +144,7 @@ fn output_within(command: &mut Command, limit: Duration) -> Result<(ExitStatus, 
 }
 
 fn first_line(stdout: &str, stderr: &str) -> String {
-    let line = stdout
-        .lines()
-        .chain(stderr.lines())
-        .find(|line| !line.trim().is_empty());
+    let line = stdout.lines().chain(stderr.lines()).find(|line| !line.trim().is_empty());
     line.unwrap_or("it said nothing").to_owned()
 }
 
@@ -181,23 +162,12 @@ mod tests {
             "findings": [{"cause": "link.down", "severity": "error", "confidence": "proved", "summary": "s"}],
         });
         let answer = read(&json!({ "report": report })).expect("a whole report");
-        assert_eq!(
-            (answer.verdict.as_str(), answer.unchecked[0].as_str()),
-            ("faulty", "firewall")
-        );
+        assert_eq!((answer.verdict.as_str(), answer.unchecked[0].as_str()), ("faulty", "firewall"));
         assert!(answer.findings[0].accuses() && answer.findings[0].proved());
-        for key in [
-            "verdict",
-            "ruled_out",
-            "elapsed_ns",
-            "findings",
-            "unchecked",
-        ] {
+        for key in ["verdict", "ruled_out", "elapsed_ns", "findings", "unchecked"] {
             let mut broken = report.clone();
             broken.as_object_mut().expect("an object").remove(key);
-            let error = read(&json!({ "report": broken }))
-                .expect_err(key)
-                .to_string();
+            let error = read(&json!({ "report": broken })).expect_err(key).to_string();
             assert!(error.contains(key), "{error}");
         }
         assert!(read(&json!({"error": {"kind": "permission"}})).is_err());

@@ -63,8 +63,7 @@ pub(super) fn mark(expect: Expect, answer: &Answer) -> Mark {
         _ => 3,
     };
     if answer.exit != Some(exit) {
-        mark.other
-            .push(format!("exit {:?}, not {exit}", answer.exit));
+        mark.other.push(format!("exit {:?}, not {exit}", answer.exit));
     }
     mark
 }
@@ -92,19 +91,14 @@ fn wrong_causes(right: &[&str], answer: &Answer) -> Vec<String> {
 
 fn want_verdict(mark: &mut Mark, answer: &Answer, verdict: &str) {
     if answer.verdict != verdict {
-        mark.other
-            .push(format!("verdict {}, not {verdict}", answer.verdict));
+        mark.other.push(format!("verdict {}, not {verdict}", answer.verdict));
     }
 }
 
 fn want_unchecked(mark: &mut Mark, answer: &Answer, area: Option<&str>) {
     let Some(area) = area else { return };
     let below = format!("{area}.");
-    if !answer
-        .unchecked
-        .iter()
-        .any(|what| what == area || what.starts_with(&below))
-    {
+    if !answer.unchecked.iter().any(|what| what == area || what.starts_with(&below)) {
         mark.other.push(format!("{area} is not under unchecked"));
     }
 }
@@ -115,14 +109,12 @@ mod tests {
     use crate::score::exam::Finding;
 
     fn answer(verdict: &str, exit: i32, findings: &[(&str, &str, &str)]) -> Answer {
-        let findings = findings
-            .iter()
-            .map(|&(cause, severity, confidence)| Finding {
-                cause: cause.into(),
-                severity: severity.into(),
-                confidence: confidence.into(),
-                summary: String::new(),
-            });
+        let findings = findings.iter().map(|&(cause, severity, confidence)| Finding {
+            cause: cause.into(),
+            severity: severity.into(),
+            confidence: confidence.into(),
+            summary: String::new(),
+        });
         Answer {
             verdict: verdict.into(),
             exit: Some(exit),
@@ -131,46 +123,31 @@ mod tests {
         }
     }
 
-    const FAULT: Expect = Expect::Cause {
-        slug: "link.down",
-        related: &["route.none"],
-    };
+    const FAULT: Expect = Expect::Cause { slug: "link.down", related: &["route.none"] };
 
     #[test]
     fn the_right_cause_first_is_perfect_and_any_other_is_wrong() {
         let right = answer(
             "faulty",
             1,
-            &[
-                ("link.down", "error", "likely"),
-                ("route.none", "error", "proved"),
-            ],
+            &[("link.down", "error", "likely"), ("route.none", "error", "proved")],
         );
         assert!(mark(FAULT, &right).perfect());
         let swapped = answer(
             "faulty",
             1,
-            &[
-                ("route.none", "error", "proved"),
-                ("link.down", "error", "likely"),
-            ],
+            &[("route.none", "error", "proved"), ("link.down", "error", "likely")],
         );
         let swapped = mark(FAULT, &swapped);
         assert!(swapped.missed && swapped.wrong.is_empty());
         let extra = answer(
             "faulty",
             1,
-            &[
-                ("link.down", "error", "proved"),
-                ("dns.nxdomain", "warning", "proved"),
-            ],
+            &[("link.down", "error", "proved"), ("dns.nxdomain", "warning", "proved")],
         );
         assert_eq!(mark(FAULT, &extra).wrong, ["dns.nxdomain"]);
         assert!(mark(FAULT, &answer("inconclusive", 3, &[])).missed);
-        let exit = mark(
-            FAULT,
-            &answer("faulty", 0, &[("link.down", "error", "proved")]),
-        );
+        let exit = mark(FAULT, &answer("faulty", 0, &[("link.down", "error", "proved")]));
         assert_eq!(exit.words(), "exit Some(0), not 1");
     }
 
@@ -184,28 +161,18 @@ mod tests {
 
     #[test]
     fn what_cannot_be_seen_is_said_and_nothing_else_is_blamed() {
-        let expect = Expect::Unnamed {
-            allowed: &["firewall.rule-drop"],
-            unchecked: Some("firewall"),
-        };
+        let expect =
+            Expect::Unnamed { allowed: &["firewall.rule-drop"], unchecked: Some("firewall") };
         let mut silent = answer("inconclusive", 3, &[]);
-        assert_eq!(
-            mark(expect, &silent).words(),
-            "firewall is not under unchecked"
-        );
+        assert_eq!(mark(expect, &silent).words(), "firewall is not under unchecked");
         silent.unchecked = vec!["firewall.remote".into()];
         assert!(mark(expect, &silent).perfect());
         assert!(
-            mark(
-                expect,
-                &answer("faulty", 1, &[("firewall.rule-drop", "error", "proved")])
-            )
-            .perfect()
+            mark(expect, &answer("faulty", 1, &[("firewall.rule-drop", "error", "proved")]))
+                .perfect()
         );
-        let blamed = mark(
-            expect,
-            &answer("faulty", 1, &[("socket.no-listener", "error", "likely")]),
-        );
+        let blamed =
+            mark(expect, &answer("faulty", 1, &[("socket.no-listener", "error", "likely")]));
         assert_eq!(blamed.wrong, ["socket.no-listener"]);
     }
 }

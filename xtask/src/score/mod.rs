@@ -25,9 +25,9 @@ use scenario::Scenario;
 pub(crate) fn run(args: &[String]) -> Result<bool> {
     let options = Options::parse(args)?;
     let vision = match &options.vision {
-        Some(path) => path
-            .canonicalize()
-            .map_err(|error| format!("{}: {error}", path.display()))?,
+        Some(path) => {
+            path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?
+        }
         None => build()?,
     };
     let scenarios: Vec<Scenario> = set::all().filter(|s| options.wants(s)).copied().collect();
@@ -62,12 +62,7 @@ struct Options {
 impl Options {
     fn parse(args: &[String]) -> Result<Self> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let mut options = Self {
-            vision: None,
-            only: None,
-            jobs: cores,
-            json: false,
-        };
+        let mut options = Self { vision: None, only: None, jobs: cores, json: false };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));

@@ -25,10 +25,7 @@ pub(super) struct Summary {
 
 impl Summary {
     pub(super) fn of(results: &[Examined]) -> Self {
-        let mut summary = Self {
-            scenarios: results.len(),
-            ..Self::default()
-        };
+        let mut summary = Self { scenarios: results.len(), ..Self::default() };
         let mut times = Vec::new();
         for Examined { scenario, outcome } in results {
             let fault = matches!(scenario.expect, Expect::Cause { .. });
@@ -60,11 +57,7 @@ impl fmt::Display for Summary {
         let good = self.scenarios - self.imperfect - self.broken;
         writeln!(f, "right cause first   {} of {}", self.named, self.faults)?;
         writeln!(f, "wrong causes        {}", self.wrong_causes)?;
-        writeln!(
-            f,
-            "false alarms        {} of {} healthy",
-            self.false_alarms, self.healthy
-        )?;
+        writeln!(f, "false alarms        {} of {} healthy", self.false_alarms, self.healthy)?;
         writeln!(f, "without an answer   {}", self.broken)?;
         writeln!(
             f,
@@ -106,11 +99,7 @@ pub(super) fn print(results: &[Examined], summary: &Summary) {
             }
             Err(error) => ("!!", format!("NO ANSWER: {error}")),
         };
-        let line = format!(
-            "{sign} {:<25} {:<52} {line}",
-            expected(scenario.expect),
-            scenario.name
-        );
+        let line = format!("{sign} {:<25} {:<52} {line}", expected(scenario.expect), scenario.name);
         println!("{}", line.trim_end());
     }
     println!("\n{summary}");

@@ -40,19 +40,11 @@ impl Scenario {
         name: &'static str,
         build: fn(&Lab) -> Result<Site>,
     ) -> Self {
-        Self {
-            name,
-            expect: Expect::Cause { slug, related: &[] },
-            build,
-        }
+        Self { name, expect: Expect::Cause { slug, related: &[] }, build }
     }
 
     pub(super) const fn healthy(name: &'static str, build: fn(&Lab) -> Result<Site>) -> Self {
-        Self {
-            name,
-            expect: Expect::Healthy,
-            build,
-        }
+        Self { name, expect: Expect::Healthy, build }
     }
 
     pub(super) const fn unnamed(
@@ -60,32 +52,19 @@ impl Scenario {
         allowed: &'static [&'static str],
         build: fn(&Lab) -> Result<Site>,
     ) -> Self {
-        Self {
-            name,
-            expect: Expect::Unnamed {
-                allowed,
-                unchecked: None,
-            },
-            build,
-        }
+        Self { name, expect: Expect::Unnamed { allowed, unchecked: None }, build }
     }
 
     pub(super) const fn related(mut self, causes: &'static [&'static str]) -> Self {
         if let Expect::Cause { slug, .. } = self.expect {
-            self.expect = Expect::Cause {
-                slug,
-                related: causes,
-            };
+            self.expect = Expect::Cause { slug, related: causes };
         }
         self
     }
 
     pub(super) const fn unchecked(mut self, area: &'static str) -> Self {
         if let Expect::Unnamed { allowed, .. } = self.expect {
-            self.expect = Expect::Unnamed {
-                allowed,
-                unchecked: Some(area),
-            };
+            self.expect = Expect::Unnamed { allowed, unchecked: Some(area) };
         }
         self
     }
@@ -112,11 +91,7 @@ impl Site {
     }
 
     fn new(target: String) -> Self {
-        Self {
-            target,
-            destination: None,
-            kept: Vec::new(),
-        }
+        Self { target, destination: None, kept: Vec::new() }
     }
 
     /// Asks about `HOST`, or whatever else is spelled out.

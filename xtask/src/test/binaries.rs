@@ -28,20 +28,13 @@ pub(super) fn integration_tests() -> Result<Vec<Binary>> {
         return Err(format!("the tests do not build: {}", output.status).into());
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    let messages = text
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok());
-    Ok(messages
-        .filter_map(|message| integration_test(&message))
-        .collect())
+    let messages = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+    Ok(messages.filter_map(|message| integration_test(&message)).collect())
 }
 
 /// The binary a message of `cargo test --message-format=json` tells of, if that is what it tells.
 fn integration_test(message: &Value) -> Option<Binary> {
-    let is_test = message["target"]["kind"]
-        .as_array()?
-        .iter()
-        .any(|kind| kind == "test");
+    let is_test = message["target"]["kind"].as_array()?.iter().any(|kind| kind == "test");
     if message["reason"] != "compiler-artifact" || !is_test {
         return None;
     }
@@ -67,10 +60,7 @@ mod tests {
                    "target": {"kind": [kind], "name": "lab"}, "executable": "/t/lab-1"})
         };
         let found = integration_test(&message("test")).expect("an integration test");
-        assert_eq!(
-            (found.name.as_str(), found.path),
-            ("lab", "/t/lab-1".into())
-        );
+        assert_eq!((found.name.as_str(), found.path), ("lab", "/t/lab-1".into()));
         assert_eq!(found.package_dir, PathBuf::from("/w/core"));
         assert!(integration_test(&message("lib")).is_none());
         assert!(integration_test(&json!({"reason": "build-finished"})).is_none());

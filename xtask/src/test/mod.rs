@@ -25,9 +25,7 @@ pub(crate) fn run(args: &[String]) -> Result<bool> {
         }
     }
     let mut stages = Stages::default();
-    stages.time("oracles", || {
-        oracles::ensure(forbid).map(|()| Sums::default())
-    })?;
+    stages.time("oracles", || oracles::ensure(forbid).map(|()| Sums::default()))?;
     stages.time("tests", || everything(forbid))?;
     stages.time("tests in a user namespace", in_user_namespace)?;
     stages.report();
@@ -63,13 +61,7 @@ impl Stages {
 fn everything(forbid: bool) -> Result<Sums> {
     let mut command = Command::new(cargo());
     command
-        .args([
-            "test",
-            "--workspace",
-            "--no-fail-fast",
-            "--",
-            "--show-output",
-        ])
+        .args(["test", "--workspace", "--no-fail-fast", "--", "--show-output"])
         .current_dir(root());
     if forbid {
         command.env("VISION_FORBID_SKIP", "1");
@@ -93,11 +85,7 @@ fn in_user_namespace() -> Result<Sums> {
         if PURE.contains(&binary.name.as_str()) {
             continue;
         }
-        println!(
-            "     Running {} of {}",
-            binary.name,
-            binary.package_dir.display()
-        );
+        println!("     Running {} of {}", binary.name, binary.package_dir.display());
         let mut command = Command::new("unshare");
         command
             .arg("-Urnm")

@@ -54,10 +54,7 @@ pub(super) fn ensure(forbid: bool) -> Result<()> {
         }
         return Err(format!("still missing after the installation: {}", still.join(" ")).into());
     };
-    let advice = format!(
-        "{reason}; install these packages yourself: {}",
-        packages.join(" ")
-    );
+    let advice = format!("{reason}; install these packages yourself: {}", packages.join(" "));
     if forbid {
         return Err(advice.into());
     }
@@ -78,8 +75,7 @@ fn missing() -> Vec<&'static str> {
 fn in_path(program: &str) -> bool {
     let path = env::var("PATH").unwrap_or_default();
     let dirs = path.split(':').chain(["/usr/sbin", "/sbin"]);
-    dirs.into_iter()
-        .any(|dir| Path::new(dir).join(program).exists())
+    dirs.into_iter().any(|dir| Path::new(dir).join(program).exists())
 }
 
 fn is_root() -> bool {

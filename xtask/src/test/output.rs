@@ -38,20 +38,13 @@ impl fmt::Display for Sums {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A program that fails to build or dies has no failed test to count, and has failed all the same.
         let failed = self.failed.max(self.broken);
-        write!(
-            f,
-            "{} passed, {failed} failed, {} skipped",
-            self.passed, self.skipped
-        )
+        write!(f, "{} passed, {failed} failed, {} skipped", self.passed, self.skipped)
     }
 }
 
 /// Runs the command, passes its output on and adds it up.
 pub(super) fn follow(command: &mut Command) -> Result<Sums> {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()?;
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let mut reader = Reader::default();
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).lines() {

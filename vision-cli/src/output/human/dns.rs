@@ -1,11 +1,8 @@
 use std::io::{self, Write};
 
 use serde::{Serialize, Serializer};
-use vision_core::netns::FileOrigin;
-use vision_core::probe::{
-    DnsAttempt, DnsOutcome, DnsReport, DnsTransport, Resolution, ResolveOutcome, ResolvedBy, Tried,
-};
-use vision_core::wire::dns::{Message, Record};
+use vision_core::probe::{DnsAttempt, DnsOutcome, DnsReport, DnsTransport};
+use vision_core::wire::dns::{Message, Name, Record};
 
 use super::millis;
 use crate::output::{Human, Style, esc};
@@ -29,7 +26,9 @@ impl Human for Answered<'_, DnsReport> {
         let report = self.report;
         if self.short {
             let records = report.answer().into_iter().flat_map(|message| &message.answers);
-            return records.into_iter().try_for_each(|r| writeln!(out, "{}", esc(&r.data.to_string())));
+            return records
+                .into_iter()
+                .try_for_each(|r| writeln!(out, "{}", esc(&r.data.to_string())));
         }
         let decisive = report.decisive();
         for attempt in &report.attempts {
@@ -39,13 +38,13 @@ impl Human for Answered<'_, DnsReport> {
             }
         }
         if let Some((attempt, message)) = decisive.and_then(|a| a.answer().map(|m| (a, m))) {
-            write_answer(attempt, message, out, style)?;
+            write_answer(report, (attempt, message), out, style)?;
         }
         gaps(&report.gaps, out)
     }
 }
 
-fn gaps(gaps: &[vision_core::Gap], out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn gaps(gaps: &[vision_core::Gap], out: &mut dyn Write) -> io::Result<()> {
     gaps.iter().try_for_each(|gap| writeln!(out, ";; not done: {}", esc(&gap.to_string())))
 }
 
@@ -71,13 +70,13 @@ fn transport(transport: DnsTransport) -> &'static str {
     }
 }
 
-fn outcome(outcome: &DnsOutcome) -> String {
+pub(super) fn outcome(outcome: &DnsOutcome) -> String {
     match outcome {
         DnsOutcome::Answer { message, rtt, late } => {
             let late = if *late { ", late" } else { "" };
             format!("{} after {} ms{late}", message.header.rcode, millis(*rtt))
         }
-        DnsOutcome::TimedOut { waited } => format!("no answer within {waited:?}"),
+        DnsOutcome::TimedOut { waited } => format!("no answer within {} ms", waited.as_millis()),
         DnsOutcome::PortClosed { rtt, .. } => {
             format!("nobody listens there (after {} ms)", millis(*rtt))
         }
@@ -96,8 +95,8 @@ fn outcome(outcome: &DnsOutcome) -> String {
 }
 
 fn write_answer(
-    attempt: &DnsAttempt,
-    message: &Message,
+    report: &DnsReport,
+    (attempt, message): (&DnsAttempt, &Message),
     out: &mut dyn Write,
     style: &Style,
 ) -> io::Result<()> {
@@ -115,13 +114,14 @@ fn write_answer(
         }
     }
     let all = style.verbose > 0;
-    section("ANSWER", &message.answers, all, out)?;
+    let asked = message.question().filter(|_| style.verbose < 2).map(|_| &report.question.name);
+    section("ANSWER", &message.answers, all, asked, out)?;
     let no_answer = message.answers.is_empty();
     if all || no_answer {
-        section("AUTHORITY", &message.authorities, all, out)?;
+        section("AUTHORITY", &message.authorities, all, asked, out)?;
     }
     if all {
-        section("ADDITIONAL", &message.additionals, all, out)?;
+        section("ADDITIONAL", &message.additionals, all, asked, out)?;
     }
     if let Some(stopped) = &message.stopped {
         writeln!(out, ";; the rest could not be read: {}", esc(&stopped.to_string()))?;
@@ -144,7 +144,7 @@ fn brief(
     let (transport, bytes) = (transport(attempt.transport), message.size_bytes);
     writeln!(
         out,
-        ";; {bold}{}{bold:#}, flags: {}, {} answers, {rtt} ms, {} over {transport}, {bytes} bytes",
+        ";; {bold}{}{bold:#}, flags: {}, answers: {}, {rtt} ms, {} over {transport}, {bytes} bytes",
         header.rcode,
         header.flags,
         message.answers.len(),
@@ -166,7 +166,9 @@ fn write_header(what: &str, message: &Message, out: &mut dyn Write) -> io::Resul
          {additional}",
         header.flags
     )?;
-    let Some(edns) = &message.edns else { return Ok(()) };
+    let Some(edns) = &message.edns else {
+        return Ok(());
+    };
     let flag = if edns.do_bit { " do" } else { "" };
     writeln!(
         out,
@@ -186,83 +188,32 @@ fn trailer(attempt: &DnsAttempt, message: &Message, out: &mut dyn Write) -> io::
     writeln!(out, ";; MSG SIZE rcvd: {}", message.size_bytes)
 }
 
-fn section(name: &str, records: &[Record], titled: bool, out: &mut dyn Write) -> io::Result<()> {
+/// Writes records; the name asked for in the letters it was asked for with, as questions go out
+/// in random ones and servers repeat them.
+fn section(
+    name: &str,
+    records: &[Record],
+    titled: bool,
+    asked: Option<&Name>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     if titled && !records.is_empty() {
         writeln!(out, ";; {name} SECTION:")?;
     }
-    records.iter().try_for_each(|record| writeln!(out, "{}", columns(&record.to_string())))
+    records.iter().try_for_each(|record| {
+        let owner = asked.filter(|asked| **asked == record.name).unwrap_or(&record.name);
+        let Record { ttl_s, class, rtype, data, .. } = record;
+        writeln!(out, "{}", columns(&format!("{owner}\t{ttl_s}\t{class}\t{rtype}\t{data}")))
+    })
 }
 
 /// Zone-file lines have tabs between the columns, which are no surprise on a terminal; all else
 /// is escaped.
 fn columns(line: &str) -> String {
-    line.split('\t').map(|part| esc_text(part)).collect::<Vec<_>>().join("\t")
+    line.split('\t').map(esc_text).collect::<Vec<_>>().join("\t")
 }
 
 /// The library escapes names and strings as zone files do, so that backslashes are its own.
-fn esc_text(text: &str) -> String {
+pub(super) fn esc_text(text: &str) -> String {
     text.split('\\').map(|part| esc(part).to_string()).collect::<Vec<_>>().join("\\")
-}
-
-impl Human for Answered<'_, Resolution> {
-    fn human(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
-        let found = self.report;
-        if self.short {
-            return found.addresses.iter().try_for_each(|addr| writeln!(out, "{addr}"));
-        }
-        let Style { bold, bad, .. } = style;
-        write!(out, "{bold}{}{bold:#}", esc(&found.name))?;
-        match found.outcome {
-            ResolveOutcome::Found => writeln!(out, " is {}", resolved(found))?,
-            ended => writeln!(out, ": {bad}{}{bad:#}", failure(ended))?,
-        }
-        if let Some(canonical) = &found.canonical {
-            writeln!(out, "  canonical name {}", esc_text(&canonical.to_string()))?;
-        }
-        for tried in &found.tried {
-            write_tried(tried, out)?;
-        }
-        gaps(&found.gaps, out)
-    }
-}
-
-/// Says which addresses, and who says so.
-pub fn resolved(found: &Resolution) -> String {
-    let addresses: Vec<_> = found.addresses.iter().map(ToString::to_string).collect();
-    let by = match &found.source {
-        Some(ResolvedBy::Literal) => String::new(),
-        Some(ResolvedBy::Hosts { origin }) => format!(", by {}", file("/etc/hosts", origin.as_ref())),
-        Some(ResolvedBy::Dns { server }) => format!(", by {server}"),
-        _ => String::new(),
-    };
-    format!("{}{by}", addresses.join(" "))
-}
-
-fn file(path: &str, origin: Option<&FileOrigin>) -> String {
-    match origin {
-        Some(FileOrigin::Process { pid }) => format!("{path} of process {pid}"),
-        Some(FileOrigin::NamedNetns { name }) => format!("{path} in /etc/netns/{}", esc(name)),
-        _ => path.to_owned(),
-    }
-}
-
-fn failure(outcome: ResolveOutcome) -> &'static str {
-    match outcome {
-        ResolveOutcome::NoSuchName => "no such name",
-        ResolveOutcome::NoAddress => "no address of the family asked for",
-        ResolveOutcome::TryAgain => "no server gave a usable answer",
-        ResolveOutcome::Failed => "a server refused",
-        _ => "not finished",
-    }
-}
-
-fn write_tried(tried: &Tried, out: &mut dyn Write) -> io::Result<()> {
-    let name = esc_text(&tried.name.to_string());
-    let said = match (&tried.rcode, tried.failure()) {
-        (Some(rcode), _) => format!("{rcode}, {} addresses", tried.addresses.len()),
-        (None, Some(failure)) => outcome(failure),
-        (None, None) => "no answer".to_owned(),
-    };
-    let server = tried.server.map(|server| format!(" by {server}")).unwrap_or_default();
-    writeln!(out, "  asked for {name} {}: {said}{server}, {} ms", tried.rtype, millis(tried.elapsed))
 }

@@ -1,11 +1,11 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use vision_core::Family;
 use vision_core::Untrusted;
 use vision_core::inventory::{
     Addr, AddrFlags, Consistency, Lifetime, Link, LinkFlags, LinkStats, OperState, RouteProtocol,
 };
-use vision_core::Family;
 
 use crate::output::{Human, Style, esc};
 

@@ -3,11 +3,13 @@
 pub mod arp;
 pub mod caps;
 pub mod dns;
+mod doctor;
 pub mod explain;
 pub mod link;
 pub mod neigh;
 pub mod ns;
 pub mod ping;
+pub mod resolution;
 pub mod route;
 pub mod sock;
 mod table;

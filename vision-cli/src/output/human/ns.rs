@@ -14,7 +14,10 @@ impl Human for Listing {
         writeln!(out, "{}", table(&head, self.namespaces.iter().map(row)))?;
         match self.unreadable_processes {
             0 => Ok(()),
-            n => writeln!(out, "not looked at: processes of others ({n}), which needs CAP_SYS_PTRACE"),
+            n => writeln!(
+                out,
+                "not looked at: processes of others ({n}), which needs CAP_SYS_PTRACE"
+            ),
         }
     }
 }

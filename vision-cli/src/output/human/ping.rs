@@ -8,8 +8,6 @@ use vision_core::probe::{Echo, EchoOutcome, PingReport, PingSummary};
 use super::millis;
 use crate::output::{Human, Style, esc};
 
-/// ICMP header, which ping counts as part of what comes back.
-const ICMP_HEADER_BYTES: usize = 8;
 /// ICMP and IPv4 headers, in ping's parentheses.
 const V4_HEADERS_BYTES: usize = 28;
 
@@ -90,8 +88,13 @@ impl Human for Summed<'_> {
         let Self { report, summary } = self;
         writeln!(out, "\n--- {} ping statistics ---", report.to)?;
         let PingSummary { sent, received, .. } = summary;
-        write!(out, "{bold}{sent}{bold:#} packets transmitted, {bold}{received}{bold:#} received, ")?;
-        for (count, what) in [(report.duplicates as usize, "duplicates"), (errors(report), "errors")] {
+        write!(
+            out,
+            "{bold}{sent}{bold:#} packets transmitted, {bold}{received}{bold:#} received, "
+        )?;
+        for (count, what) in
+            [(report.duplicates as usize, "duplicates"), (errors(report), "errors")]
+        {
             if count > 0 {
                 write!(out, "+{count} {what}, ")?;
             }
@@ -119,7 +122,11 @@ fn footnotes(report: &PingReport, out: &mut dyn Write, style: &Style) -> io::Res
         writeln!(out, "not done: {}", esc(&gap.to_string()))?;
     }
     if style.verbose > 0 {
-        writeln!(out, "method: {}, {} bytes of payload, in {}", report.method, report.size_bytes, report.netns)?;
+        writeln!(
+            out,
+            "method: {}, {} bytes of payload, in {}",
+            report.method, report.size_bytes, report.netns
+        )?;
     }
     Ok(())
 }

@@ -48,14 +48,7 @@ impl Request {
         let count = |at| u16_at(bytes, at).map(u32::from);
         let records = count(6)? + count(8)? + count(10)?;
         let edns = find_opt(bytes, end + 4, records);
-        Some(Self {
-            id: u16_at(bytes, 0)?,
-            flags,
-            name,
-            kind,
-            question,
-            edns,
-        })
+        Some(Self { id: u16_at(bytes, 0)?, flags, name, kind, question, edns })
     }
 }
 
@@ -67,18 +60,11 @@ impl Response {
             flags |= 0x0200;
         }
         let opt = request.edns.is_some() && !self.without_edns;
-        let counts = [
-            1,
-            self.answers.len(),
-            self.authority.len(),
-            usize::from(opt),
-        ];
+        let counts = [1, self.answers.len(), self.authority.len(), usize::from(opt)];
         let mut out = Vec::new();
         put16(&mut out, request.id);
         put16(&mut out, flags);
-        counts
-            .iter()
-            .for_each(|&count| put16(&mut out, count as u16));
+        counts.iter().for_each(|&count| put16(&mut out, count as u16));
         out.extend_from_slice(&request.question);
         for record in self.answers.iter().chain(&self.authority) {
             put_record(&mut out, record, &request.name);
@@ -93,8 +79,7 @@ impl Response {
 
 /// The same name, whatever its case and final dot.
 pub(crate) fn same_name(a: &str, b: &str) -> bool {
-    a.trim_end_matches('.')
-        .eq_ignore_ascii_case(b.trim_end_matches('.'))
+    a.trim_end_matches('.').eq_ignore_ascii_case(b.trim_end_matches('.'))
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
@@ -139,10 +124,7 @@ fn put16(out: &mut Vec<u8>, value: u16) {
 
 fn put_name(out: &mut Vec<u8>, name: &str) {
     for label in name.split('.').filter(|label| !label.is_empty()) {
-        assert!(
-            label.len() < 64,
-            "the label {label} of {name} is over 63 bytes"
-        );
+        assert!(label.len() < 64, "the label {label} of {name} is over 63 bytes");
         out.push(label.len() as u8);
         out.extend_from_slice(label.as_bytes());
     }
@@ -182,29 +164,15 @@ fn put_data(out: &mut Vec<u8>, data: &Rdata) {
                 out.extend_from_slice(string.as_bytes());
             }
         }
-        Rdata::Mx {
-            preference,
-            exchange,
-        } => {
+        Rdata::Mx { preference, exchange } => {
             put16(out, *preference);
             put_name(out, exchange);
         }
-        Rdata::Srv {
-            priority,
-            weight,
-            port,
-            target,
-        } => {
-            [priority, weight, port]
-                .into_iter()
-                .for_each(|&value| put16(out, value));
+        Rdata::Srv { priority, weight, port, target } => {
+            [priority, weight, port].into_iter().for_each(|&value| put16(out, value));
             put_name(out, target);
         }
-        Rdata::Soa {
-            mname,
-            rname,
-            serial,
-        } => {
+        Rdata::Soa { mname, rname, serial } => {
             put_name(out, mname);
             put_name(out, rname);
             for value in [*serial, 60, 60, 60, 60] {

@@ -27,30 +27,13 @@ pub(crate) fn replies(
     transport: Transport,
     before: usize,
 ) -> Vec<Reply> {
-    let now = |bytes| {
-        vec![Reply {
-            after: Duration::ZERO,
-            from_other_port: false,
-            bytes,
-        }]
-    };
+    let now = |bytes| vec![Reply { after: Duration::ZERO, from_other_port: false, bytes }];
     let truth = || fit(truth(script, request), request, transport);
     let negative = |rcode| {
         let authority = vec![script.soa(&request.name)];
-        now(Response {
-            rcode,
-            authority,
-            ..Response::default()
-        }
-        .encode(request))
+        now(Response { rcode, authority, ..Response::default() }.encode(request))
     };
-    let bare = |rcode| {
-        now(Response {
-            rcode,
-            ..Response::default()
-        }
-        .encode(request))
-    };
+    let bare = |rcode| now(Response { rcode, ..Response::default() }.encode(request));
     match script.behaviour(&request.name, request.kind) {
         Behaviour::Silent => Vec::new(),
         Behaviour::SilentFirst(n) if before < *n => Vec::new(),
@@ -60,29 +43,22 @@ pub(crate) fn replies(
         Behaviour::NoData => negative(NOERROR),
         Behaviour::ServFail => bare(SERVFAIL),
         Behaviour::Refused => bare(REFUSED),
-        Behaviour::Slow(after) => vec![Reply {
-            after: *after,
-            from_other_port: false,
-            bytes: truth(),
-        }],
+        Behaviour::Slow(after) => {
+            vec![Reply { after: *after, from_other_port: false, bytes: truth() }]
+        }
         Behaviour::Truncate if transport == Transport::Udp => now(truncated(request)),
         Behaviour::Truncate => now(truth()),
         Behaviour::Forged(forgery) => vec![forge(script, request, transport, *forgery)],
         Behaviour::ForgedFirst(forgery) => {
-            let late = Reply {
-                after: Duration::from_millis(20),
-                from_other_port: false,
-                bytes: truth(),
-            };
+            let late =
+                Reply { after: Duration::from_millis(20), from_other_port: false, bytes: truth() };
             vec![forge(script, request, transport, *forgery), late]
         }
         Behaviour::Garbage => now(garbage(request)),
-        Behaviour::FormErrOnEdns if request.edns.is_some() => now(Response {
-            rcode: FORMERR,
-            without_edns: true,
-            ..Response::default()
+        Behaviour::FormErrOnEdns if request.edns.is_some() => {
+            now(Response { rcode: FORMERR, without_edns: true, ..Response::default() }
+                .encode(request))
         }
-        .encode(request)),
         Behaviour::FormErrOnEdns => now(truth()),
     }
 }
@@ -91,36 +67,19 @@ fn truth(script: &DnsScript, request: &Request) -> Response {
     let found = script.look_up(&request.name, request.kind);
     let rcode = if found.is_some() { NOERROR } else { NXDOMAIN };
     let answers = found.unwrap_or_default();
-    let authority = if answers.is_empty() {
-        vec![script.soa(&request.name)]
-    } else {
-        Vec::new()
-    };
-    Response {
-        rcode,
-        answers,
-        authority,
-        ..Response::default()
-    }
+    let authority = if answers.is_empty() { vec![script.soa(&request.name)] } else { Vec::new() };
+    Response { rcode, answers, authority, ..Response::default() }
 }
 
 /// Over UDP, what does not fit the client's limit is cut off: 512 bytes, or what its OPT record says.
 fn fit(response: Response, request: &Request, transport: Transport) -> Vec<u8> {
     let bytes = response.encode(request);
     let limit = usize::from(request.edns.unwrap_or(512).max(512));
-    if transport == Transport::Udp && bytes.len() > limit {
-        truncated(request)
-    } else {
-        bytes
-    }
+    if transport == Transport::Udp && bytes.len() > limit { truncated(request) } else { bytes }
 }
 
 fn truncated(request: &Request) -> Vec<u8> {
-    Response {
-        truncated: true,
-        ..Response::default()
-    }
-    .encode(request)
+    Response { truncated: true, ..Response::default() }.encode(request)
 }
 
 fn garbage(request: &Request) -> Vec<u8> {
@@ -144,17 +103,12 @@ fn forge(script: &DnsScript, request: &Request, transport: Transport, forgery: F
     match forgery {
         Forgery::Id => bytes[1] ^= 1,
         Forgery::Case => each_letter(&mut bytes, |letter| letter ^ 0x20),
-        Forgery::Name => each_letter(
-            &mut bytes,
-            |letter| if letter == b'z' { b'a' } else { letter + 1 },
-        ),
+        Forgery::Name => {
+            each_letter(&mut bytes, |letter| if letter == b'z' { b'a' } else { letter + 1 })
+        }
         Forgery::Source | Forgery::Address => {}
     }
-    Reply {
-        after: Duration::ZERO,
-        from_other_port: forgery == Forgery::Source,
-        bytes,
-    }
+    Reply { after: Duration::ZERO, from_other_port: forgery == Forgery::Source, bytes }
 }
 
 /// Changes the letters of the question's name, which begins behind the header of 12 bytes.
@@ -164,10 +118,7 @@ fn each_letter(bytes: &mut [u8], change: impl Fn(u8) -> u8) {
     while (1..64).contains(&bytes[at]) {
         let label = at + 1..at + 1 + usize::from(bytes[at]);
         at = label.end;
-        for byte in bytes[label]
-            .iter_mut()
-            .filter(|byte| byte.is_ascii_alphabetic())
-        {
+        for byte in bytes[label].iter_mut().filter(|byte| byte.is_ascii_alphabetic()) {
             *byte = change(*byte);
         }
     }

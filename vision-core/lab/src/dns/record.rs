@@ -44,10 +44,7 @@ impl Type {
             Self::Srv,
             Self::Any,
         ];
-        known
-            .into_iter()
-            .find(|kind| kind.code() == code)
-            .unwrap_or(Self::Other(code))
+        known.into_iter().find(|kind| kind.code() == code).unwrap_or(Self::Other(code))
     }
 
     /// Numbers of RFC 1035 §3.2.2, RFC 3596, RFC 2782.

@@ -85,11 +85,7 @@ impl DnsScript {
     /// An authoritative server that knows no name.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            records: Vec::new(),
-            rules: Vec::new(),
-            otherwise: Behaviour::Answer,
-        }
+        Self { records: Vec::new(), rules: Vec::new(), otherwise: Behaviour::Answer }
     }
 
     /// Adds an IPv4 address.
@@ -122,11 +118,7 @@ impl DnsScript {
     /// When a label is over 63 bytes, or a TXT string over 255.
     #[must_use]
     pub fn record_with_ttl(mut self, name: &str, ttl_seconds: u32, data: Rdata) -> Self {
-        let record = Record {
-            name: name.trim_end_matches('.').into(),
-            ttl_seconds,
-            data,
-        };
+        let record = Record { name: name.trim_end_matches('.').into(), ttl_seconds, data };
         check(&record);
         self.records.push(record);
         self
@@ -135,22 +127,14 @@ impl DnsScript {
     /// Sets the behaviour for one name, whatever the type.
     #[must_use]
     pub fn behave(mut self, name: &str, behaviour: Behaviour) -> Self {
-        self.rules.push(Rule {
-            name: name.into(),
-            kind: None,
-            behaviour,
-        });
+        self.rules.push(Rule { name: name.into(), kind: None, behaviour });
         self
     }
 
     /// Sets the behaviour for one name and type; goes before [`DnsScript::behave`].
     #[must_use]
     pub fn behave_for(mut self, name: &str, kind: Type, behaviour: Behaviour) -> Self {
-        self.rules.push(Rule {
-            name: name.into(),
-            kind: Some(kind),
-            behaviour,
-        });
+        self.rules.push(Rule { name: name.into(), kind: Some(kind), behaviour });
         self
     }
 
@@ -179,16 +163,10 @@ impl DnsScript {
         let mut name = name.to_owned();
         // As many aliases as resolvers follow at most.
         for _ in 0..16 {
-            let here = || {
-                self.records
-                    .iter()
-                    .filter(|record| same_name(&record.name, &name))
-            };
+            let here = || self.records.iter().filter(|record| same_name(&record.name, &name));
             let before = found.len();
             found.extend(
-                here()
-                    .filter(|record| kind == Type::Any || record.data.kind() == kind)
-                    .cloned(),
+                here().filter(|record| kind == Type::Any || record.data.kind() == kind).cloned(),
             );
             let alias = here().find_map(|record| match &record.data {
                 Rdata::Cname(target) => Some((record, target)),
@@ -212,18 +190,11 @@ impl DnsScript {
             .records
             .iter()
             .filter(|record| record.data.kind() == Type::Soa && under(name, &record.name));
-        zones
-            .max_by_key(|record| record.name.len())
-            .cloned()
-            .unwrap_or_else(|| Record {
-                name: String::new(),
-                ttl_seconds: 60,
-                data: Rdata::Soa {
-                    mname: "ns.lab".into(),
-                    rname: "admin.lab".into(),
-                    serial: 1,
-                },
-            })
+        zones.max_by_key(|record| record.name.len()).cloned().unwrap_or_else(|| Record {
+            name: String::new(),
+            ttl_seconds: 60,
+            data: Rdata::Soa { mname: "ns.lab".into(), rname: "admin.lab".into(), serial: 1 },
+        })
     }
 
     /// Names above existing ones exist too, without records (RFC 8020).
@@ -238,7 +209,5 @@ fn under(name: &str, zone: &str) -> bool {
         zone.trim_end_matches('.').to_ascii_lowercase(),
     );
     zone.is_empty()
-        || name
-            .strip_suffix(&zone)
-            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        || name.strip_suffix(&zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }

@@ -81,11 +81,7 @@ impl DnsServer {
             due: Vec::new(),
             log: Arc::clone(&log),
         };
-        Ok(Self {
-            addr: bound,
-            log,
-            _worker: Worker::start(move || serving.turn()),
-        })
+        Ok(Self { addr: bound, log, _worker: Worker::start(move || serving.turn()) })
     }
 
     /// Where it serves.
@@ -97,18 +93,12 @@ impl DnsServer {
     /// The queries so far, in order.
     #[must_use]
     pub fn queries(&self) -> Vec<Query> {
-        self.log
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Forgets the queries so far.
     pub fn forget(&self) {
-        self.log
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -145,19 +135,11 @@ enum To {
 
 impl Serving {
     fn turn(&mut self) {
-        let mut fds = vec![
-            (self.udp.as_fd(), PollFlags::POLLIN),
-            (self.tcp.as_fd(), PollFlags::POLLIN),
-        ];
-        fds.extend(
-            self.conns
-                .iter()
-                .map(|conn| (conn.stream.as_fd(), PollFlags::POLLIN)),
-        );
-        let ready: Vec<bool> = wait(&fds, self.until_due())
-            .iter()
-            .map(|flags| !flags.is_empty())
-            .collect();
+        let mut fds =
+            vec![(self.udp.as_fd(), PollFlags::POLLIN), (self.tcp.as_fd(), PollFlags::POLLIN)];
+        fds.extend(self.conns.iter().map(|conn| (conn.stream.as_fd(), PollFlags::POLLIN)));
+        let ready: Vec<bool> =
+            wait(&fds, self.until_due()).iter().map(|flags| !flags.is_empty()).collect();
         for i in (0..self.conns.len()).filter(|i| ready[i + 2]) {
             self.read_stream(i);
         }
@@ -173,11 +155,7 @@ impl Serving {
 
     fn until_due(&self) -> Duration {
         let now = Instant::now();
-        self.due
-            .iter()
-            .map(|due| due.at.saturating_duration_since(now))
-            .min()
-            .unwrap_or(TICK)
+        self.due.iter().map(|due| due.at.saturating_duration_since(now)).min().unwrap_or(TICK)
     }
 
     fn read_datagram(&mut self) {
@@ -192,12 +170,7 @@ impl Serving {
             return;
         };
         if stream.set_nonblocking(true).is_ok() {
-            self.conns.push(Conn {
-                stream: Arc::new(stream),
-                peer,
-                inbox: Vec::new(),
-                open: true,
-            });
+            self.conns.push(Conn { stream: Arc::new(stream), peer, inbox: Vec::new(), open: true });
         }
     }
 
@@ -227,11 +200,7 @@ impl Serving {
                 To::Udp(peer) if reply.from_other_port => To::UdpFromOther(*peer),
                 same => same.clone(),
             };
-            self.due.push(Due {
-                at: at + reply.after,
-                to,
-                bytes: reply.bytes,
-            });
+            self.due.push(Due { at: at + reply.after, to, bytes: reply.bytes });
         }
     }
 

@@ -7,26 +7,15 @@ impl Fault<'_> {
     pub(crate) fn commands(&self, table: &str) -> Vec<String> {
         let one = |command: String| vec![command];
         match *self {
-            Self::Drop { hook, proto, dport } => one(rule(
-                table,
-                hook,
-                &format!("{} counter drop", proto.matching(dport)),
-            )),
-            Self::Reject {
-                hook,
-                proto,
-                dport,
-                kind,
-            } => one(rule(
-                table,
-                hook,
-                &format!("{} counter {}", proto.matching(dport), kind.nft()),
-            )),
-            Self::Loss { hook, one_in } => one(rule(
-                table,
-                hook,
-                &format!("numgen inc mod {one_in} 0 counter drop"),
-            )),
+            Self::Drop { hook, proto, dport } => {
+                one(rule(table, hook, &format!("{} counter drop", proto.matching(dport))))
+            }
+            Self::Reject { hook, proto, dport, kind } => {
+                one(rule(table, hook, &format!("{} counter {}", proto.matching(dport), kind.nft())))
+            }
+            Self::Loss { hook, one_in } => {
+                one(rule(table, hook, &format!("numgen inc mod {one_in} 0 counter drop")))
+            }
             Self::Rate { dev, kbit } => one(format!(
                 "tc qdisc replace dev {dev} root tbf rate {kbit}kbit burst 4kb latency 500ms"
             )),
@@ -40,10 +29,9 @@ impl Fault<'_> {
             )),
             Self::Masquerade { dev } => one(masquerade(table, dev)),
             Self::LinkDown { dev } => one(format!("ip link set {dev} down")),
-            Self::FlushAddr { dev, family } => one(format!(
-                "ip {} addr flush dev {dev} scope global",
-                family.flag()
-            )),
+            Self::FlushAddr { dev, family } => {
+                one(format!("ip {} addr flush dev {dev} scope global", family.flag()))
+            }
             Self::Route { kind, prefix } => one(format!(
                 "ip {} route replace {} {prefix}",
                 family_of(prefix).flag(),
@@ -51,10 +39,10 @@ impl Fault<'_> {
             )),
             Self::ArpSilent { dev } => arp_silent(table, dev),
             Self::ArpOff { dev } => one(format!("ip link set {dev} arp off")),
-            Self::ForwardingOff => one(
-                "cd /proc/sys/net; echo 0 >ipv4/ip_forward; echo 0 >ipv6/conf/all/forwarding"
-                    .into(),
-            ),
+            Self::ForwardingOff => {
+                one("cd /proc/sys/net; echo 0 >ipv4/ip_forward; echo 0 >ipv6/conf/all/forwarding"
+                    .into())
+            }
             Self::Ipv6Disabled => one("echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6".into()),
             Self::PortDetached { dev } => one(format!("ip link set {dev} nomaster")),
             Self::PortIsolated { dev } => {
@@ -128,11 +116,7 @@ impl Family {
 }
 
 fn family_of(prefix: &str) -> Family {
-    if prefix.contains(':') {
-        Family::V6
-    } else {
-        Family::V4
-    }
+    if prefix.contains(':') { Family::V6 } else { Family::V4 }
 }
 
 fn rule(table: &str, hook: Hook, rule: &str) -> String {
@@ -156,16 +140,8 @@ fn masquerade(table: &str, dev: &str) -> String {
 fn mtu_black_hole(table: &str, dev: &str, mtu: u32) -> Vec<String> {
     vec![
         format!("ip link set {dev} mtu {mtu}"),
-        rule(
-            table,
-            Hook::Output,
-            "icmp type destination-unreachable icmp code 4 counter drop",
-        ),
-        rule(
-            table,
-            Hook::Output,
-            "icmpv6 type packet-too-big counter drop",
-        ),
+        rule(table, Hook::Output, "icmp type destination-unreachable icmp code 4 counter drop"),
+        rule(table, Hook::Output, "icmpv6 type packet-too-big counter drop"),
     ]
 }
 

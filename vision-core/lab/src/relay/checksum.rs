@@ -20,12 +20,7 @@ fn try_complete(frame: &mut [u8]) -> Option<()> {
                 14 + usize::from(u16_at(frame, 16)?),
             )
         }
-        [0x86, 0xdd] => (
-            22..54,
-            *frame.get(20)?,
-            54,
-            54 + usize::from(u16_at(frame, 18)?),
-        ),
+        [0x86, 0xdd] => (22..54, *frame.get(20)?, 54, 54 + usize::from(u16_at(frame, 18)?)),
         _ => return None,
     };
     let field = start
@@ -43,14 +38,8 @@ fn try_complete(frame: &mut [u8]) -> Option<()> {
     let pseudo = sum(frame.get(addresses)?) + u64::from(proto) + length as u64;
     let value = !fold(pseudo + sum(frame.get(start..end)?));
     // A computed zero is sent as all ones (RFC 768).
-    let value = if value == 0 && proto == UDP {
-        0xffff
-    } else {
-        value
-    };
-    frame
-        .get_mut(field..field + 2)?
-        .copy_from_slice(&value.to_be_bytes());
+    let value = if value == 0 && proto == UDP { 0xffff } else { value };
+    frame.get_mut(field..field + 2)?.copy_from_slice(&value.to_be_bytes());
     Some(())
 }
 

@@ -94,16 +94,8 @@ impl Lab {
             .and_then(|opened: io::Result<_>| opened)
             .map_err(Error::io("packet sockets of a relay"))?;
         let spec = Arc::new(Mutex::new(spec));
-        let mut passing = Passing {
-            sockets,
-            spec: Arc::clone(&spec),
-            queue: Queue::default(),
-        };
-        Ok(Relay {
-            node,
-            spec,
-            _worker: Worker::start(move || passing.turn()),
-        })
+        let mut passing = Passing { sockets, spec: Arc::clone(&spec), queue: Queue::default() };
+        Ok(Relay { node, spec, _worker: Worker::start(move || passing.turn()) })
     }
 
     /// As [`Lab::pair`], with a relay in the wire; it begins to interfere when the pair has been seen to work.
@@ -123,12 +115,7 @@ impl Lab {
 fn packet_socket(dev: &str) -> io::Result<OwnedFd> {
     let address = link_address(dev)?;
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let fd = socket(
-        AddressFamily::Packet,
-        SockType::Raw,
-        flags,
-        SockProtocol::EthAll,
-    )?;
+    let fd = socket(AddressFamily::Packet, SockType::Raw, flags, SockProtocol::EthAll)?;
     // The address names no protocol, which leaves the socket's own.
     bind(fd.as_raw_fd(), &address)?;
     Ok(fd)
@@ -149,10 +136,8 @@ struct Passing {
 
 impl Passing {
     fn turn(&mut self) {
-        let limit = self
-            .queue
-            .next_due()
-            .map_or(TICK, |due| due.saturating_duration_since(Instant::now()));
+        let limit =
+            self.queue.next_due().map_or(TICK, |due| due.saturating_duration_since(Instant::now()));
         let fds = [
             (self.sockets[0].as_fd(), PollFlags::POLLIN),
             (self.sockets[1].as_fd(), PollFlags::POLLIN),
@@ -172,11 +157,7 @@ impl Passing {
         let spec = *self.spec.lock().unwrap_or_else(PoisonError::into_inner);
         let mut buffer = vec![0; 65536];
         for _ in 0..64 {
-            let Ok(n) = recv(
-                self.sockets[side].as_raw_fd(),
-                &mut buffer,
-                MsgFlags::empty(),
-            ) else {
+            let Ok(n) = recv(self.sockets[side].as_raw_fd(), &mut buffer, MsgFlags::empty()) else {
                 return;
             };
             let mut frame = buffer[..n].to_vec();

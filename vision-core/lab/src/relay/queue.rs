@@ -55,12 +55,8 @@ impl Queue {
 
     /// When to look again.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        let held = self
-            .sides
-            .iter()
-            .filter_map(|side| Some(side.held.as_ref()?.0));
-        held.chain(self.frames.peek().map(|Reverse(frame)| frame.0))
-            .min()
+        let held = self.sides.iter().filter_map(|side| Some(side.held.as_ref()?.0));
+        held.chain(self.frames.peek().map(|Reverse(frame)| frame.0)).min()
     }
 
     /// Takes out what is due, in order.
@@ -71,16 +67,8 @@ impl Queue {
             }
         }
         let mut out = Vec::new();
-        while self
-            .frames
-            .peek()
-            .is_some_and(|Reverse(frame)| frame.0 <= now)
-        {
-            out.extend(
-                self.frames
-                    .pop()
-                    .map(|Reverse((_, _, side, frame))| (side, frame)),
-            );
+        while self.frames.peek().is_some_and(|Reverse(frame)| frame.0 <= now) {
+            out.extend(self.frames.pop().map(|Reverse((_, _, side, frame))| (side, frame)));
         }
         out
     }
@@ -119,54 +107,18 @@ mod tests {
         let (mut queue, start) = (Queue::default(), Instant::now());
         (1..=count).for_each(|id| queue.push(0, packet(id), &spec, start));
         assert!(
-            queue
-                .due(start + spec.delay.saturating_sub(Duration::from_nanos(1)))
-                .is_empty()
+            queue.due(start + spec.delay.saturating_sub(Duration::from_nanos(1))).is_empty()
                 || spec.delay.is_zero()
         );
-        queue
-            .due(start + Duration::from_secs(9))
-            .iter()
-            .map(|(_, frame)| frame[14])
-            .collect()
+        queue.due(start + Duration::from_secs(9)).iter().map(|(_, frame)| frame[14]).collect()
     }
 
     #[test]
     fn each_fault_hits_every_nth_packet() {
-        let spec = RelaySpec {
-            delay: Duration::from_millis(5),
-            ..RelaySpec::default()
-        };
+        let spec = RelaySpec { delay: Duration::from_millis(5), ..RelaySpec::default() };
         assert_eq!(pass(spec, 3), [1, 2, 3]);
-        assert_eq!(
-            pass(
-                RelaySpec {
-                    drop_one_in: 2,
-                    ..spec
-                },
-                5
-            ),
-            [1, 3, 5]
-        );
-        assert_eq!(
-            pass(
-                RelaySpec {
-                    duplicate_one_in: 2,
-                    ..spec
-                },
-                3
-            ),
-            [1, 2, 2, 3]
-        );
-        assert_eq!(
-            pass(
-                RelaySpec {
-                    reorder_one_in: 2,
-                    ..spec
-                },
-                4
-            ),
-            [1, 3, 2, 4]
-        );
+        assert_eq!(pass(RelaySpec { drop_one_in: 2, ..spec }, 5), [1, 3, 5]);
+        assert_eq!(pass(RelaySpec { duplicate_one_in: 2, ..spec }, 3), [1, 2, 2, 3]);
+        assert_eq!(pass(RelaySpec { reorder_one_in: 2, ..spec }, 4), [1, 3, 2, 4]);
     }
 }

@@ -47,10 +47,7 @@ impl Worker {
                 turn();
             }
         });
-        Self {
-            stop,
-            thread: Some(thread),
-        }
+        Self { stop, thread: Some(thread) }
     }
 }
 
@@ -86,14 +83,9 @@ pub(crate) fn open<T: Send>(
 
 /// Waits for any of the descriptors, at most `limit` and never longer than [`TICK`]; says what each is ready for.
 pub(crate) fn wait(fds: &[(BorrowedFd<'_>, PollFlags)], limit: Duration) -> Vec<PollFlags> {
-    let mut polled: Vec<PollFd<'_>> = fds
-        .iter()
-        .map(|&(fd, events)| PollFd::new(fd, events))
-        .collect();
+    let mut polled: Vec<PollFd<'_>> =
+        fds.iter().map(|&(fd, events)| PollFd::new(fd, events)).collect();
     // An interrupted or refused poll is a turn in which nothing happened.
     let _ = ppoll(&mut polled, Some(TimeSpec::from(limit.min(TICK))), None);
-    polled
-        .iter()
-        .map(|fd| fd.revents().unwrap_or(PollFlags::empty()))
-        .collect()
+    polled.iter().map(|fd| fd.revents().unwrap_or(PollFlags::empty())).collect()
 }

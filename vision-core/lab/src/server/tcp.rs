@@ -69,17 +69,9 @@ impl TcpServer {
         let listener = open(node, &what, bind)?;
         let addr = listener.local_addr().map_err(Error::io(what))?;
         let peers = Arc::default();
-        let mut serving = Serving {
-            listener,
-            behaviour,
-            conns: Vec::new(),
-            peers: Arc::clone(&peers),
-        };
-        Ok(Self {
-            addr,
-            peers,
-            _worker: Worker::start(move || serving.turn()),
-        })
+        let mut serving =
+            Serving { listener, behaviour, conns: Vec::new(), peers: Arc::clone(&peers) };
+        Ok(Self { addr, peers, _worker: Worker::start(move || serving.turn()) })
     }
 
     /// Where it listens.
@@ -91,10 +83,7 @@ impl TcpServer {
     /// The clients accepted so far, IPv4 ones as such.
     #[must_use]
     pub fn peers(&self) -> Vec<SocketAddr> {
-        self.peers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -124,27 +113,14 @@ impl Serving {
         let accepts = !matches!(self.behaviour, TcpBehaviour::NeverAccept { .. });
         let mut fds = vec![(
             self.listener.as_fd(),
-            if accepts {
-                PollFlags::POLLIN
-            } else {
-                PollFlags::empty()
-            },
+            if accepts { PollFlags::POLLIN } else { PollFlags::empty() },
         )];
-        let waiting = self
-            .conns
-            .iter()
-            .filter(|conn| conn.wants() != PollFlags::empty());
+        let waiting = self.conns.iter().filter(|conn| conn.wants() != PollFlags::empty());
         fds.extend(waiting.map(|conn| (conn.stream.as_fd(), conn.wants())));
         let ready = wait(&fds, TICK);
         let echo = self.behaviour == TcpBehaviour::Echo;
-        let waiting = self
-            .conns
-            .iter_mut()
-            .filter(|conn| conn.wants() != PollFlags::empty());
-        for (conn, flags) in waiting
-            .zip(&ready[1..])
-            .filter(|(_, flags)| !flags.is_empty())
-        {
+        let waiting = self.conns.iter_mut().filter(|conn| conn.wants() != PollFlags::empty());
+        for (conn, flags) in waiting.zip(&ready[1..]).filter(|(_, flags)| !flags.is_empty()) {
             conn.turn(*flags, echo);
         }
         self.conns.retain(|conn| conn.open);
@@ -158,16 +134,8 @@ impl Serving {
             return;
         };
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        self.peers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(peer);
-        let mut conn = Conn {
-            stream,
-            out: Vec::new(),
-            reads: true,
-            open: true,
-        };
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner).push(peer);
+        let mut conn = Conn { stream, out: Vec::new(), reads: true, open: true };
         match &self.behaviour {
             TcpBehaviour::CloseAtOnce => {
                 // Said aloud for the same reason as in `drop`.
@@ -175,10 +143,7 @@ impl Serving {
                 return;
             }
             TcpBehaviour::Reset => {
-                let at_once = libc::linger {
-                    l_onoff: 1,
-                    l_linger: 0,
-                };
+                let at_once = libc::linger { l_onoff: 1, l_linger: 0 };
                 // Can only fail on a socket that is gone, and then there is nothing to reset.
                 let _ = setsockopt(&conn.stream, sockopt::Linger, &at_once);
                 return;

@@ -72,11 +72,7 @@ impl UdpServer {
                 let _ = socket.send_to(&buffer[..n], from);
             }
         });
-        Ok(Self {
-            addr,
-            received,
-            _worker: worker,
-        })
+        Ok(Self { addr, received, _worker: worker })
     }
 
     /// Where it is bound.

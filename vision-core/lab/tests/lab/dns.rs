@@ -22,37 +22,19 @@ fn dns_answers_truthfully() {
         return;
     };
     let [a, b] = lab.pair().expect("a pair");
-    let soa = Rdata::Soa {
-        mname: "ns.lab.test".into(),
-        rname: "me.lab.test".into(),
-        serial: 7,
-    };
+    let soa = Rdata::Soa { mname: "ns.lab.test".into(), rname: "me.lab.test".into(), serial: 7 };
     let script = DnsScript::new()
         .record("lab.test", soa)
-        .record(
-            "lab.test",
-            Rdata::Mx {
-                preference: 10,
-                exchange: "mail.lab.test".into(),
-            },
-        )
+        .record("lab.test", Rdata::Mx { preference: 10, exchange: "mail.lab.test".into() })
         .record("lab.test", Rdata::Ns("ns.lab.test".into()))
-        .record(
-            "lab.test",
-            Rdata::Txt(vec!["x".repeat(200), "y".repeat(255), "z".repeat(255)]),
-        )
+        .record("lab.test", Rdata::Txt(vec!["x".repeat(200), "y".repeat(255), "z".repeat(255)]))
         .a("www.lab.test", [192, 0, 2, 1].into())
         .aaaa("www.lab.test", b.v6())
         .cname("alias.lab.test.", "WWW.lab.test")
         .record("1.2.0.192.in-addr.arpa", Rdata::Ptr("www.lab.test".into()))
         .record(
             "_http._tcp.lab.test",
-            Rdata::Srv {
-                priority: 1,
-                weight: 2,
-                port: 80,
-                target: "www.lab.test".into(),
-            },
+            Rdata::Srv { priority: 1, weight: 2, port: 80, target: "www.lab.test".into() },
         );
     let server = DnsServer::start(&b, "0.0.0.0:53", script).expect("a server");
     let short = |args: &str| dig(&a, &b, &format!("+short {args}"));
@@ -73,10 +55,7 @@ fn dns_answers_truthfully() {
         "{missing}"
     );
     server.forget();
-    assert!(
-        short("+noedns lab.test TXT").contains("zzz"),
-        "too big for 512 bytes, so over TCP"
-    );
+    assert!(short("+noedns lab.test TXT").contains("zzz"), "too big for 512 bytes, so over TCP");
     let asked = server.queries();
     assert_eq!(
         asked.iter().map(|q| q.transport).collect::<Vec<_>>(),
@@ -117,10 +96,7 @@ fn dns_lies_as_scripted() {
         let script = script.clone().otherwise(behaviour.clone());
         let _server = DnsServer::start(&b, "0.0.0.0:53", script).expect("a server");
         let got = dig(&a, &b, "n0.lab.test 2>&1");
-        assert!(
-            got.contains(shown),
-            "{behaviour:?} shows no `{shown}`: {got}"
-        );
+        assert!(got.contains(shown), "{behaviour:?} shows no `{shown}`: {got}");
     }
     let forged = script.clone().otherwise(Behaviour::Forged(Forgery::Source));
     let server = DnsServer::start(&b, "0.0.0.0:53", forged).expect("a server");
@@ -160,17 +136,9 @@ fn a_dns_server_survives_junk() {
         // A name that points at itself, and one that points into the header.
         [header([0; 6]), vec![0xc0, 12, 0, 1, 0, 1]].concat(),
     ];
-    for message in junk
-        .iter()
-        .chain([&[header([0; 6]), vec![0xc0, 3, 0, 1, 0, 1]].concat()])
-    {
+    for message in junk.iter().chain([&[header([0; 6]), vec![0xc0, 3, 0, 1, 0, 1]].concat()]) {
         socket.send_to(message, (b.v6(), 53)).expect("sent");
     }
     assert!(dig(&a, &b, "still.lab.test").contains("NXDOMAIN") || !server.queries().is_empty());
-    assert!(
-        server
-            .queries()
-            .iter()
-            .any(|query| query.name == "still.lab.test")
-    );
+    assert!(server.queries().iter().any(|query| query.name == "still.lab.test"));
 }

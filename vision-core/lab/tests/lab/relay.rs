@@ -16,38 +16,25 @@ fn a_relay_delays_drops_reorders_and_duplicates() {
     let Some(lab) = require(Lab::new()) else {
         return;
     };
-    let spec = RelaySpec {
-        delay: Duration::from_millis(30),
-        drop_one_in: 4,
-        ..RelaySpec::default()
-    };
+    let spec =
+        RelaySpec { delay: Duration::from_millis(30), drop_one_in: 4, ..RelaySpec::default() };
     let ([a, b], relay) = lab.relayed_pair(spec).expect("a relayed pair");
     let start = Instant::now();
     let out = a.sh(&format!("ping -n -q -c8 -i0.01 -W1 {}", b.v4()));
-    assert!(
-        out.contains("8 packets transmitted") && !out.contains("8 received"),
-        "{out}"
-    );
+    assert!(out.contains("8 packets transmitted") && !out.contains("8 received"), "{out}");
     let least = out
         .split("min/avg/max/mdev = ")
         .nth(1)
         .and_then(|s| s.split('/').next())
         .map(str::to_owned);
     let least: f64 = least.and_then(|ms| ms.parse().ok()).expect("ping's rtt");
-    assert!(
-        least >= 60.0 && start.elapsed() < Duration::from_secs(5),
-        "{out}"
-    );
+    assert!(least >= 60.0 && start.elapsed() < Duration::from_secs(5), "{out}");
 
     let server = UdpServer::start(&b, "[::]:8", UdpBehaviour::Silent).expect("a server");
     let socket = a.enter(|| UdpSocket::bind("[::]:0")).expect("a socket");
-    relay.set(RelaySpec {
-        reorder_one_in: 2,
-        ..RelaySpec::default()
-    });
+    relay.set(RelaySpec { reorder_one_in: 2, ..RelaySpec::default() });
     let sink = b.enter(|| UdpSocket::bind("[::]:7")).expect("a socket");
-    sink.set_read_timeout(Some(Duration::from_secs(1)))
-        .expect("a timeout");
+    sink.set_read_timeout(Some(Duration::from_secs(1))).expect("a timeout");
     for i in 0..9u8 {
         socket.send_to(&[i], (b.v6(), 7)).expect("sent");
     }
@@ -59,22 +46,15 @@ fn a_relay_delays_drops_reorders_and_duplicates() {
         })
         .collect();
     assert!(!got.is_sorted(), "{got:?}");
-    relay.set(RelaySpec {
-        duplicate_one_in: 1,
-        ..RelaySpec::default()
-    });
+    relay.set(RelaySpec { duplicate_one_in: 1, ..RelaySpec::default() });
     for _ in 0..5 {
-        socket
-            .send_to(b"x", (b.v4().to_ipv6_mapped(), 8))
-            .expect("sent");
+        socket.send_to(b"x", (b.v4().to_ipv6_mapped(), 8)).expect("sent");
     }
     until("ten of five", || server.received() == 10);
 
     relay.set(RelaySpec::default());
     let _tcp = TcpServer::start(&b, "[::]:9", TcpBehaviour::Echo).expect("a server");
-    let mut stream = a
-        .enter(|| TcpStream::connect((b.v6(), 9)))
-        .expect("connected");
+    let mut stream = a.enter(|| TcpStream::connect((b.v6(), 9))).expect("connected");
     let (mut writer, sent) = (stream.try_clone().expect("a clone"), vec![7; 1 << 20]);
     let echo = thread::scope(|scope| {
         scope.spawn(|| writer.write_all(&sent).expect("written"));

@@ -18,9 +18,7 @@ pub(super) fn ask(
     here: &mut Site,
     budget: &Budget,
 ) -> Result<()> {
-    let first = steps
-        .iter()
-        .any(|step| matches!(step, Step::Examine | Step::Again { .. }));
+    let first = steps.iter().any(|step| matches!(step, Step::Examine | Step::Again { .. }));
     let mut prober = Prober::new(case, here, budget);
     let result = match first {
         true => whole_question(case, &mut prober),
@@ -54,10 +52,17 @@ fn second_round(case: &CaseFile, steps: &[Step], prober: &mut Prober<'_>) -> Res
             Step::SignOfLife { server } => prober.sign_of_life(*server)?,
             Step::Follow { dst } if prober.is_server(*dst) => {
                 way_to(*dst, prober)?;
-                prober.ask_server(*dst)?;
+                // It has been silent once; this try is for the counters on the way.
+                prober.ask_server(*dst, 1)?;
             }
             Step::Follow { dst } => match &case.question {
-                Question::Reach { service, .. } => reach(*dst, *service, prober)?,
+                Question::Reach { service, .. } => {
+                    reach(*dst, *service, prober)?;
+                    // Its own packets tell whether a reset was really the host's.
+                    if prober.was_reset(*dst) {
+                        prober.ping(*dst)?;
+                    }
+                }
                 Question::Health => way_to(*dst, prober)?,
             },
             Step::Examine | Step::Again { .. } => {}
@@ -71,6 +76,10 @@ fn health(case: &CaseFile, prober: &mut Prober<'_>) -> Result<()> {
     let wanted = |addr: &IpAddr| case.family.is_none_or(|family| family == Family::of(*addr));
     for addr in prober.gateways().into_iter().filter(wanted) {
         way_to(addr, prober)?;
+        // Where table and answer differ, only a packet that goes by the table shows who is right.
+        if prober.is_believed_elsewhere(addr) {
+            prober.ping(addr)?;
+        }
     }
     if prober.resolver_origin() == Some(FileOrigin::Inherited) {
         let why = "the namespace has no resolv.conf of its own";
@@ -79,7 +88,7 @@ fn health(case: &CaseFile, prober: &mut Prober<'_>) -> Result<()> {
     }
     for server in prober.servers().into_iter().filter(wanted) {
         way_to(server, prober)?;
-        prober.ask_server(server)?;
+        prober.ask_server(server, 2)?;
     }
     Ok(())
 }

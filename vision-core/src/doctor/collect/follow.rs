@@ -29,19 +29,12 @@ impl Survey {
             sites: HashMap::new(),
             addrs: HashMap::new(),
             map: LinkMap::default(),
-            search: Search {
-                looked_into: 0,
-                refused: 0,
-                gaps: Vec::new(),
-            },
+            search: Search { looked_into: 0, refused: 0, gaps: Vec::new() },
         };
         survey.enter("the target".to_owned(), target, budget);
         match list(budget) {
             Ok(listing) => {
-                let others = listing
-                    .namespaces
-                    .iter()
-                    .filter(|info| info.id != target.id());
+                let others = listing.namespaces.iter().filter(|info| info.id != target.id());
                 for selector in others.filter_map(|info| info.selector()) {
                     match Target::resolve(&selector, budget) {
                         Ok(found) => survey.enter(selector.to_string(), &found, budget),
@@ -107,23 +100,16 @@ impl Survey {
 
     fn owns(&self, id: NetnsId, addr: IpAddr, on: Option<u32>) -> bool {
         let addrs = self.addrs.get(&id).map_or(&[][..], Vec::as_slice);
-        addrs
-            .iter()
-            .any(|a| a.local == addr && on.is_none_or(|ifindex| a.ifindex == ifindex))
+        addrs.iter().any(|a| a.local == addr && on.is_none_or(|ifindex| a.ifindex == ifindex))
     }
 
     /// The namespace that answers for `addr` on the segment of a link: best the very link that has
     /// the address, then any link of its owner, as the kernel answers for all its addresses.
     fn holder(&self, from: Port, addr: IpAddr) -> Option<NetnsId> {
         let segment = self.map.segment(from);
-        let exact = segment
-            .iter()
-            .find(|port| self.owns(port.0, addr, Some(port.1)));
+        let exact = segment.iter().find(|port| self.owns(port.0, addr, Some(port.1)));
         let weak = || segment.iter().find(|port| self.owns(port.0, addr, None));
-        exact
-            .or_else(weak)
-            .map(|port| port.0)
-            .filter(|id| *id != from.0)
+        exact.or_else(weak).map(|port| port.0).filter(|id| *id != from.0)
     }
 }
 
@@ -150,19 +136,11 @@ pub(super) fn follow(
         let Some(holder) = survey.holder((at, ifindex), next) else {
             break;
         };
-        if case
-            .vantages
-            .iter()
-            .any(|v| v.netns == holder && v.route(dst).is_some())
-        {
+        if case.vantages.iter().any(|v| v.netns == holder && v.route(dst).is_some()) {
             break;
         }
         let arrived = survey.owns(holder, dst, None);
-        let role = if arrived {
-            VantageRole::Destination
-        } else {
-            VantageRole::Router
-        };
+        let role = if arrived { VantageRole::Destination } else { VantageRole::Router };
         answer = look_from(case, survey, (holder, role), (dst, source), budget)?;
         at = holder;
     }
@@ -175,10 +153,7 @@ fn way_on(answer: Option<&RouteAnswer>, dst: IpAddr) -> Option<(u32, IpAddr)> {
         return None;
     };
     let unicast = route.kind == RouteKind::Unicast;
-    Some((
-        route.oif_ifindex.filter(|_| unicast)?,
-        route.gateway.unwrap_or(dst),
-    ))
+    Some((route.oif_ifindex.filter(|_| unicast)?, route.gateway.unwrap_or(dst)))
 }
 
 /// Looks at a namespace on the way and asks its kernel for the way on and the way back.
@@ -197,12 +172,7 @@ fn look_from(
         Some(index) => index,
         None => {
             let rounds = Vec::new();
-            case.vantages.push(Vantage {
-                role,
-                name: name.clone(),
-                netns: id,
-                rounds,
-            });
+            case.vantages.push(Vantage { role, name: name.clone(), netns: id, rounds });
             case.vantages.len() - 1
         }
     };

@@ -26,18 +26,12 @@ pub struct Vantages {
 impl Vantages {
     /// Looks from one target, and from the namespaces of this machine that its packets pass.
     pub fn of(target: &Target) -> Self {
-        Self {
-            target: target.clone(),
-            name: target.to_string(),
-        }
+        Self { target: target.clone(), name: target.to_string() }
     }
 
     /// Calls the target by a friendlier name in findings.
     pub fn named(self, name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            ..self
-        }
+        Self { name: name.into(), ..self }
     }
 }
 
@@ -114,9 +108,7 @@ const TABLES: Sections = Sections::LINKS
     .union(Sections::SYSCTLS);
 
 /// What moves by itself while probes are under way.
-const MOVING: Sections = Sections::ADDRS
-    .union(Sections::NEIGHBOURS)
-    .union(Sections::COUNTERS);
+const MOVING: Sections = Sections::ADDRS.union(Sections::NEIGHBOURS).union(Sections::COUNTERS);
 
 /// What a local look may take once the budget is gone.
 const GRACE: Duration = Duration::from_millis(300);
@@ -128,10 +120,7 @@ fn run(case: &mut CaseFile, steps: &[Step], vantages: &Vantages, budget: &Budget
         }
     }
     let mut here = Site::open(&vantages.target)?;
-    let round = here.begin(
-        TABLES.union(Sections::RESOLVER).union(Sections::HOSTS),
-        budget,
-    )?;
+    let round = here.begin(TABLES.union(Sections::RESOLVER).union(Sections::HOSTS), budget)?;
     if case.vantages.is_empty() {
         case.vantages.push(Vantage {
             role: VantageRole::Target,
@@ -198,22 +187,14 @@ const MANY: usize = 2000;
 
 impl Site {
     fn open(target: &Target) -> Result<Self> {
-        Ok(Self {
-            target: target.clone(),
-            inventory: Inventory::open(target)?,
-        })
+        Ok(Self { target: target.clone(), inventory: Inventory::open(target)? })
     }
 
     /// Looks at the tables before the probes.
     fn begin(&mut self, what: Sections, budget: &Budget) -> Result<Round> {
         let mut before = self.inventory.snapshot(what, budget)?;
         trim(&mut before);
-        Ok(Round {
-            before,
-            probes: Vec::new(),
-            after: None,
-            gaps: Vec::new(),
-        })
+        Ok(Round { before, probes: Vec::new(), after: None, gaps: Vec::new() })
     }
 }
 

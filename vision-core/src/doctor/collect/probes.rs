@@ -9,7 +9,8 @@ use crate::doctor::case::{CaseFile, ProbeRecord, Probing, RouteRecord};
 use crate::inventory::{Link, RouteAnswer, RouteKind, RouteQuery, Snapshot};
 use crate::netns::FileOrigin;
 use crate::probe::{
-    DnsQuery, HostsTable, NeighProbe, Ping, Probe, Resolve, ResolverConfig, TcpProbe, UdpProbe,
+    DnsQuery, HostsTable, NeighProbe, Ping, Probe, ResetTtl, Resolve, ResolverConfig, TcpOutcome,
+    TcpProbe, UdpProbe,
 };
 use crate::wire::dns::{Name, RecordType};
 
@@ -57,11 +58,7 @@ impl<'a> Prober<'a> {
     pub(super) fn file(self, case: &mut CaseFile, vantage: usize) {
         let sent = u32::try_from(self.sent).unwrap_or(u32::MAX);
         case.probes_sent = case.probes_sent.saturating_add(sent);
-        if let Some(round) = case
-            .vantages
-            .get_mut(vantage)
-            .and_then(|v| v.rounds.last_mut())
-        {
+        if let Some(round) = case.vantages.get_mut(vantage).and_then(|v| v.rounds.last_mut()) {
             round.probes.extend(self.records);
             round.gaps.extend(self.gaps);
         }
@@ -90,9 +87,7 @@ impl<'a> Prober<'a> {
 
     fn ifindex(&self, zone: &str) -> Option<u32> {
         let by_name = self.links().iter().find(|link| link.name == *zone);
-        by_name
-            .map(|link| link.ifindex)
-            .or_else(|| zone.parse().ok())
+        by_name.map(|link| link.ifindex).or_else(|| zone.parse().ok())
     }
 
     pub(super) fn resolver_origin(&self) -> Option<FileOrigin> {
@@ -120,10 +115,7 @@ impl<'a> Prober<'a> {
             .collect();
         defaults.sort_by_key(|route| (route.family, route.metric));
         let hops = defaults.iter().flat_map(|route| {
-            route
-                .gateway
-                .into_iter()
-                .chain(route.nexthops.iter().filter_map(|hop| hop.gateway))
+            route.gateway.into_iter().chain(route.nexthops.iter().filter_map(|hop| hop.gateway))
         });
         let mut gateways: Vec<IpAddr> = Vec::new();
         for gateway in hops.take(4) {
@@ -152,11 +144,7 @@ impl<'a> Prober<'a> {
         let at = Timestamp::now();
         match self.site.inventory.route_to(&query, self.budget) {
             Ok(answer) => {
-                let record = RouteRecord {
-                    query,
-                    answer: answer.clone(),
-                    at,
-                };
+                let record = RouteRecord { query, answer: answer.clone(), at };
                 self.records.push(ProbeRecord::Route(record));
                 Ok(Some(answer))
             }
@@ -169,10 +157,7 @@ impl<'a> Prober<'a> {
         let Some((next, link)) = self.next_hop(dst) else {
             return Ok(());
         };
-        let asked = self
-            .records
-            .iter()
-            .any(|r| matches!(r, ProbeRecord::Neigh(n) if n.to == next));
+        let asked = self.records.iter().any(|r| matches!(r, ProbeRecord::Neigh(n) if n.to == next));
         let ethernet = link.address.is_some_and(|a| a.to_ethernet().is_some());
         if self.probing == Probing::Passive || asked || !ethernet || link.is_noarp() {
             return Ok(());
@@ -204,18 +189,30 @@ impl<'a> Prober<'a> {
             },
             _ => None,
         })?;
-        let ifindex = route
-            .oif_ifindex
-            .filter(|_| route.kind == RouteKind::Unicast)?;
+        let ifindex = route.oif_ifindex.filter(|_| route.kind == RouteKind::Unicast)?;
         let link = self.links().iter().find(|link| link.ifindex == ifindex)?;
         let alive = link.has_carrier() && !link.is_loopback();
         alive.then(|| (route.gateway.unwrap_or(dst), link.clone()))
     }
 
+    /// Tells whether the table has another link-layer address for a neighbour than it answers from.
+    pub(super) fn is_believed_elsewhere(&self, addr: IpAddr) -> bool {
+        let reports = self.records.iter().filter_map(|record| match record {
+            ProbeRecord::Neigh(report) if report.to == addr => Some(report),
+            _ => None,
+        });
+        let Some(report) = reports.last().filter(|report| !report.answers.is_empty()) else {
+            return false;
+        };
+        let table = self.before.as_ref().and_then(|s| s.neighbours.as_ref());
+        let entries = table.map_or(&[][..], |dump| &dump.items).iter();
+        let mut entries = entries.filter(|e| e.ifindex == report.ifindex && e.dst == addr);
+        let believed = entries.next().and_then(|entry| entry.lladdr);
+        believed.is_some_and(|lladdr| !report.holders().contains(&lladdr))
+    }
+
     fn tcp_wait(&self, dst: IpAddr) -> Duration {
-        let dead = self
-            .next_hop(dst)
-            .is_some_and(|(next, _)| self.silent.contains(&next));
+        let dead = self.next_hop(dst).is_some_and(|(next, _)| self.silent.contains(&next));
         match dead {
             true => TCP_WAIT / 3,
             false => TCP_WAIT,
@@ -223,7 +220,9 @@ impl<'a> Prober<'a> {
     }
 
     pub(super) fn tcp(&mut self, addr: IpAddr, ports: &[u16]) -> Result<()> {
-        let probe = TcpProbe::new(addr, ports.iter().copied()).wait(self.tcp_wait(addr));
+        let probe = TcpProbe::new(addr, ports.iter().copied())
+            .wait(self.tcp_wait(addr))
+            .reset_ttl(ResetTtl::Seen);
         match probe.scope(self.scope).run(&self.site.target, self.budget) {
             Ok(report) => {
                 self.sent += report.attempts.len();
@@ -232,6 +231,17 @@ impl<'a> Prober<'a> {
             }
             Err(e) => self.survive("TCP connect", e),
         }
+    }
+
+    /// Tells whether a connect of this round was refused by a reset that crossed a link.
+    pub(super) fn was_reset(&self, addr: IpAddr) -> bool {
+        let reports = self.records.iter().filter_map(|record| match record {
+            ProbeRecord::Tcp(report) if report.to == addr => Some(report),
+            _ => None,
+        });
+        let mut attempts = reports.flat_map(|report| &report.attempts);
+        self.next_hop(addr).is_some()
+            && attempts.any(|a| matches!(a.outcome, TcpOutcome::Refused { icmp: None, .. }))
     }
 
     pub(super) fn udp(&mut self, addr: IpAddr, port: u16) -> Result<()> {
@@ -254,13 +264,9 @@ impl<'a> Prober<'a> {
         }
     }
 
-    fn ping(&mut self, addr: IpAddr) -> Result<bool> {
+    pub(super) fn ping(&mut self, addr: IpAddr) -> Result<bool> {
         let wait = self.tcp_wait(addr) / 2;
-        let ping = Ping::new(addr)
-            .count(2)
-            .interval(wait / 2)
-            .wait(wait)
-            .scope(self.scope);
+        let ping = Ping::new(addr).count(2).interval(wait / 2).wait(wait).scope(self.scope);
         match ping.run(&self.site.target, self.budget) {
             Ok(report) => {
                 self.sent += report.echoes.len();
@@ -273,14 +279,14 @@ impl<'a> Prober<'a> {
     }
 
     /// Asks a nameserver for the root's own servers: any answer, a refusal too, shows it is there.
-    pub(super) fn ask_server(&mut self, server: IpAddr) -> Result<()> {
+    pub(super) fn ask_server(&mut self, server: IpAddr, tries: u8) -> Result<()> {
         if self.probing == Probing::Passive {
             return Ok(());
         }
         let query = DnsQuery::new(Name::root(), RecordType::Ns)
             .server(SocketAddr::new(server, 53))
             .timeout(DNS_WAIT)
-            .tries(2);
+            .tries(tries);
         match query.run(&self.site.target, self.budget) {
             Ok(report) => {
                 self.sent += report.attempts.len();
@@ -313,18 +319,12 @@ impl<'a> Prober<'a> {
             }),
             None => ResolverConfig::default(),
         };
-        let attempts = config.attempts.min(2);
-        let config = ResolverConfig {
-            timeout: DNS_WAIT,
-            attempts,
-            ..config
-        };
+        // With several servers a second round would only repeat what the first has shown.
+        let attempts = if config.servers.len() > 1 { 1 } else { config.attempts.min(2) };
+        let config = ResolverConfig { timeout: DNS_WAIT, attempts, ..config };
         match Resolve::new(name).run(&config, &hosts, &self.site.target, self.budget) {
             Ok(resolution) => {
-                let attempts = resolution
-                    .tried
-                    .iter()
-                    .map(|tried| tried.report.attempts.len());
+                let attempts = resolution.tried.iter().map(|tried| tried.report.attempts.len());
                 self.sent += attempts.sum::<usize>();
                 let addrs = resolution.addresses.clone();
                 self.records.push(ProbeRecord::Resolve(resolution));

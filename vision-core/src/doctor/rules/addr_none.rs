@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use super::text::{Draft, evidence, look_up, shown, symptom};
 use super::{Answer, Rule, RuleMeta};
 use crate::base::Family;
@@ -14,11 +16,8 @@ Why it happens: the address was never assigned (DHCP or the network plugin faile
 or the container has IPv4 only and an IPv6 destination was asked for.
 What to do: give the link an address, or use the other family.";
 
-static META: RuleMeta = RuleMeta {
-    cause: Cause::AddrNone,
-    needs: Sections::LINKS.union(Sections::ADDRS),
-    docs: DOCS,
-};
+static META: RuleMeta =
+    RuleMeta { cause: Cause::AddrNone, needs: Sections::LINKS.union(Sections::ADDRS), docs: DOCS };
 
 pub(super) struct AddrNone;
 
@@ -29,24 +28,15 @@ impl Rule for AddrNone {
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let mut hits = Vec::new();
-        for (n, flow) in scene
-            .flows
-            .iter()
-            .enumerate()
-            .filter(|(_, f)| f.outcome.failed())
-        {
+        for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
             for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
-                if let Some(link) = bare_link(flow, hop) {
+                if let Some(link) = bare_link(flow, position, hop) {
                     hits.push(finding(flow, hop, link).hit(n, position));
                 }
             }
         }
         Answer::from_hits(hits, || {
-            let locals = scene
-                .target
-                .addrs()
-                .iter()
-                .filter(|a| !a.local.is_loopback());
+            let locals = scene.target.addrs().iter().filter(|a| !a.local.is_loopback());
             let locals: Vec<_> = locals.map(|a| a.local.to_string()).collect();
             match locals.is_empty() {
                 true => Answer::NotApplicable,
@@ -57,45 +47,35 @@ impl Rule for AddrNone {
 }
 
 /// A link that is up in a namespace without any address of the flow's family.
-fn bare_link<'a>(flow: &Flow<'_>, hop: &Hop<'a>) -> Option<&'a Link> {
+fn bare_link<'a>(flow: &Flow<'_>, position: usize, hop: &Hop<'a>) -> Option<&'a Link> {
     if flow.purpose == Purpose::Anywhere {
-        let none = Family::BOTH
-            .into_iter()
-            .all(|family| !hop.has_address(family));
-        return hop
-            .up_links()
-            .find(|link| link.has_carrier())
-            .filter(|_| none);
+        let none = Family::BOTH.into_iter().all(|family| !hop.has_address(family));
+        return hop.up_links().find(|link| link.has_carrier()).filter(|_| none);
     }
-    if !hop.has_no_route() || hop.has_address(hop.family()) {
+    let stays_on_link = match hop.towards {
+        IpAddr::V4(to) => to.is_loopback(),
+        IpAddr::V6(to) => to.is_loopback() || to.is_unicast_link_local(),
+    };
+    // A route may outlive the address; then packets carry a source nobody can answer to.
+    // A router needs no address to pass packets on.
+    let matters = hop.has_no_route() || position == 0 && hop.egress().is_some();
+    if stays_on_link || !matters || hop.has_address(hop.family()) {
         return None;
     }
-    hop.up_links()
-        .find(|link| link.has_carrier())
-        .or_else(|| hop.up_links().next())
+    let egress = hop.egress().filter(|link| !link.is_loopback());
+    egress.or_else(|| hop.up_links().find(|l| l.has_carrier())).or_else(|| hop.up_links().next())
 }
 
 fn finding(flow: &Flow<'_>, hop: &Hop<'_>, link: &Link) -> Draft {
     let (name, family) = (shown(&link.name), hop.family());
     let (what, family_text) = match flow.purpose {
         Purpose::Anywhere => (String::new(), "IP".to_owned()),
-        _ => (
-            format!(", so there is no way to {}", flow.dst),
-            family.to_string(),
-        ),
+        _ => (format!(", so there is no way to {}", flow.dst), family.to_string()),
     };
     let place = &hop.vantage.name;
     let summary = format!("{place}: {name} is up but has no {family_text} address{what}");
-    let kind = SubjectKind::Address {
-        link: Some(link.name.clone()),
-        family,
-        address: None,
-    };
-    let on_link = hop
-        .vantage
-        .addrs()
-        .iter()
-        .filter(|a| a.ifindex == link.ifindex);
+    let kind = SubjectKind::Address { link: Some(link.name.clone()), family, address: None };
+    let on_link = hop.vantage.addrs().iter().filter(|a| a.ifindex == link.ifindex);
     let on_link: Vec<_> = on_link.map(|a| a.local.to_string()).collect();
     let seen = match on_link.is_empty() {
         true => "none".to_owned(),
@@ -110,7 +90,5 @@ fn finding(flow: &Flow<'_>, hop: &Hop<'_>, link: &Link) -> Draft {
     }
     draft
         .evidence(evidence(hop, hop.at, format!("addresses of {name}"), seen))
-        .prose(format!(
-            "give {name} its address: ip addr add ADDRESS/BITS dev {name}"
-        ))
+        .prose(format!("give {name} its address: ip addr add ADDRESS/BITS dev {name}"))
 }

@@ -14,11 +14,8 @@ Why it happens: a typing error, a missing search domain (a short service name us
 Kubernetes namespace), or a record that was never made.
 What to do: compare the names that were tried, listed in the evidence, with the one that exists.";
 
-static META: RuleMeta = RuleMeta {
-    cause: Cause::DnsNxdomain,
-    needs: Sections::RESOLVER,
-    docs: DOCS,
-};
+static META: RuleMeta =
+    RuleMeta { cause: Cause::DnsNxdomain, needs: Sections::RESOLVER, docs: DOCS };
 
 pub(super) struct DnsNxdomain;
 
@@ -39,11 +36,7 @@ impl Rule for DnsNxdomain {
             None => Answer::NotApplicable,
             Some(r) if r.outcome == ResolveOutcome::NoSuchName => {
                 let finding = finding(scene, r);
-                Answer::Confirmed(vec![Hit {
-                    flow: BEFORE_ALL_FLOWS,
-                    hop: 0,
-                    finding,
-                }])
+                Answer::Confirmed(vec![Hit { flow: BEFORE_ALL_FLOWS, hop: 0, finding }])
             }
             Some(r) if r.outcome == ResolveOutcome::Found => {
                 let found: Vec<_> = r.addresses.iter().map(ToString::to_string).collect();
@@ -62,19 +55,12 @@ fn finding(scene: &Scene<'_>, resolution: &Resolution) -> Finding {
         answer: None,
         at: scene.case.at,
     };
-    let count = resolution
-        .tried
-        .iter()
-        .map(|t| &t.name)
-        .collect::<std::collections::HashSet<_>>();
+    let count = resolution.tried.iter().map(|t| &t.name).collect::<std::collections::HashSet<_>>();
     let tried = match count.len() {
         0 | 1 => String::new(),
         n => format!(", nor do the {} names with a search domain", n - 1),
     };
-    let summary = format!(
-        "{}: the name {name} does not exist{tried}",
-        scene.target.name
-    );
+    let summary = format!("{}: the name {name} does not exist{tried}", scene.target.name);
     let steps = resolution.tried.iter().map(|tried| Evidence {
         asked: format!("{} {}", tried.name, tried.rtype),
         place: scene.target.name.clone(),
@@ -83,23 +69,12 @@ fn finding(scene: &Scene<'_>, resolution: &Resolution) -> Finding {
             (Some(rcode), None) => rcode.to_string(),
             (None, _) => "no answer".to_owned(),
         },
-        at: tried
-            .report
-            .attempts
-            .first()
-            .map_or(scene.case.at, |a| a.sent_at),
+        at: tried.report.attempts.first().map_or(scene.case.at, |a| a.sent_at),
     });
     let origin = evidence(&here, scene.case.at, "hosts file", "no such name");
-    Draft::new(
-        META.cause,
-        &here,
-        SubjectKind::Name { name: name.clone() },
-        summary,
-    )
-    .evidence(origin)
-    .all(steps)
-    .prose(format!(
-        "check the spelling of {name} and the search list of resolv.conf"
-    ))
-    .finding
+    Draft::new(META.cause, &here, SubjectKind::Name { name: name.clone() }, summary)
+        .evidence(origin)
+        .all(steps)
+        .prose(format!("check the spelling of {name} and the search list of resolv.conf"))
+        .finding
 }

@@ -17,11 +17,8 @@ there shows in the routes and neighbours first.
 What to do: see whether the server runs and listens on that address, and whether a filter drops
 UDP port 53.";
 
-static META: RuleMeta = RuleMeta {
-    cause: Cause::DnsServerSilent,
-    needs: Sections::RESOLVER,
-    docs: DOCS,
-};
+static META: RuleMeta =
+    RuleMeta { cause: Cause::DnsServerSilent, needs: Sections::RESOLVER, docs: DOCS };
 
 pub(super) struct DnsServerSilent;
 
@@ -31,13 +28,8 @@ impl Rule for DnsServerSilent {
     }
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
-        let servers = || {
-            scene
-                .flows
-                .iter()
-                .enumerate()
-                .filter(|(_, f)| f.purpose == Purpose::Nameserver)
-        };
+        let servers =
+            || scene.flows.iter().enumerate().filter(|(_, f)| f.purpose == Purpose::Nameserver);
         let mut hits = Vec::new();
         let mut unknown = None;
         for (n, flow) in servers().filter(|(_, f)| f.outcome == Outcome::Silent) {
@@ -49,9 +41,7 @@ impl Rule for DnsServerSilent {
                 None => unknown = Some(flow.dst),
             }
         }
-        let answered = servers()
-            .find(|(_, f)| f.outcome == Outcome::Works)
-            .map(|(_, f)| f.dst);
+        let answered = servers().find(|(_, f)| f.outcome == Outcome::Works).map(|(_, f)| f.dst);
         Answer::from_hits(hits, || match (unknown, answered) {
             (Some(server), _) => Answer::CouldNotCheck(Unchecked {
                 what: META.cause.slug().to_owned(),
@@ -70,29 +60,18 @@ impl Rule for DnsServerSilent {
 fn sign_of_life(hop: &Hop<'_>, flow: &Flow<'_>) -> Option<Evidence> {
     let told = hop.vantage.probes().find_map(|probe| match probe {
         ProbeRecord::Ping(report) if report.to == flow.dst => (of_ping(report) == Outcome::Works)
-            .then(|| {
-                (
-                    format!("echo request to {}", flow.dst),
-                    "answered".to_owned(),
-                )
-            }),
+            .then(|| (format!("echo request to {}", flow.dst), "answered".to_owned())),
         ProbeRecord::Tcp(report) if report.to == flow.dst => report.attempts.iter().find_map(|a| {
             let seen = match a.outcome {
                 TcpOutcome::Open { .. } => "open",
                 TcpOutcome::Refused { .. } => "refused",
                 _ => return None,
             };
-            Some((
-                format!("TCP connect to {} port {}", flow.dst, a.port),
-                seen.to_owned(),
-            ))
+            Some((format!("TCP connect to {} port {}", flow.dst, a.port), seen.to_owned()))
         }),
         ProbeRecord::Neigh(report) if report.to == flow.dst => {
             report.holders().first().map(|mac| {
-                (
-                    super::text::solicitation(flow.dst).to_owned(),
-                    format!("answered from {mac}"),
-                )
+                (super::text::solicitation(flow.dst).to_owned(), format!("answered from {mac}"))
             })
         }
         _ => None,

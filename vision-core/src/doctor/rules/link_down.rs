@@ -13,11 +13,8 @@ How it is told from a missing route: the link that is down covers the destinatio
 link could carry the family at all. Links that are down and were never set up do not count.
 What to do: `ip link set DEV up`; routes that were added by hand must be added again.";
 
-static META: RuleMeta = RuleMeta {
-    cause: Cause::LinkDown,
-    needs: Sections::LINKS.union(Sections::ADDRS),
-    docs: DOCS,
-};
+static META: RuleMeta =
+    RuleMeta { cause: Cause::LinkDown, needs: Sections::LINKS.union(Sections::ADDRS), docs: DOCS };
 
 pub(super) struct LinkDown;
 
@@ -28,12 +25,7 @@ impl Rule for LinkDown {
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let mut hits = Vec::new();
-        for (n, flow) in scene
-            .flows
-            .iter()
-            .enumerate()
-            .filter(|(_, f)| f.outcome.failed())
-        {
+        for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
             for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
                 if let Some((link, confidence)) = culprit(flow, hop) {
                     hits.push(finding(flow, hop, link, confidence).hit(n, position));
@@ -41,11 +33,7 @@ impl Rule for LinkDown {
             }
         }
         Answer::from_hits(hits, || {
-            let down = scene
-                .target
-                .links()
-                .iter()
-                .filter(|l| !l.is_loopback() && !l.is_up());
+            let down = scene.target.links().iter().filter(|l| !l.is_loopback() && !l.is_up());
             match down.count() {
                 0 => Answer::RuledOut("every link is up".to_owned()),
                 _ => Answer::RuledOut("the links that are down are not on the way".to_owned()),
@@ -57,28 +45,21 @@ impl Rule for LinkDown {
 /// The link whose being down explains why the hop has no way, and how sure that is.
 fn culprit<'a>(flow: &Flow<'_>, hop: &Hop<'a>) -> Option<(&'a Link, Confidence)> {
     let anywhere = flow.purpose == Purpose::Anywhere;
+    let down = || hop.vantage.links().iter().filter(|l| !l.is_up() && !l.is_loopback());
+    let addrs = hop.vantage.addrs();
+    let covers = |link: &&Link| {
+        addrs.iter().any(|a| a.ifindex == link.ifindex && a.prefix().contains(hop.towards))
+    };
+    // Its connected route went with it: packets have no way, or leave by a wider route instead.
+    let covered_elsewhere = || hop.up_links().any(|link| covers(&link));
+    if let Some(link) = down().find(covers).filter(|_| !anywhere && !covered_elsewhere()) {
+        return Some((link, Confidence::Proved)).filter(|_| !hop.is_local());
+    }
     if !anywhere && !hop.has_no_route() {
         return None;
     }
-    let down = || {
-        hop.vantage
-            .links()
-            .iter()
-            .filter(|l| !l.is_up() && !l.is_loopback())
-    };
-    let addrs = hop.vantage.addrs();
-    let covers = |link: &&Link| {
-        addrs
-            .iter()
-            .any(|a| a.ifindex == link.ifindex && a.prefix().contains(hop.towards))
-    };
-    if let Some(link) = down().find(covers).filter(|_| !anywhere) {
-        return Some((link, Confidence::Proved));
-    }
     let configured = |link: &&Link| addrs.iter().any(|a| a.ifindex == link.ifindex);
-    let candidate = down()
-        .find(configured)
-        .or_else(|| down().find(|l| is_meant_to_be_up(l)))?;
+    let candidate = down().find(configured).or_else(|| down().find(|l| is_meant_to_be_up(l)))?;
     let family = hop.family();
     let others = match anywhere {
         true => hop.up_links().count() > 0,
@@ -114,9 +95,7 @@ fn is_meant_to_be_up(link: &Link) -> bool {
         "bridge",
         "nlmon",
     ];
-    link.kind
-        .as_deref()
-        .is_none_or(|kind| !idle.contains(&kind))
+    link.kind.as_deref().is_none_or(|kind| !idle.contains(&kind))
 }
 
 fn finding(flow: &Flow<'_>, hop: &Hop<'_>, link: &Link, confidence: Confidence) -> Draft {
@@ -125,16 +104,8 @@ fn finding(flow: &Flow<'_>, hop: &Hop<'_>, link: &Link, confidence: Confidence) 
         Purpose::Anywhere => "nothing can leave".to_owned(),
         _ => format!("there is no way to {}", flow.dst),
     };
-    let summary = format!(
-        "{}: {name} is administratively down, so {what}",
-        hop.vantage.name
-    );
-    let state = evidence(
-        hop,
-        hop.at,
-        format!("state of link {name}"),
-        link_state(link),
-    );
+    let summary = format!("{}: {name} is administratively down, so {what}", hop.vantage.name);
+    let state = evidence(hop, hop.at, format!("state of link {name}"), link_state(link));
     let mut draft = Draft::new(META.cause, hop, link_subject(link), summary).confidence(confidence);
     if let Some(target) = flow.hops.first() {
         draft = draft.evidence(symptom(flow, target));
@@ -142,7 +113,5 @@ fn finding(flow: &Flow<'_>, hop: &Hop<'_>, link: &Link, confidence: Confidence) 
     if hop.answer.is_some() {
         draft = draft.evidence(look_up(hop));
     }
-    draft
-        .evidence(state)
-        .command(format!("ip link set dev {name} up"), Risk::Safe)
+    draft.evidence(state).command(format!("ip link set dev {name} up"), Risk::Safe)
 }

@@ -12,11 +12,7 @@ Why it happens: the container was started without a network (`--net none`), its 
 failed or was not run, or the other end of its veth pair was deleted, which deletes both.
 What to do: see why the plugin did not attach the container; recreate it with a network.";
 
-static META: RuleMeta = RuleMeta {
-    cause: Cause::LinkMissing,
-    needs: Sections::LINKS,
-    docs: DOCS,
-};
+static META: RuleMeta = RuleMeta { cause: Cause::LinkMissing, needs: Sections::LINKS, docs: DOCS };
 
 pub(super) struct LinkMissing;
 
@@ -26,23 +22,13 @@ impl Rule for LinkMissing {
     }
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
-        let real: Vec<_> = scene
-            .target
-            .links()
-            .iter()
-            .filter(|l| !l.is_loopback())
-            .collect();
+        let real: Vec<_> = scene.target.links().iter().filter(|l| !l.is_loopback()).collect();
         if !real.is_empty() {
             let names: Vec<_> = real.iter().map(|l| l.name.escaped().to_string()).collect();
             return Answer::RuledOut(format!("there is {}", names.join(", ")));
         }
         let mut hits = Vec::new();
-        for (n, flow) in scene
-            .flows
-            .iter()
-            .enumerate()
-            .filter(|(_, f)| f.outcome.failed())
-        {
+        for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
             let Some(hop) = flow.hops.first() else {
                 continue;
             };

@@ -28,12 +28,7 @@ impl Rule for LinkPeerDown {
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let mut hits = Vec::new();
-        for (n, flow) in scene
-            .flows
-            .iter()
-            .enumerate()
-            .filter(|(_, f)| f.outcome.failed())
-        {
+        for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
             for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
                 if let Some(link) = without_carrier(flow, hop) {
                     hits.push(finding(scene, flow, hop, link).hit(n, position));
@@ -70,35 +65,21 @@ fn finding(scene: &Scene<'_>, flow: &Flow<'_>, hop: &Hop<'_>, link: &Link) -> Dr
         _ => "the device below or the cable is down",
     };
     let summary = format!("{}: {name} has no carrier: {end}", hop.vantage.name);
-    let state = evidence(
-        hop,
-        hop.at,
-        format!("state of link {name}"),
-        link_state(link),
-    );
+    let state = evidence(hop, hop.at, format!("state of link {name}"), link_state(link));
     let mut draft = Draft::new(META.cause, hop, link_subject(link), summary);
     if let Some(target) = flow.hops.first() {
         draft = draft.evidence(symptom(flow, target));
     }
-    draft
-        .evidence(state)
-        .all(far_end(scene, hop, link))
-        .prose(match link.kind.as_deref() {
-            Some("veth") => "set the other end of the veth pair up: ip link set dev PEER up",
-            _ => "set the device below up, or plug it in",
-        })
+    draft.evidence(state).all(far_end(scene, hop, link)).prose(match link.kind.as_deref() {
+        Some("veth") => "set the other end of the veth pair up: ip link set dev PEER up",
+        _ => "set the device below up, or plug it in",
+    })
 }
 
 /// The other end of a veth pair, where a vantage shows it.
 fn far_end(scene: &Scene<'_>, hop: &Hop<'_>, link: &Link) -> Option<Evidence> {
-    let peer_index = link
-        .link_ifindex
-        .filter(|_| link.kind.as_deref() == Some("veth"))?;
-    let mut others = scene
-        .case
-        .vantages
-        .iter()
-        .filter(|v| v.netns != hop.vantage.netns);
+    let peer_index = link.link_ifindex.filter(|_| link.kind.as_deref() == Some("veth"))?;
+    let mut others = scene.case.vantages.iter().filter(|v| v.netns != hop.vantage.netns);
     others.find_map(|vantage| {
         let peer = vantage.link(peer_index)?;
         let points_back = peer.link_ifindex == Some(link.ifindex);

@@ -94,11 +94,8 @@ mod tests {
     #[test]
     fn every_cause_has_exactly_one_rule_in_its_own_area() {
         for cause in Cause::ALL {
-            let metas: Vec<_> = ALL
-                .iter()
-                .map(|r| r.meta())
-                .filter(|m| m.cause == *cause)
-                .collect();
+            let metas: Vec<_> =
+                ALL.iter().map(|r| r.meta()).filter(|m| m.cause == *cause).collect();
             assert_eq!(metas.len(), 1, "{cause}");
             assert!(explain(*cause).contains("What to do:"), "{cause}");
         }

@@ -16,11 +16,8 @@ Why it happens: the gateway is down or has moved, the default route names an add
 or the container sits on the wrong bridge or VLAN.
 What to do: check that the gateway address is right and that its owner is up on this link.";
 
-static META: RuleMeta = RuleMeta {
-    cause: Cause::NeighGatewayNoAnswer,
-    needs: Sections::NEIGHBOURS,
-    docs: DOCS,
-};
+static META: RuleMeta =
+    RuleMeta { cause: Cause::NeighGatewayNoAnswer, needs: Sections::NEIGHBOURS, docs: DOCS };
 
 pub(super) struct NeighGatewayNoAnswer;
 

@@ -16,11 +16,8 @@ How sure it is: without a look at the bridge's forwarding table a filter on the 
 told from an absent machine, so the finding is `likely`.
 What to do: check the address and whether its owner runs and is attached to the same network.";
 
-static META: RuleMeta = RuleMeta {
-    cause: Cause::NeighNoAnswer,
-    needs: Sections::NEIGHBOURS,
-    docs: DOCS,
-};
+static META: RuleMeta =
+    RuleMeta { cause: Cause::NeighNoAnswer, needs: Sections::NEIGHBOURS, docs: DOCS };
 
 pub(super) struct NeighNoAnswer;
 
@@ -55,12 +52,7 @@ pub(super) fn silent_next_hops(
     draft: impl Fn(&Hop<'_>, IpAddr, &Link) -> Draft,
 ) -> Answer {
     let (mut hits, mut answered, mut unasked) = (Vec::new(), None, None);
-    for (n, flow) in scene
-        .flows
-        .iter()
-        .enumerate()
-        .filter(|(_, f)| f.outcome.failed())
-    {
+    for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
         for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
             let (Some(link), Some(next)) = (hop.egress(), hop.next_hop()) else {
                 continue;

@@ -13,11 +13,8 @@ How it is proved: the neighbour is asked live, past the table, and answers from 
 Why it happens: the entry outlived the machine it was made for, or was mistyped.
 What to do: delete the entry; the kernel then asks by itself.";
 
-static META: RuleMeta = RuleMeta {
-    cause: Cause::NeighWrongStatic,
-    needs: Sections::NEIGHBOURS,
-    docs: DOCS,
-};
+static META: RuleMeta =
+    RuleMeta { cause: Cause::NeighWrongStatic, needs: Sections::NEIGHBOURS, docs: DOCS };
 
 pub(super) struct NeighWrongStatic;
 
@@ -29,12 +26,7 @@ impl Rule for NeighWrongStatic {
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let mut hits = Vec::new();
         let mut right = None;
-        for (n, flow) in scene
-            .flows
-            .iter()
-            .enumerate()
-            .filter(|(_, f)| f.outcome.failed())
-        {
+        for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
             for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
                 match finding(flow, hop) {
                     Some(draft) => hits.push(draft.hit(n, position)),
@@ -51,9 +43,7 @@ impl Rule for NeighWrongStatic {
 
 fn finding(flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
     let (link, next) = (hop.egress()?, hop.next_hop()?);
-    let entry = hop
-        .entry()
-        .filter(|entry| entry.state == NeighState::Permanent)?;
+    let entry = hop.entry().filter(|entry| entry.state == NeighState::Permanent)?;
     let believed = entry.lladdr?;
     let report = hop.solicited()?;
     let answered = report.holders();
@@ -79,12 +69,7 @@ fn finding(flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
     let table = format!("{believed} {}", entry.state);
     Some(
         draft
-            .evidence(evidence(
-                hop,
-                hop.at,
-                format!("neighbour table, {next}"),
-                table,
-            ))
+            .evidence(evidence(hop, hop.at, format!("neighbour table, {next}"), table))
             .evidence(evidence(hop, at, asked, format!("answered from {real}")))
             .command(format!("ip neigh del {next} dev {name}"), Risk::Safe),
     )

@@ -28,24 +28,14 @@ impl Rule for RouteBlackhole {
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let mut hits = Vec::new();
-        for (n, flow) in scene
-            .flows
-            .iter()
-            .enumerate()
-            .filter(|(_, f)| f.outcome.failed())
-        {
+        for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
             for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
                 if matches!(hop.refusal(), Some((RefusalCause::Blackhole, _))) {
                     hits.push(finding(flow, hop).hit(n, position));
                 }
             }
         }
-        let asked = || {
-            scene
-                .flows
-                .iter()
-                .any(|f| f.hops.iter().any(|h| h.answer.is_some()))
-        };
+        let asked = || scene.flows.iter().any(|f| f.hops.iter().any(|h| h.answer.is_some()));
         Answer::from_hits(hits, || match asked() {
             true => Answer::RuledOut("no look-up on the way answers blackhole".to_owned()),
             false => Answer::NotApplicable,
@@ -61,9 +51,7 @@ fn finding(flow: &Flow<'_>, hop: &Hop<'_>) -> Draft {
     if let Some(target) = flow.hops.first() {
         draft = draft.evidence(symptom(flow, target));
     }
-    draft = draft
-        .evidence(look_up(hop))
-        .evidence(evidence(hop, hop.at, "the tables", what));
+    draft = draft.evidence(look_up(hop)).evidence(evidence(hop, hop.at, "the tables", what));
     match fix {
         Some(command) => draft.command(command, Risk::Disruptive),
         None => draft.prose("delete the blackhole route or rule, or add a more specific route"),
@@ -75,32 +63,16 @@ fn object(hop: &Hop<'_>) -> (String, SubjectKind, Option<String>) {
     let v6 = if hop.towards.is_ipv6() { "-6 " } else { "" };
     if let Some(rule) = deciding_rule(hop) {
         let text = format!("policy rule {}", rule.priority);
-        let kind = SubjectKind::Rule {
-            priority: rule.priority,
-            rule: rule_text(rule),
-        };
-        return (
-            text,
-            kind,
-            Some(format!("ip {v6}rule del priority {}", rule.priority)),
-        );
+        let kind = SubjectKind::Rule { priority: rule.priority, rule: rule_text(rule) };
+        return (text, kind, Some(format!("ip {v6}rule del priority {}", rule.priority)));
     }
     let route = deciding_route(hop);
     let text = route.map(|r| format!("blackhole {}", destination(r)));
-    let shown = text.clone().map_or_else(
-        || "a blackhole route".to_owned(),
-        |t| format!("route `{t}`"),
-    );
-    let kind = SubjectKind::Route {
-        destination: hop.towards,
-        route: text.clone(),
-    };
+    let shown =
+        text.clone().map_or_else(|| "a blackhole route".to_owned(), |t| format!("route `{t}`"));
+    let kind = SubjectKind::Route { destination: hop.towards, route: text.clone() };
     let table = route.map_or_else(String::new, |r| format!(" table {}", r.table));
-    (
-        shown,
-        kind,
-        text.map(|t| format!("ip {v6}route del {t}{table}")),
-    )
+    (shown, kind, text.map(|t| format!("ip {v6}route del {t}{table}")))
 }
 
 fn destination(route: &Route) -> String {
@@ -111,12 +83,8 @@ fn destination(route: &Route) -> String {
 }
 
 fn rule_text(rule: &PolicyRule) -> String {
-    let from = rule
-        .src
-        .map_or_else(|| "all".to_owned(), |src| src.to_string());
-    let to = rule
-        .dst
-        .map_or_else(String::new, |dst| format!(" to {dst}"));
+    let from = rule.src.map_or_else(|| "all".to_owned(), |src| src.to_string());
+    let to = rule.dst.map_or_else(String::new, |dst| format!(" to {dst}"));
     format!("from {from}{to} {}", rule.action)
 }
 

@@ -1,6 +1,7 @@
 use super::text::{Draft, look_up, moved, no_route_counter, symptom};
 use super::{Answer, Rule, RuleMeta};
-use crate::doctor::scene::{Flow, Hop, Scene};
+use crate::base::Family;
+use crate::doctor::scene::{Flow, Hop, Outcome, Scene};
 use crate::doctor::{Cause, Confidence, SubjectKind};
 use crate::inventory::Sections;
 
@@ -14,11 +15,7 @@ How it is told from its neighbours: the links are up and have addresses of the f
 that refuses on purpose gives another error number.
 What to do: add the route: `ip route add PREFIX via GATEWAY`, or `ip route add default via GATEWAY`.";
 
-static META: RuleMeta = RuleMeta {
-    cause: Cause::RouteNone,
-    needs: Sections::ADDRS,
-    docs: DOCS,
-};
+static META: RuleMeta = RuleMeta { cause: Cause::RouteNone, needs: Sections::ADDRS, docs: DOCS };
 
 pub(super) struct RouteNone;
 
@@ -29,25 +26,16 @@ impl Rule for RouteNone {
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let mut hits = Vec::new();
-        for (n, flow) in scene
-            .flows
-            .iter()
-            .enumerate()
-            .filter(|(_, f)| f.outcome.failed())
-        {
+        for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
             for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
                 let applies = hop.has_no_route() && hop.has_address(hop.family());
                 if applies {
                     hits.push(finding(flow, hop).hit(n, position));
                 }
             }
+            hits.extend(told_by_a_router(flow).map(|draft| draft.hit(n, flow.hops.len())));
         }
-        let routed = || {
-            scene
-                .flows
-                .iter()
-                .filter_map(|f| f.hops.first()?.route().map(|_| f.dst))
-        };
+        let routed = || scene.flows.iter().filter_map(|f| f.hops.first()?.route().map(|_| f.dst));
         Answer::from_hits(hits, || match routed().next() {
             Some(dst) => Answer::RuledOut(format!("there is a route to {dst}")),
             None => Answer::NotApplicable,
@@ -55,19 +43,35 @@ impl Rule for RouteNone {
     }
 }
 
+/// A router out of sight said that it has no route.
+fn told_by_a_router(flow: &Flow<'_>) -> Option<Draft> {
+    let Outcome::Unreachable(icmp) = flow.outcome else { return None };
+    let no_route = match icmp.family {
+        Family::V4 => (3, 0),
+        Family::V6 => (1, 0),
+    };
+    let target = flow.hops.first()?;
+    let router = icmp.from.filter(|from| !target.vantage.owns(*from))?;
+    let seen = flow.hops.iter().any(|hop| hop.has_no_route() || hop.vantage.owns(router));
+    if seen || (icmp.kind, icmp.code) != no_route {
+        return None;
+    }
+    let summary = format!("the router {router} has no route to {}", flow.dst);
+    let kind = SubjectKind::Route { destination: flow.dst, route: None };
+    let mut draft = Draft::new(META.cause, target, kind, summary).confidence(Confidence::Likely);
+    draft.finding.subject.netns = None;
+    draft.finding.subject.place = router.to_string();
+    let prose = format!("add the route to {} on {router}", flow.dst);
+    Some(draft.evidence(symptom(flow, target)).evidence(look_up(target)).prose(prose))
+}
+
 fn finding(flow: &Flow<'_>, hop: &Hop<'_>) -> Draft {
     let summary = format!("{}: no route leads to {}", hop.vantage.name, hop.towards);
-    let kind = SubjectKind::Route {
-        destination: hop.towards,
-        route: None,
-    };
+    let kind = SubjectKind::Route { destination: hop.towards, route: None };
     let (group, name) = no_route_counter(hop.family());
     let counter = moved(hop, group, name);
     let mut draft = Draft::new(META.cause, hop, kind, summary);
-    let own_symptom = flow
-        .hops
-        .first()
-        .is_some_and(|t| t.vantage.netns == hop.vantage.netns);
+    let own_symptom = flow.hops.first().is_some_and(|t| t.vantage.netns == hop.vantage.netns);
     if let Some(target) = flow.hops.first() {
         draft = draft.evidence(symptom(flow, target));
     }

@@ -1,9 +1,10 @@
 use super::text::{Draft, evidence, look_up, symptom};
 use super::{Answer, Rule, RuleMeta};
-use crate::doctor::case::Vantage;
+use crate::doctor::case::{ProbeRecord, Vantage};
 use crate::doctor::scene::{Flow, Hop, Outcome, Purpose, Scene};
-use crate::doctor::{Cause, Confidence, Evidence, SubjectKind};
+use crate::doctor::{Cause, Confidence, Evidence, Service, SubjectKind};
 use crate::inventory::{Sections, Sock, SockProtocol};
+use crate::probe::EchoOutcome;
 
 const DOCS: &str = "\
 Nobody listens on the port: the destination's kernel refuses.
@@ -16,11 +17,8 @@ in the destination's name. A TCP port that is refused by ICMP was refused by a f
 missing listener.
 What to do: start the service, or correct the port.";
 
-static META: RuleMeta = RuleMeta {
-    cause: Cause::SocketNoListener,
-    needs: Sections::SOCKETS,
-    docs: DOCS,
-};
+static META: RuleMeta =
+    RuleMeta { cause: Cause::SocketNoListener, needs: Sections::SOCKETS, docs: DOCS };
 
 pub(super) struct SocketNoListener;
 
@@ -31,7 +29,7 @@ impl Rule for SocketNoListener {
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let mut hits = Vec::new();
-        let mut listening = None;
+        let (mut listening, mut forged) = (None, None);
         for (n, flow) in scene.flows.iter().enumerate() {
             let Some((protocol, port)) = refused_port(flow) else {
                 continue;
@@ -45,15 +43,19 @@ impl Rule for SocketNoListener {
                     let (addr, port) = sock.local_endpoint();
                     listening = Some(format!("{addr} port {port} is listened on"));
                 }
+                None if owner.is_none() && is_forged(flow, target) => forged = Some(flow.dst),
                 None => {
                     let draft = finding(flow, target, owner, protocol, port);
                     hits.push(draft.hit(n, flow.hops.len()));
                 }
             }
         }
-        Answer::from_hits(hits, || match listening {
-            Some(seen) => Answer::RuledOut(seen),
-            None => {
+        Answer::from_hits(hits, || match (listening, forged) {
+            (Some(seen), _) => Answer::RuledOut(seen),
+            (None, Some(dst)) => Answer::RuledOut(format!(
+                "the reset has another time to live than {dst}'s own packets: a filter refused"
+            )),
+            (None, None) => {
                 let works = scene.destinations().any(|f| f.outcome == Outcome::Works);
                 match works {
                     true => Answer::RuledOut("the destination answers".to_owned()),
@@ -70,14 +72,29 @@ fn refused_port(flow: &Flow<'_>) -> Option<(SockProtocol, u16)> {
         return None;
     };
     match (flow.outcome, service) {
-        (Outcome::Refused { icmp: None }, service) => {
+        (Outcome::Refused { icmp: None, .. }, service) => {
             Some((SockProtocol::Tcp, service.tcp_port()?))
         }
-        (Outcome::Refused { icmp: Some(icmp) }, crate::doctor::Service::Udp(port)) => {
+        (Outcome::Refused { icmp: Some(icmp), .. }, Service::Udp(port)) => {
             (icmp.from == Some(flow.dst)).then_some((SockProtocol::Udp, port))
         }
         _ => None,
     }
+}
+
+/// Tells whether a reset came from nearer or farther than the host it speaks for.
+fn is_forged(flow: &Flow<'_>, target: &Hop<'_>) -> bool {
+    let Outcome::Refused { ttl: Some(reset), .. } = flow.outcome else { return false };
+    let own = target.vantage.probes().find_map(|probe| match probe {
+        ProbeRecord::Ping(report) if report.to == flow.dst => {
+            report.echoes.iter().find_map(|echo| match echo.outcome {
+                EchoOutcome::Reply { ttl, .. } => ttl,
+                _ => None,
+            })
+        }
+        _ => None,
+    });
+    own.is_some_and(|own| own != reset)
 }
 
 fn listener(owner: &Vantage, protocol: SockProtocol, port: u16) -> Option<&Sock> {
@@ -97,24 +114,13 @@ fn finding(
     let place = seen.map_or_else(|| flow.dst.to_string(), |owner| owner.name.clone());
     let summary = match flow.dst.is_loopback() || seen.is_none() {
         true => format!("nobody listens on {protocol} port {port} of {}", flow.dst),
-        false => format!(
-            "nobody listens on {protocol} port {port} in {place} ({})",
-            flow.dst
-        ),
+        false => format!("nobody listens on {protocol} port {port} in {place} ({})", flow.dst),
     };
-    let kind = SubjectKind::Socket {
-        protocol: protocol.to_string(),
-        address: flow.dst,
-        port,
-    };
+    let kind = SubjectKind::Socket { protocol: protocol.to_string(), address: flow.dst, port };
     let mut draft = Draft::new(META.cause, target, kind, summary).evidence(symptom(flow, target));
     let counter = seen.and_then(|owner| reaction(owner, protocol, flow));
     let proved = seen.is_some() && counter.is_some();
-    draft = draft.confidence(if proved {
-        Confidence::Proved
-    } else {
-        Confidence::Likely
-    });
+    draft = draft.confidence(if proved { Confidence::Proved } else { Confidence::Likely });
     if let Some(owner) = seen {
         draft.finding.subject.netns = Some(owner.netns);
         draft.finding.subject.place.clone_from(&owner.name);
@@ -135,9 +141,9 @@ fn finding(
             "not in sight from this machine",
         ));
     }
-    draft.all(counter).prose(format!(
-        "start the service that should listen on port {port}, or correct the port"
-    ))
+    draft
+        .all(counter)
+        .prose(format!("start the service that should listen on port {port}, or correct the port"))
 }
 
 /// The counter by which the destination's kernel says that it refused.

@@ -17,11 +17,8 @@ pub(super) struct Draft {
 
 impl Draft {
     pub(super) fn new(cause: Cause, hop: &Hop<'_>, kind: SubjectKind, summary: String) -> Self {
-        let subject = Subject {
-            netns: Some(hop.vantage.netns),
-            place: hop.vantage.name.clone(),
-            kind,
-        };
+        let subject =
+            Subject { netns: Some(hop.vantage.netns), place: hop.vantage.name.clone(), kind };
         let finding = Finding {
             cause,
             severity: Severity::Error,
@@ -59,21 +56,12 @@ impl Draft {
 
     fn fix(mut self, command: Option<String>, prose: Option<String>, risk: Risk) -> Self {
         let place = self.finding.subject.place.clone();
-        self.finding.fix = Some(Fix {
-            command,
-            prose,
-            place,
-            risk,
-        });
+        self.finding.fix = Some(Fix { command, prose, place, risk });
         self
     }
 
     pub(super) fn hit(self, flow: usize, hop: usize) -> Hit {
-        Hit {
-            flow,
-            hop,
-            finding: self.finding,
-        }
+        Hit { flow, hop, finding: self.finding }
     }
 }
 
@@ -83,12 +71,7 @@ pub(super) fn evidence(
     asked: impl Into<String>,
     seen: impl Into<String>,
 ) -> Evidence {
-    Evidence {
-        asked: asked.into(),
-        place: hop.vantage.name.clone(),
-        seen: seen.into(),
-        at,
-    }
+    Evidence { asked: asked.into(), place: hop.vantage.name.clone(), seen: seen.into(), at }
 }
 
 /// What the probe asked, as a noun phrase.
@@ -116,8 +99,11 @@ pub(in crate::doctor) fn outcome(flow: &Flow<'_>) -> String {
     };
     match flow.outcome {
         Outcome::Works => "answered".to_owned(),
-        Outcome::Refused { icmp: None } => "refused".to_owned(),
-        Outcome::Refused { icmp: Some(icmp) } | Outcome::Unreachable(icmp) => from(icmp),
+        Outcome::Refused { icmp: None, ttl: None } => "refused".to_owned(),
+        Outcome::Refused { icmp: None, ttl: Some(ttl) } => {
+            format!("refused by a reset of TTL {ttl}")
+        }
+        Outcome::Refused { icmp: Some(icmp), .. } | Outcome::Unreachable(icmp) => from(icmp),
         Outcome::Local(_) if flow.purpose == Purpose::Anywhere => "none".to_owned(),
         Outcome::Local(reason) => format!("refused by this kernel: {reason}"),
         Outcome::Silent => "no answer".to_owned(),
@@ -134,9 +120,7 @@ pub(super) fn symptom(flow: &Flow<'_>, target: &Hop<'_>) -> Evidence {
 pub(super) fn look_up(hop: &Hop<'_>) -> Evidence {
     let seen = match (hop.route(), hop.refusal()) {
         (Some(route), _) => {
-            let link = hop
-                .egress()
-                .map_or_else(|| "?".to_owned(), |link| shown(&link.name));
+            let link = hop.egress().map_or_else(|| "?".to_owned(), |link| shown(&link.name));
             match route.gateway {
                 Some(gateway) => format!("via {gateway} dev {link}"),
                 None => format!("{} dev {link}", route.kind),
@@ -161,12 +145,7 @@ fn refused(cause: RefusalCause) -> &'static str {
 /// The evidence that a protocol counter moved, if it did.
 pub(super) fn moved(hop: &Hop<'_>, group: &str, name: &str) -> Option<Evidence> {
     let by = hop.vantage.moved(group, name).filter(|by| *by > 0)?;
-    Some(evidence(
-        hop,
-        hop.at,
-        format!("counter {group} {name}"),
-        format!("moved by {by}"),
-    ))
+    Some(evidence(hop, hop.at, format!("counter {group} {name}"), format!("moved by {by}")))
 }
 
 /// `OutNoRoutes` of the family's group.
@@ -182,10 +161,7 @@ pub(super) fn shown(name: &Untrusted) -> String {
 }
 
 pub(super) fn link_subject(link: &Link) -> SubjectKind {
-    SubjectKind::Link {
-        ifindex: link.ifindex,
-        name: link.name.clone(),
-    }
+    SubjectKind::Link { ifindex: link.ifindex, name: link.name.clone() }
 }
 
 /// How a neighbour is asked for.

@@ -4,22 +4,12 @@ use crate::base::{Error, Result};
 use crate::inventory::dump::{Pass, collect};
 use crate::inventory::{Consistency, Dump};
 
-const QUIET: Pass = Pass {
-    consistent: Consistency::Yes,
-    unreadable: 0,
-};
-const DISTURBED: Pass = Pass {
-    consistent: Consistency::No,
-    unreadable: 2,
-};
+const QUIET: Pass = Pass { consistent: Consistency::Yes, unreadable: 0 };
+const DISTURBED: Pass = Pass { consistent: Consistency::No, unreadable: 2 };
 
 fn failure(errno: i32) -> Error {
     let source = std::io::Error::from_raw_os_error(errno);
-    Error::Netlink {
-        request: "RTM_GETROUTE",
-        source,
-        ext_ack: None,
-    }
+    Error::Netlink { request: "RTM_GETROUTE", source, ext_ack: None }
 }
 
 /// Runs a list over passes, each of which hands over its number first, twice.
@@ -45,20 +35,14 @@ fn a_quiet_pass_ends_it_and_rows_are_kept_as_they_are() {
 fn a_disturbed_pass_is_made_again_and_its_rows_are_forgotten() {
     let (dump, made) = run(vec![Ok(DISTURBED), Ok(DISTURBED), Ok(QUIET)]);
     let dump = dump.expect("rows");
-    assert_eq!(
-        (dump.items, dump.consistent, made),
-        (vec![3, 3], Consistency::Yes, 3)
-    );
+    assert_eq!((dump.items, dump.consistent, made), (vec![3, 3], Consistency::Yes, 3));
 }
 
 #[test]
 fn five_disturbed_passes_give_rows_that_say_so_each_once() {
     let (dump, made) = run((0..5).map(|_| Ok(DISTURBED)).collect());
     let dump = dump.expect("rows");
-    assert_eq!(
-        (dump.items, dump.consistent, made),
-        (vec![5], Consistency::No, 5)
-    );
+    assert_eq!((dump.items, dump.consistent, made), (vec![5], Consistency::No, 5));
     assert_eq!(dump.unreadable, 2);
 }
 
@@ -75,10 +59,7 @@ fn lost_memory_and_full_buffers_are_tried_again() {
 #[test]
 fn other_failures_end_it_at_once() {
     let (dump, made) = run(vec![Err(failure(libc::EIO))]);
-    assert_eq!(
-        (dump.expect_err("failed").errno(), made),
-        (Some(libc::EIO), 1)
-    );
+    assert_eq!((dump.expect_err("failed").errno(), made), (Some(libc::EIO), 1));
 }
 
 #[test]

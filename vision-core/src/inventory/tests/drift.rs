@@ -59,11 +59,8 @@ fn each(mut check: impl FnMut(Kind, &str, &[u8], &[Vec<u8>])) {
 fn unknown_attributes_anywhere_change_nothing() {
     each(|kind, row, head, attrs| {
         for at in 0..=attrs.len() {
-            for unknown in [
-                attr(0x3ff0, &[1; 9]),
-                attr(0x3ff1 | 0x8000, &[]),
-                attr(900, &[0; 300]),
-            ] {
+            for unknown in [attr(0x3ff0, &[1; 9]), attr(0x3ff1 | 0x8000, &[]), attr(900, &[0; 300])]
+            {
                 let mut attrs = attrs.to_vec();
                 attrs.insert(at, unknown);
                 let found = read_one(kind, &join(head, &attrs));
@@ -84,11 +81,7 @@ fn shorter_values_cost_at_most_their_own_field() {
                 attrs[at] = attr(raw, &value);
                 let found = read_one(kind, &join(head, &attrs)).flatten();
                 let identity = kind.identity.contains(&type_of(&attrs[at]));
-                assert!(
-                    found.is_some() || identity,
-                    "{} type {raw} cut {cut}",
-                    kind.name
-                );
+                assert!(found.is_some() || identity, "{} type {raw} cut {cut}", kind.name);
             }
         }
     });
@@ -157,11 +150,7 @@ fn messages_cut_at_any_byte_are_survived() {
             cut.resize(len.next_multiple_of(4), 0);
             let datagram = [cut, whole.clone()].concat();
             let read: Vec<_> = Messages::new(&datagram).map(|m| (kind.read)(&m)).collect();
-            assert!(
-                read.len() == 2 && matches!(read[1], Some(Some(_))),
-                "{} {len}",
-                kind.name
-            );
+            assert!(read.len() == 2 && matches!(read[1], Some(Some(_))), "{} {len}", kind.name);
         }
     });
 }

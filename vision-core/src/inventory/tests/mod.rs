@@ -44,11 +44,7 @@ fn shown<T: std::fmt::Debug>(row: Row<T>) -> Option<Option<String>> {
 }
 
 fn of_family(message: &Message<'_>) -> Family {
-    message
-        .body
-        .first()
-        .and_then(|f| Family::from_raw(*f))
-        .unwrap_or(Family::V4)
+    message.body.first().and_then(|f| Family::from_raw(*f)).unwrap_or(Family::V4)
 }
 
 const KINDS: [Kind; 6] = [
@@ -99,8 +95,7 @@ const KINDS: [Kind; 6] = [
 /// The messages of a kind that are rows.
 fn rows(kind: Kind) -> Vec<Vec<u8>> {
     let all = messages(kind.text).into_iter();
-    all.filter(|m| u16::from_ne_bytes([m[4], m[5]]) > 15)
-        .collect()
+    all.filter(|m| u16::from_ne_bytes([m[4], m[5]]) > 15).collect()
 }
 
 fn read_one(kind: Kind, bytes: &[u8]) -> Option<Option<String>> {

@@ -3,22 +3,14 @@
 use super::{KINDS, read_one, rows};
 
 fn shown(name: &str) -> Vec<String> {
-    let kind = KINDS
-        .into_iter()
-        .find(|k| k.name == name)
-        .expect("recorded");
-    rows(kind)
-        .iter()
-        .filter_map(|m| read_one(kind, m).flatten())
-        .collect()
+    let kind = KINDS.into_iter().find(|k| k.name == name).expect("recorded");
+    rows(kind).iter().filter_map(|m| read_one(kind, m).flatten()).collect()
 }
 
 #[track_caller]
 fn assert_one(name: &str, parts: &[&str]) {
     let rows = shown(name);
-    let found = rows
-        .iter()
-        .filter(|row| parts.iter().all(|part| row.contains(part)));
+    let found = rows.iter().filter(|row| parts.iter().all(|part| row.contains(part)));
     assert_eq!(found.count(), 1, "{parts:?} in {rows:#?}");
 }
 
@@ -42,11 +34,7 @@ fn links() {
     );
     assert_one(
         "link",
-        &[
-            "kind: Some(\"vxlan\")",
-            "operstate: Some(Down)",
-            "flags: <BROADCAST,MULTICAST>",
-        ],
+        &["kind: Some(\"vxlan\")", "operstate: Some(Down)", "flags: <BROADCAST,MULTICAST>"],
     );
 }
 
@@ -62,19 +50,8 @@ fn addresses() {
             "valid: Forever",
         ],
     );
-    assert_one(
-        "addr",
-        &["local: 10.2.0.1", "peer: Some(10.2.0.9)", "prefix_bits: 30"],
-    );
-    assert_one(
-        "addr",
-        &[
-            "local: fd00:1::2",
-            "flags: <nodad>",
-            "valid: Seconds(",
-            "scope: Global",
-        ],
-    );
+    assert_one("addr", &["local: 10.2.0.1", "peer: Some(10.2.0.9)", "prefix_bits: 30"]);
+    assert_one("addr", &["local: fd00:1::2", "flags: <nodad>", "valid: Seconds(", "scope: Global"]);
 }
 
 #[test]
@@ -89,34 +66,15 @@ fn routes() {
             "advmss_bytes: Some(1200)",
         ],
     );
+    assert_one("route", &["kind: Blackhole", "dst: 10.66.0.0/16", "oif_ifindex: None"]);
     assert_one(
         "route",
-        &["kind: Blackhole", "dst: 10.66.0.0/16", "oif_ifindex: None"],
-    );
-    assert_one(
-        "route",
-        &[
-            "dst: 10.10.0.0/16",
-            "weight: 3",
-            "weight: 9",
-            "<onlink>",
-            "Some(10.1.0.3)",
-        ],
+        &["dst: 10.10.0.0/16", "weight: 3", "weight: 9", "<onlink>", "Some(10.1.0.3)"],
     );
     assert_one("route", &["dst: 10.11.0.0/16", "gateway: Some(fd00:1::5)"]);
     assert_one("route", &["dst: 10.12.0.0/16", "table: Other(70000)"]);
-    assert_one(
-        "route",
-        &[
-            "dst: fd00:9::/48",
-            "expires_ms: Some(",
-            "preference: Some(Medium)",
-        ],
-    );
-    assert_one(
-        "route",
-        &["dst: fd00:66::/32", "kind: Blackhole", "metric: Some(1024)"],
-    );
+    assert_one("route", &["dst: fd00:9::/48", "expires_ms: Some(", "preference: Some(Medium)"]);
+    assert_one("route", &["dst: fd00:66::/32", "kind: Blackhole", "metric: Some(1024)"]);
 }
 
 #[test]
@@ -143,58 +101,21 @@ fn rules() {
             "suppress_prefix_bits: Some(0)",
         ],
     );
-    assert_one(
-        "rule",
-        &["family: V6", "action: Unreachable", "table: None"],
-    );
+    assert_one("rule", &["family: V6", "action: Unreachable", "table: None"]);
     assert_one("rule", &["family: V4", "priority: 0", "table: Some(Local)"]);
 }
 
 #[test]
 fn neighbours() {
-    assert_one(
-        "neigh",
-        &[
-            "dst: 10.1.0.2",
-            "lladdr: Some(02:00:00:00:00:02)",
-            "state: Permanent",
-        ],
-    );
+    assert_one("neigh", &["dst: 10.1.0.2", "lladdr: Some(02:00:00:00:00:02)", "state: Permanent"]);
     assert_one("neigh", &["dst: fd00:1::9", "flags: <router>"]);
-    assert_one(
-        "neigh",
-        &[
-            "dst: 10.1.0.99",
-            "flags: <proxy>",
-            "state: None",
-            "lladdr: None",
-        ],
-    );
+    assert_one("neigh", &["dst: 10.1.0.99", "flags: <proxy>", "state: None", "lladdr: None"]);
 }
 
 #[test]
 fn sockets() {
-    assert_one(
-        "sock",
-        &[
-            "local: 127.0.0.1",
-            "local_port: 8080",
-            "state: Listen",
-            "send_q: 5",
-        ],
-    );
-    assert_one(
-        "sock",
-        &[
-            "local: ::,",
-            "local_port: 8082",
-            "v6only: Some(false)",
-            "send_q: 7",
-        ],
-    );
-    assert_one(
-        "sock",
-        &["recv_q: 333", "remote_port: 8080", "state: Established"],
-    );
+    assert_one("sock", &["local: 127.0.0.1", "local_port: 8080", "state: Listen", "send_q: 5"]);
+    assert_one("sock", &["local: ::,", "local_port: 8082", "v6only: Some(false)", "send_q: 7"]);
+    assert_one("sock", &["recv_q: 333", "remote_port: 8080", "state: Established"]);
     assert_one("sock", &["local_port: 5353", "state: Unconnected"]);
 }

@@ -36,9 +36,7 @@ fn oracle() -> Vec<HashMap<String, Vec<String>>> {
     let mut lines = text.lines();
     let names: Vec<_> = lines.next().expect("names").split('\t').collect();
     let cells = |line: &str| {
-        let values = line
-            .split('\t')
-            .map(|cell| cell.split('\x1f').map(str::to_owned).collect());
+        let values = line.split('\t').map(|cell| cell.split('\x1f').map(str::to_owned).collect());
         names.iter().map(|n| (*n).to_owned()).zip(values).collect()
     };
     lines.map(cells).collect()
@@ -72,14 +70,8 @@ fn links_of_other_kernels_are_read_as_tshark_reads_them() {
         }
         compared += ours.len();
         let column = |name: &str| {
-            let cells = theirs
-                .get(&format!("netlink-route.{name}"))
-                .expect("a column");
-            cells
-                .iter()
-                .filter(|c| !c.is_empty())
-                .cloned()
-                .collect::<Vec<_>>()
+            let cells = theirs.get(&format!("netlink-route.{name}")).expect("a column");
+            cells.iter().filter(|c| !c.is_empty()).cloned().collect::<Vec<_>>()
         };
         let same = |name: &str, show: &dyn Fn(&Link) -> Option<String>| {
             let ours: Vec<_> = ours.iter().filter_map(show).collect();
@@ -89,29 +81,18 @@ fn links_of_other_kernels_are_read_as_tshark_reads_them() {
         same("ifla_ifname", &|l| Some(l.name.escaped().to_string()));
         same("ifla_mtu", &|l| l.mtu_bytes.map(|v| v.to_string()));
         same("ifla_txqlen", &|l| l.txqlen_packets.map(|v| v.to_string()));
-        same("ifla_operstate", &|l| {
-            l.operstate.map(|v| v.raw().to_string())
-        });
-        same("ifla_promiscuity", &|l| {
-            l.promiscuity.map(|v| v.to_string())
-        });
+        same("ifla_operstate", &|l| l.operstate.map(|v| v.raw().to_string()));
+        same("ifla_promiscuity", &|l| l.promiscuity.map(|v| v.to_string()));
         same("ifla_group", &|l| l.group.map(|v| v.to_string()));
         same("ifla_qdisc", &|l| l.qdisc.clone());
-        same("ifla_carrier", &|l| {
-            l.carrier.map(|v| u8::from(v).to_string())
-        });
-        same("ifla_carrier_changes", &|l| {
-            l.carrier_changes.map(|v| v.to_string())
-        });
+        same("ifla_carrier", &|l| l.carrier.map(|v| u8::from(v).to_string()));
+        same("ifla_carrier_changes", &|l| l.carrier_changes.map(|v| v.to_string()));
         same("ifla_min_mtu", &|l| l.min_mtu_bytes.map(|v| v.to_string()));
         same("ifla_max_mtu", &|l| l.max_mtu_bytes.map(|v| v.to_string()));
         same("ifla_hwaddr", &|l| l.address.map(|v| v.to_string()));
         same("ifla_txqnum", &|l| l.tx_queues.map(|v| v.to_string()));
         // Each link has them in 32 and in 64 bits.
-        let packets = ours
-            .iter()
-            .filter_map(|l| l.stats)
-            .map(|s| s.rx_packets.to_string());
+        let packets = ours.iter().filter_map(|l| l.stats).map(|s| s.rx_packets.to_string());
         let twice: Vec<_> = packets.flat_map(|p| [p.clone(), p]).collect();
         assert_eq!(twice, column("ifla_linkstats.rxpackets"));
     }

@@ -64,13 +64,7 @@ fn row(n: u8) -> Vec<u8> {
 }
 
 fn done(flags: u16, errno: i32) -> Vec<u8> {
-    message(
-        NLMSG_DONE,
-        NLM_F_MULTI | flags,
-        1,
-        PORT,
-        &errno.to_ne_bytes(),
-    )
+    message(NLMSG_DONE, NLM_F_MULTI | flags, 1, PORT, &errno.to_ne_bytes())
 }
 
 fn kernel(bytes: Vec<u8>) -> Step {
@@ -93,10 +87,7 @@ fn run(steps: impl Into<VecDeque<Step>>, flags: u16) -> (Vec<u8>, Result<Ended>,
 
 #[test]
 fn a_dump_over_several_datagrams_is_read_to_its_end() {
-    let steps = [
-        kernel([row(1), row(2)].concat()),
-        kernel([row(3), done(0, 0)].concat()),
-    ];
+    let steps = [kernel([row(1), row(2)].concat()), kernel([row(3), done(0, 0)].concat())];
     let (got, ended, channel) = dump(steps);
     assert_eq!(got, [1, 2, 3]);
     assert!(!ended.expect("ended").interrupted && !channel.is_busy());
@@ -144,10 +135,7 @@ fn an_error_carries_its_number_and_the_kernels_words_escaped() {
         let (_, ended, channel) = run([kernel(message(NLMSG_ERROR, flags, 1, PORT, &body))], 0);
         let error = ended.expect_err("refused");
         assert_eq!(error.errno(), Some(22));
-        assert_eq!(
-            error.to_string(),
-            "netlink RTM_GETROUTE failed: bad \\x1b[31mthing"
-        );
+        assert_eq!(error.to_string(), "netlink RTM_GETROUTE failed: bad \\x1b[31mthing");
         assert!(!channel.is_busy());
     }
 }
@@ -155,30 +143,14 @@ fn an_error_carries_its_number_and_the_kernels_words_escaped() {
 #[test]
 fn the_kernels_recorded_refusal_is_understood() {
     let text = include_str!("../../../tests/data/nl/get.hex");
-    let line = text
-        .lines()
-        .find(|l| l.starts_with("54"))
-        .expect("recorded");
+    let line = text.lines().find(|l| l.starts_with("54")).expect("recorded");
     let byte = |at| u8::from_str_radix(&line[at..at + 2], 16).expect("hex");
     let mut bytes: Vec<u8> = (0..line.len()).step_by(2).map(byte).collect();
     bytes[12..16].copy_from_slice(&PORT.to_ne_bytes());
     let (_, ended, _) = run([kernel(bytes)], 0);
-    let Err(Error::Netlink {
-        request,
-        source,
-        ext_ack,
-    }) = ended
-    else {
-        panic!("{ended:?}")
-    };
-    assert_eq!(
-        (request, source.raw_os_error()),
-        ("RTM_GETROUTE", Some(libc::EINVAL))
-    );
-    assert_eq!(
-        ext_ack.as_deref(),
-        Some("ipv6: Invalid flags for get route request")
-    );
+    let Err(Error::Netlink { request, source, ext_ack }) = ended else { panic!("{ended:?}") };
+    assert_eq!((request, source.raw_os_error()), ("RTM_GETROUTE", Some(libc::EINVAL)));
+    assert_eq!(ext_ack.as_deref(), Some("ipv6: Invalid flags for get route request"));
 }
 
 #[test]

@@ -101,9 +101,7 @@ fn take<'a>(link: &mut LinkMsg<'a>, attr: LinkAttrs<'a>) {
         // Kernels before 2.6.35 have only these.
         LinkAttrs::Stats(v) if link.stats.is_none() => link.stats = Some(counters32(v)),
         LinkAttrs::PropList(names) => {
-            let names = names
-                .flatten()
-                .map(|PropListLinkAttrs::AltIfname(name)| name);
+            let names = names.flatten().map(|PropListLinkAttrs::AltIfname(name)| name);
             link.altnames.extend(names.map(CStr::to_bytes));
         }
         LinkAttrs::Linkinfo(info) => {

@@ -124,17 +124,7 @@ pub(crate) fn decode<'a>(message: &Message<'a>) -> Option<RouteMsg<'a>> {
         return None;
     }
     let head: [u8; FIXED] = fixed(message.body);
-    let [
-        family,
-        dst_bits,
-        src_bits,
-        tos,
-        table,
-        protocol,
-        scope,
-        kind,
-        ..,
-    ] = head;
+    let [family, dst_bits, src_bits, tos, table, protocol, scope, kind, ..] = head;
     let mut route = RouteMsg {
         family,
         dst_bits,
@@ -196,10 +186,7 @@ pub(crate) fn paths(mut rest: &[u8]) -> impl Iterator<Item = PathMsg> {
         let attrs = rest.get(RTNEXTHOP..len)?;
         rest = rest.get(len.next_multiple_of(4)..).unwrap_or_default();
         let ifindex = u32::from_ne_bytes([i0, i1, i2, i3]);
-        let mut hop = HopMsg {
-            oif: (ifindex != 0).then_some(ifindex),
-            ..HopMsg::default()
-        };
+        let mut hop = HopMsg { oif: (ifindex != 0).then_some(ifindex), ..HopMsg::default() };
         for (kind, value) in Attrs::new(attrs) {
             take_hop(&mut hop, kind, value);
         }

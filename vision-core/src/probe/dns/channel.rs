@@ -60,21 +60,13 @@ impl DnsChannel {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC);
         let epoll = epoll.map_err(|e| Error::sys(Op::Poll, e))?;
         let (sockets, buffer) = (HashMap::new(), vec![0; 0x1_0000]);
-        Ok(Self {
-            netns,
-            options,
-            epoll,
-            sockets,
-            buffer,
-        })
+        Ok(Self { netns, options, epoll, sockets, buffer })
     }
 
     /// Opens the socket of one query; a family the kernel lacks is an answer, not an error.
     fn socket(&self, kind: fn(Family) -> Kind, to: SocketAddr) -> Result<Result<Socket, Reason>> {
         let family = Family::of(to.ip());
-        let opened = self
-            .netns
-            .run(|| socket::open(kind(family), &self.options))?;
+        let opened = self.netns.run(|| socket::open(kind(family), &self.options))?;
         match opened {
             Ok(socket) => Ok(Ok(socket)),
             Err(Error::Sys { source, .. }) => Ok(Err(Reason::from(source))),
@@ -103,13 +95,7 @@ impl DnsChannel {
             Err(e) if !is_pending(&e) => return Ok(Some(Reason::from(e))),
             _ => {}
         }
-        self.keep(
-            slot,
-            socket,
-            to,
-            State::Connecting(bytes),
-            EpollFlags::EPOLLOUT,
-        )?;
+        self.keep(slot, socket, to, State::Connecting(bytes), EpollFlags::EPOLLOUT)?;
         Ok(None)
     }
 
@@ -122,17 +108,8 @@ impl DnsChannel {
         flags: EpollFlags,
     ) -> Result<()> {
         let event = EpollEvent::new(flags, slot);
-        self.epoll
-            .add(&socket, event)
-            .map_err(|e| Error::sys(Op::Poll, e))?;
-        self.sockets.insert(
-            slot,
-            Entry {
-                socket,
-                family: Family::of(to.ip()),
-                kind,
-            },
-        );
+        self.epoll.add(&socket, event).map_err(|e| Error::sys(Op::Poll, e))?;
+        self.sockets.insert(slot, Entry { socket, family: Family::of(to.ip()), kind });
         Ok(())
     }
 
@@ -169,10 +146,7 @@ impl DnsChannel {
 }
 
 fn is_pending(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::EINPROGRESS | libc::EAGAIN | libc::EINTR)
-    )
+    matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EAGAIN | libc::EINTR))
 }
 
 impl Entry {
@@ -198,14 +172,8 @@ impl Entry {
 
     fn failure(&self, slot: u64, error: io::Error) -> DnsInput<'static> {
         let queued = socket::next_error(&self.socket, self.family);
-        let icmp = queued
-            .and_then(|q| q.icmp)
-            .map(|fault| IcmpError::new(self.family, fault));
-        DnsInput::Failed {
-            slot,
-            reason: Reason::from(error),
-            icmp,
-        }
+        let icmp = queued.and_then(|q| q.icmp).map(|fault| IcmpError::new(self.family, fault));
+        DnsInput::Failed { slot, reason: Reason::from(error), icmp }
     }
 }
 
@@ -278,14 +246,7 @@ impl<M: DnsSpeaker> Channel<M> for DnsChannel {
             }
         };
         if let Some(reason) = refused {
-            machine.handle(
-                DnsInput::Failed {
-                    slot,
-                    reason,
-                    icmp: None,
-                },
-                now,
-            );
+            machine.handle(DnsInput::Failed { slot, reason, icmp: None }, now);
         }
         Ok(())
     }

@@ -142,10 +142,7 @@ impl Flight {
 
     /// Tells how the connection ended early: bytes of the answer so far.
     pub(super) fn cut(&self, reason: Option<crate::base::Reason>) -> DnsOutcome {
-        DnsOutcome::Cut {
-            reason,
-            received_bytes: self.stream.len(),
-        }
+        DnsOutcome::Cut { reason, received_bytes: self.stream.len() }
     }
 
     /// Tells whether the only fault of the replies was their case.

@@ -16,17 +16,9 @@ use crate::wire::dns::{Flags, Message, Query, QueryEdns, Question};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum DnsCommand {
     /// Open a socket and send one datagram.
-    Udp {
-        slot: u64,
-        to: SocketAddr,
-        bytes: Vec<u8>,
-    },
+    Udp { slot: u64, to: SocketAddr, bytes: Vec<u8> },
     /// Connect, then send.
-    Tcp {
-        slot: u64,
-        to: SocketAddr,
-        bytes: Vec<u8>,
-    },
+    Tcp { slot: u64, to: SocketAddr, bytes: Vec<u8> },
     /// Forget the socket.
     Close { slot: u64 },
 }
@@ -110,8 +102,7 @@ impl DnsMachine {
 
     fn send(&mut self, planned: Planned, now: Instant) -> Option<DnsCommand> {
         let Some(nonce) = self.nonces.next() else {
-            self.gaps
-                .push(Gap::new("further queries", "more were needed than planned"));
+            self.gaps.push(Gap::new("further queries", "more were needed than planned"));
             self.schedule.clear();
             return None;
         };
@@ -141,12 +132,7 @@ impl DnsMachine {
             question.name = question.name.with_case(&nonce.case);
         }
         let edns = self.ask.edns.clone().filter(|_| planned.edns);
-        Query {
-            id: nonce.id,
-            flags: self.ask.flags,
-            question,
-            edns,
-        }
+        Query { id: nonce.id, flags: self.ask.flags, question, edns }
     }
 
     fn answered(&mut self, index: usize, message: Message, now: Instant) {
@@ -157,11 +143,7 @@ impl DnsMachine {
         let rtt = now.saturating_duration_since(flight.sent);
         let planned = flight.planned;
         let next = self.schedule.answered(&planned, &message);
-        flight.outcome = Some(DnsOutcome::Answer {
-            message: Box::new(message),
-            rtt,
-            late,
-        });
+        flight.outcome = Some(DnsOutcome::Answer { message: Box::new(message), rtt, late });
         match self.current {
             Some(current) if current == index => self.current = None,
             // A late answer makes the query under way needless, unless it is as good as none.
@@ -231,10 +213,9 @@ impl DnsMachine {
         let rtt = now.saturating_duration_since(flight.sent);
         let refused = reason.errno == nix::libc::ECONNREFUSED;
         match icmp {
-            Some(icmp) if icmp.is_port_unreachable() => DnsOutcome::PortClosed {
-                from: icmp.from,
-                rtt,
-            },
+            Some(icmp) if icmp.is_port_unreachable() => {
+                DnsOutcome::PortClosed { from: icmp.from, rtt }
+            }
             Some(icmp) => DnsOutcome::Unreachable { icmp, rtt },
             None if flight.has_connected() => flight.cut(Some(reason)),
             None if refused => {
@@ -322,8 +303,7 @@ impl Machine for DnsMachine {
             if overdue {
                 self.time_out(index, now);
             } else {
-                self.gaps
-                    .push(Gap::new("answer", "the run ended before the wait was over"));
+                self.gaps.push(Gap::new("answer", "the run ended before the wait was over"));
             }
         }
         DnsReport {

@@ -134,15 +134,8 @@ impl DnsQuery {
     pub fn new(name: Name, rtype: RecordType) -> Self {
         Self {
             question: Question::new(name, rtype),
-            flags: Flags {
-                rd: true,
-                ..Flags::default()
-            },
-            edns: Some(QueryEdns {
-                udp_payload_bytes: 1232,
-                do_bit: false,
-                options: Vec::new(),
-            }),
+            flags: Flags { rd: true, ..Flags::default() },
+            edns: Some(QueryEdns { udp_payload_bytes: 1232, do_bit: false, options: Vec::new() }),
             servers: Vec::new(),
             timeout: Duration::from_secs(2),
             tries: 3,
@@ -176,19 +169,13 @@ impl DnsQuery {
 
     /// Asks each server at most this often; zero counts as one.
     pub fn tries(self, tries: u8) -> Self {
-        Self {
-            tries: tries.max(1),
-            ..self
-        }
+        Self { tries: tries.max(1), ..self }
     }
 
     /// Announces how many bytes a datagram may have (RFC 6891 §6.2.3), 1232 unless told;
     /// `None` asks without EDNS. Comes before [`DnsQuery::dnssec_ok`] and options.
     pub fn edns(mut self, udp_payload_bytes: Option<u16>) -> Self {
-        let former = self
-            .edns
-            .take()
-            .map_or((false, Vec::new()), |e| (e.do_bit, e.options));
+        let former = self.edns.take().map_or((false, Vec::new()), |e| (e.do_bit, e.options));
         self.edns = udp_payload_bytes.map(|udp_payload_bytes| QueryEdns {
             udp_payload_bytes,
             do_bit: former.0,
@@ -250,11 +237,7 @@ impl DnsQuery {
 
     fn policy(&self) -> Policy {
         Policy {
-            servers: self
-                .servers
-                .iter()
-                .map(|server| (*server, self.timeout))
-                .collect(),
+            servers: self.servers.iter().map(|server| (*server, self.timeout)).collect(),
             tries: self.tries,
             transport: self.transport,
             edns: self.edns.is_some(),
@@ -289,11 +272,8 @@ impl Probe for DnsQuery {
         let netns = target.open()?;
         let policy = self.policy();
         let nonces = Nonces::draw(policy.most_queries())?;
-        let ask = Ask {
-            question: self.question.clone(),
-            flags: self.flags,
-            edns: self.edns.clone(),
-        };
+        let ask =
+            Ask { question: self.question.clone(), flags: self.flags, edns: self.edns.clone() };
         let place = (netns.id(), Anchor::now());
         let machine = DnsMachine::new(ask, policy, nonces, 0, place);
         let channel = DnsChannel::open(netns, self.options.clone())?;

@@ -20,24 +20,14 @@ impl Nonces {
         fill_random(&mut bytes)?;
         let nonces = bytes.chunks(34).filter_map(|chunk| {
             let (id, case) = chunk.split_first_chunk()?;
-            Some(Nonce {
-                id: u16::from_be_bytes(*id),
-                case: case.try_into().ok()?,
-            })
+            Some(Nonce { id: u16::from_be_bytes(*id), case: case.try_into().ok()? })
         });
         Ok(Self(nonces.collect()))
     }
 
     #[cfg(test)]
     pub(crate) fn scripted(ids: impl IntoIterator<Item = u16>) -> Self {
-        Self(
-            ids.into_iter()
-                .map(|id| Nonce {
-                    id,
-                    case: [0b0101_0101; 32],
-                })
-                .collect(),
-        )
+        Self(ids.into_iter().map(|id| Nonce { id, case: [0b0101_0101; 32] }).collect())
     }
 
     pub(crate) fn next(&mut self) -> Option<Nonce> {

@@ -94,10 +94,7 @@ pub enum DnsOutcome {
         /// The answer.
         message: Box<Message>,
         /// From the query, the TCP handshake included, to the answer.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "rtt_ns", with = "crate::base::nanos")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "rtt_ns", with = "crate::base::nanos"))]
         rtt: Duration,
         /// It came after the wait was over, while a later query was under way.
         late: bool,
@@ -105,10 +102,7 @@ pub enum DnsOutcome {
     /// Nothing came that could be believed.
     TimedOut {
         /// How long was waited.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "waited_ns", with = "crate::base::nanos")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "waited_ns", with = "crate::base::nanos"))]
         waited: Duration,
     },
     /// Nobody listens there: ICMP port unreachable, or a reset of the connection.
@@ -116,10 +110,7 @@ pub enum DnsOutcome {
         /// Who said so.
         from: Option<IpAddr>,
         /// From the query to the refusal.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "rtt_ns", with = "crate::base::nanos")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "rtt_ns", with = "crate::base::nanos"))]
         rtt: Duration,
     },
     /// A host on the way said that the server cannot be reached.
@@ -127,10 +118,7 @@ pub enum DnsOutcome {
         /// Who said so, and what.
         icmp: IcmpError,
         /// From the query to the error.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "rtt_ns", with = "crate::base::nanos")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "rtt_ns", with = "crate::base::nanos"))]
         rtt: Duration,
     },
     /// The own kernel refused to send, or gave up by itself.
@@ -206,9 +194,7 @@ impl DnsReport {
 
     /// Returns the attempt whose answer decided.
     pub fn decisive(&self) -> Option<&DnsAttempt> {
-        self.attempts
-            .iter()
-            .rfind(|attempt| attempt.answer().is_some())
+        self.attempts.iter().rfind(|attempt| attempt.answer().is_some())
     }
 }
 
@@ -225,12 +211,7 @@ impl DnsAttempt {
 impl DnsIgnored {
     /// Returns how many there were.
     pub fn total(&self) -> u32 {
-        let Self {
-            wrong_source,
-            wrong_id,
-            wrong_question,
-            ..
-        } = self;
+        let Self { wrong_source, wrong_id, wrong_question, .. } = self;
         let counts = [
             *wrong_source,
             *wrong_id,

@@ -71,20 +71,13 @@ impl Schedule {
         let planned = rounds.enumerate().map(|(n, (server, wait))| Planned {
             server: *server,
             transport,
-            cause: if n == 0 {
-                DnsCause::First
-            } else {
-                DnsCause::Retry
-            },
+            cause: if n == 0 { DnsCause::First } else { DnsCause::Retry },
             wait: *wait,
             edns: policy.edns,
             // A handshake already proves the source.
             mixed_case: transport == DnsTransport::Udp && policy.letters == super::Letters::Mixed,
         });
-        Self {
-            planned: planned.collect(),
-            policy,
-        }
+        Self { planned: planned.collect(), policy }
     }
 
     pub(super) fn next(&mut self) -> Option<Planned> {
@@ -103,11 +96,7 @@ impl Schedule {
             for later in self.planned.iter_mut().filter(|p| p.server == asked.server) {
                 later.edns = false;
             }
-            self.follow_up(Planned {
-                edns: false,
-                cause: DnsCause::WithoutEdns,
-                ..*asked
-            });
+            self.follow_up(Planned { edns: false, cause: DnsCause::WithoutEdns, ..*asked });
             return Next::FollowUp;
         }
         let may_use_tcp = self.policy.transport == super::Transport::Auto;
@@ -131,12 +120,7 @@ impl Schedule {
 
     /// Asks a server that repeats names in another case without mixing from now on.
     pub(super) fn give_up_mixing(&mut self, server: SocketAddr) {
-        for (n, later) in self
-            .planned
-            .iter_mut()
-            .filter(|p| p.server == server)
-            .enumerate()
-        {
+        for (n, later) in self.planned.iter_mut().filter(|p| p.server == server).enumerate() {
             later.mixed_case = false;
             if n == 0 {
                 later.cause = DnsCause::PlainCase;
@@ -152,10 +136,7 @@ impl Schedule {
 /// Tells whether glibc would ask the next server (resolv/res_send.c, `send_dg`).
 fn is_refusal(answer: &Message) -> bool {
     let header = &answer.header;
-    let refused = matches!(
-        header.rcode,
-        Rcode::ServFail | Rcode::NotImp | Rcode::Refused
-    );
+    let refused = matches!(header.rcode, Rcode::ServFail | Rcode::NotImp | Rcode::Refused);
     let [_, answers, _, additionals] = header.counts;
     let empty = answers == 0 && additionals == 0;
     let lame = header.rcode == Rcode::NoError && empty && !header.flags.aa && !header.flags.ra;

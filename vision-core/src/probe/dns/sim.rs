@@ -78,10 +78,7 @@ pub(super) fn ms(millis: u64) -> Duration {
 
 pub(super) fn place() -> (NetnsId, Anchor) {
     let netns = NetnsId { dev: 4, ino: 1 };
-    (
-        netns,
-        Anchor::new(Instant::now(), Timestamp::from_unix_nanos(0)),
-    )
+    (netns, Anchor::new(Instant::now(), Timestamp::from_unix_nanos(0)))
 }
 
 /// Runs a machine to its end or to `limit`; the network answers each query with timed reactions.
@@ -102,35 +99,15 @@ pub(super) fn run<M: DnsSpeaker>(
                 continue;
             }
             Step::Do(DnsCommand::Udp { slot, to, bytes }) => {
-                let one = Sent {
-                    n: sent.len(),
-                    to,
-                    tcp: false,
-                    at: now - start,
-                    bytes,
-                };
-                due.extend(
-                    network(&one)
-                        .into_iter()
-                        .map(|(at, r)| (now + at, slot, to, r)),
-                );
+                let one = Sent { n: sent.len(), to, tcp: false, at: now - start, bytes };
+                due.extend(network(&one).into_iter().map(|(at, r)| (now + at, slot, to, r)));
                 sent.push(one);
                 continue;
             }
             Step::Do(DnsCommand::Tcp { slot, to, bytes }) => {
                 let bytes = bytes[2..].to_vec();
-                let one = Sent {
-                    n: sent.len(),
-                    to,
-                    tcp: true,
-                    at: now - start,
-                    bytes,
-                };
-                due.extend(
-                    network(&one)
-                        .into_iter()
-                        .map(|(at, r)| (now + at, slot, to, r)),
-                );
+                let one = Sent { n: sent.len(), to, tcp: true, at: now - start, bytes };
+                due.extend(network(&one).into_iter().map(|(at, r)| (now + at, slot, to, r)));
                 sent.push(one);
                 continue;
             }
@@ -164,35 +141,14 @@ fn hand_over<M: DnsSpeaker>(
     now: Instant,
 ) {
     let input = match react {
-        React::Reply(bytes) => DnsInput::Datagram {
-            slot,
-            from: Some(to),
-            bytes,
-        },
-        React::ReplyFrom(from, bytes) => DnsInput::Datagram {
-            slot,
-            from: Some(*from),
-            bytes,
-        },
+        React::Reply(bytes) => DnsInput::Datagram { slot, from: Some(to), bytes },
+        React::ReplyFrom(from, bytes) => DnsInput::Datagram { slot, from: Some(*from), bytes },
         React::Icmp(from, kind, code) => {
-            let fault = IcmpFault {
-                from: Some(*from),
-                kind: *kind,
-                code: *code,
-                mtu: None,
-            };
+            let fault = IcmpFault { from: Some(*from), kind: *kind, code: *code, mtu: None };
             let icmp = Some(IcmpError::new(Family::V4, fault));
-            DnsInput::Failed {
-                slot,
-                reason: Reason::new(nix::libc::ECONNREFUSED),
-                icmp,
-            }
+            DnsInput::Failed { slot, reason: Reason::new(nix::libc::ECONNREFUSED), icmp }
         }
-        React::Fail(errno) => DnsInput::Failed {
-            slot,
-            reason: Reason::new(*errno),
-            icmp: None,
-        },
+        React::Fail(errno) => DnsInput::Failed { slot, reason: Reason::new(*errno), icmp: None },
         React::Connected => DnsInput::Connected { slot },
         React::Stream(bytes) => DnsInput::Stream { slot, bytes },
         React::Closed => DnsInput::Closed { slot },

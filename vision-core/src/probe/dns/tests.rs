@@ -22,11 +22,8 @@ fn ask(
     query: &DnsQuery,
     network: impl FnMut(&Sent) -> Vec<(Duration, React)>,
 ) -> (DnsReport, Vec<Sent>) {
-    let ask = Ask {
-        question: query.question.clone(),
-        flags: query.flags,
-        edns: query.edns.clone(),
-    };
+    let ask =
+        Ask { question: query.question.clone(), flags: query.flags, edns: query.edns.clone() };
     let nonces = Nonces::scripted(1000..2000);
     let machine = DnsMachine::new(ask, query.policy(), nonces, 7 << 32, place());
     run(machine, ms(60_000), network)
@@ -37,9 +34,7 @@ fn good(sent: &Sent) -> React {
 }
 
 fn addresses(report: &DnsReport) -> Vec<String> {
-    report.answer().map_or(Vec::new(), |m| {
-        m.answers.iter().map(|r| r.data.to_string()).collect()
-    })
+    report.answer().map_or(Vec::new(), |m| m.answers.iter().map(|r| r.data.to_string()).collect())
 }
 
 #[test]
@@ -59,10 +54,7 @@ fn a_lost_query_is_asked_again_with_another_identifier() {
         0 | 1 => Vec::new(),
         _ => vec![(ms(5), good(q))],
     });
-    assert_eq!(
-        sent.iter().map(|q| q.at).collect::<Vec<_>>(),
-        [ms(0), ms(1000), ms(2000)]
-    );
+    assert_eq!(sent.iter().map(|q| q.at).collect::<Vec<_>>(), [ms(0), ms(1000), ms(2000)]);
     let waited = |n: usize| report.attempts[n].outcome == DnsOutcome::TimedOut { waited: ms(1000) };
     assert!(waited(0) && waited(1));
     assert_eq!(addresses(&report), [HERE]);
@@ -109,14 +101,8 @@ fn wrong_identifier_question_case_and_source_are_ignored_until_the_truth_comes()
         ]
     });
     let ignored = &report.attempts[0].ignored;
-    assert_eq!(
-        (ignored.wrong_id, ignored.wrong_question, ignored.wrong_case),
-        (1, 1, 1)
-    );
-    assert_eq!(
-        (ignored.wrong_source, ignored.malformed, ignored.total()),
-        (1, 2, 6)
-    );
+    assert_eq!((ignored.wrong_id, ignored.wrong_question, ignored.wrong_case), (1, 1, 1));
+    assert_eq!((ignored.wrong_source, ignored.malformed, ignored.total()), (1, 2, 6));
     let first = ignored.first.as_ref().expect("an example");
     assert_eq!(first.why, DnsMismatch::WrongId);
     assert_eq!(addresses(&report), [HERE]);
@@ -130,10 +116,7 @@ fn an_icmp_error_ends_a_try_at_once_and_names_its_sender() {
         1 => vec![(ms(2), React::Icmp(router, 3, 13))],
         _ => vec![(ms(2), React::Fail(nix::libc::EPERM))],
     });
-    assert_eq!(
-        sent.iter().map(|q| q.at).collect::<Vec<_>>(),
-        [ms(0), ms(2), ms(4)]
-    );
+    assert_eq!(sent.iter().map(|q| q.at).collect::<Vec<_>>(), [ms(0), ms(2), ms(4)]);
     let outcomes: Vec<_> = report.attempts.iter().map(|a| &a.outcome).collect();
     assert!(matches!(outcomes[0], DnsOutcome::PortClosed { from: Some(f), .. } if *f == router));
     assert!(matches!(outcomes[1], DnsOutcome::Unreachable { icmp, .. } if icmp.code == 13));
@@ -147,14 +130,8 @@ fn an_error_that_comes_late_replaces_silence() {
         0 => vec![(ms(1500), React::Icmp(router, 3, 1))],
         _ => Vec::new(),
     });
-    assert!(matches!(
-        report.attempts[0].outcome,
-        DnsOutcome::Unreachable { .. }
-    ));
-    assert!(matches!(
-        report.attempts[1].outcome,
-        DnsOutcome::TimedOut { .. }
-    ));
+    assert!(matches!(report.attempts[0].outcome, DnsOutcome::Unreachable { .. }));
+    assert!(matches!(report.attempts[1].outcome, DnsOutcome::TimedOut { .. }));
 }
 
 #[test]
@@ -164,9 +141,7 @@ fn a_truncated_answer_is_asked_for_over_tcp_unless_that_is_unwanted() {
             let stream = q.framed(0, &[HERE, "192.0.2.2"]);
             let drips = stream.iter().enumerate();
             let drip = |(n, b): (usize, &u8)| (ms(10 + n as u64), React::Stream(vec![*b]));
-            return std::iter::once((ms(5), React::Connected))
-                .chain(drips.map(drip))
-                .collect();
+            return std::iter::once((ms(5), React::Connected)).chain(drips.map(drip)).collect();
         }
         let mut cut = q.reply(0, &[]);
         cut[2] |= 2;
@@ -174,10 +149,7 @@ fn a_truncated_answer_is_asked_for_over_tcp_unless_that_is_unwanted() {
     };
     let (report, sent) = ask(&query(), network);
     assert_eq!(addresses(&report), [HERE, "192.0.2.2"]);
-    assert_eq!(
-        (sent.len(), report.attempts[1].cause),
-        (2, DnsCause::Truncated)
-    );
+    assert_eq!((sent.len(), report.attempts[1].cause), (2, DnsCause::Truncated));
     assert_eq!(report.attempts[1].connect, Some(ms(5)));
     let (report, sent) = ask(&query().transport(Transport::Udp), network);
     assert_eq!((sent.len(), addresses(&report).len()), (1, 0));
@@ -187,15 +159,10 @@ fn a_truncated_answer_is_asked_for_over_tcp_unless_that_is_unwanted() {
 #[test]
 fn a_connection_may_be_cut_reset_or_carry_another_message_first() {
     let (report, _) = ask(&query().transport(Transport::Tcp), |q| match q.n {
-        0 => vec![
-            (ms(1), React::Connected),
-            (ms(2), React::Stream(vec![0])),
-            (ms(3), React::Closed),
-        ],
-        1 => vec![
-            (ms(1), React::Connected),
-            (ms(2), React::Fail(nix::libc::ECONNRESET)),
-        ],
+        0 => {
+            vec![(ms(1), React::Connected), (ms(2), React::Stream(vec![0])), (ms(3), React::Closed)]
+        }
+        1 => vec![(ms(1), React::Connected), (ms(2), React::Fail(nix::libc::ECONNRESET))],
         _ => {
             let mut stream = vec![0, 0, 0, 2, 9, 9];
             let mut wrong = q.framed(0, &["192.0.2.66"]);
@@ -206,20 +173,8 @@ fn a_connection_may_be_cut_reset_or_carry_another_message_first() {
         }
     });
     let outcomes: Vec<_> = report.attempts.iter().map(|a| &a.outcome).collect();
-    assert_eq!(
-        *outcomes[0],
-        DnsOutcome::Cut {
-            reason: None,
-            received_bytes: 1
-        }
-    );
-    assert!(matches!(
-        outcomes[1],
-        DnsOutcome::Cut {
-            reason: Some(_),
-            received_bytes: 0
-        }
-    ));
+    assert_eq!(*outcomes[0], DnsOutcome::Cut { reason: None, received_bytes: 1 });
+    assert!(matches!(outcomes[1], DnsOutcome::Cut { reason: Some(_), received_bytes: 0 }));
     assert_eq!(addresses(&report), [HERE]);
     assert_eq!(report.attempts[2].ignored.total(), 3);
 }
@@ -228,25 +183,16 @@ fn a_connection_may_be_cut_reset_or_carry_another_message_first() {
 fn a_failing_server_is_shown_as_it_is() {
     let (report, sent) = ask(&query(), |q| vec![(ms(1), React::Reply(q.reply(2, &[])))]);
     assert_eq!(sent.len(), 1);
-    assert_eq!(
-        report.answer().map(|m| m.header.rcode),
-        Some(Rcode::ServFail)
-    );
+    assert_eq!(report.answer().map(|m| m.header.rcode), Some(Rcode::ServFail));
 }
 
 #[test]
 fn a_server_without_edns_is_asked_again_without_it() {
     let (report, sent) = ask(&query(), |q| {
         let rcode = if q.message().edns.is_some() { 1 } else { 0 };
-        vec![(
-            ms(1),
-            React::Reply(q.reply(rcode, &[HERE][..usize::from(rcode == 0)])),
-        )]
+        vec![(ms(1), React::Reply(q.reply(rcode, &[HERE][..usize::from(rcode == 0)])))]
     });
-    assert_eq!(
-        (sent.len(), report.attempts[1].cause),
-        (2, DnsCause::WithoutEdns)
-    );
+    assert_eq!((sent.len(), report.attempts[1].cause), (2, DnsCause::WithoutEdns));
     assert_eq!(addresses(&report), [HERE]);
 }
 
@@ -258,10 +204,7 @@ fn a_server_that_changes_case_is_asked_in_the_plain_case() {
         vec![(ms(1), React::Reply(reply))]
     };
     let (report, sent) = ask(&query(), lower);
-    assert_eq!(
-        (sent.len(), report.attempts[1].cause),
-        (2, DnsCause::PlainCase)
-    );
+    assert_eq!((sent.len(), report.attempts[1].cause), (2, DnsCause::PlainCase));
     assert_eq!(addresses(&report), [HERE]);
     let (_, sent) = ask(&query().letters(Letters::AsGiven), lower);
     assert_eq!(sent.len(), 1);
@@ -270,11 +213,7 @@ fn a_server_that_changes_case_is_asked_in_the_plain_case() {
 #[test]
 fn a_run_that_ends_early_says_so() {
     let query = query();
-    let ask = Ask {
-        question: query.question.clone(),
-        flags: query.flags,
-        edns: None,
-    };
+    let ask = Ask { question: query.question.clone(), flags: query.flags, edns: None };
     let machine = DnsMachine::new(ask, query.policy(), Nonces::scripted(0..9), 0, place());
     let (report, _) = run(machine, ms(400), |_| Vec::new());
     assert_eq!(report.attempts[0].outcome, DnsOutcome::Abandoned);

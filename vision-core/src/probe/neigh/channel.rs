@@ -28,10 +28,7 @@ impl NeighChannel {
     pub(crate) fn open(to: IpAddr, station: &Station) -> Result<Self> {
         let (socket, to) = match to {
             IpAddr::V4(_) => {
-                let kind = Kind::Packet {
-                    ifindex: station.ifindex,
-                    ethertype: arp::ETHERTYPE,
-                };
+                let kind = Kind::Packet { ifindex: station.ifindex, ethertype: arp::ETHERTYPE };
                 let everyone = packet::address(station.ifindex, arp::ETHERTYPE, Some([0xff; 6]));
                 (socket::open(kind, &Options::default())?, everyone)
             }
@@ -52,9 +49,7 @@ impl NeighChannel {
                 (socket, socket::with_scope(group, 0, station.ifindex).into())
             }
         };
-        let family = to
-            .as_socket()
-            .map_or(Family::V4, |to: SocketAddr| Family::of(to.ip()));
+        let family = to.as_socket().map_or(Family::V4, |to: SocketAddr| Family::of(to.ip()));
         Ok(Self { socket, family, to })
     }
 
@@ -84,13 +79,7 @@ impl NeighChannel {
             socket::receive(&self.socket, &mut buffer).map_err(|e| Error::sys(Op::Receive, e))?
         {
             let hop_limit = got.ttl.map(|ttl| ttl.0);
-            machine.handle(
-                NeighInput::Icmpv6 {
-                    hop_limit,
-                    bytes: got.bytes,
-                },
-                now,
-            );
+            machine.handle(NeighInput::Icmpv6 { hop_limit, bytes: got.bytes }, now);
         }
         Ok(())
     }

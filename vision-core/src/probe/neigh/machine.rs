@@ -34,10 +34,7 @@ pub(crate) enum NeighInput<'a> {
     /// An ARP packet that came in on the interface.
     Arp(&'a [u8]),
     /// An ICMPv6 message with the hop limit it arrived with.
-    Icmpv6 {
-        hop_limit: Option<u8>,
-        bytes: &'a [u8],
-    },
+    Icmpv6 { hop_limit: Option<u8>, bytes: &'a [u8] },
     /// The kernel refused a request.
     SendFailed(Reason),
 }
@@ -94,9 +91,7 @@ impl NeighMachine {
             NeighInput::Icmpv6 { hop_limit, bytes } => {
                 // Anything below 255 came through a router (RFC 4861 §7.1.2).
                 let advert = Advertisement::parse(bytes).filter(|_| *hop_limit == Some(255))?;
-                let mac = advert
-                    .mac
-                    .filter(|_| IpAddr::V6(advert.target) == self.to)?;
+                let mac = advert.mac.filter(|_| IpAddr::V6(advert.target) == self.to)?;
                 Some((LinkAddr::ethernet(mac), Some(advert.is_router)))
             }
             NeighInput::SendFailed(_) => None,
@@ -104,16 +99,9 @@ impl NeighMachine {
     }
 
     fn end(&self) -> Option<Instant> {
-        let lingered = self
-            .first_answer
-            .zip(self.linger)
-            .map(|(at, linger)| at + linger);
+        let lingered = self.first_answer.zip(self.linger).map(|(at, linger)| at + linger);
         let all_sent = self.sent.len() >= usize::from(self.count);
-        let waited = self
-            .sent
-            .last()
-            .filter(|_| all_sent)
-            .map(|at| *at + self.wait);
+        let waited = self.sent.last().filter(|_| all_sent).map(|at| *at + self.wait);
         [lingered, waited].into_iter().flatten().min()
     }
 }
@@ -136,13 +124,7 @@ impl Machine for NeighMachine {
             return Step::Do(self.request());
         }
         let next = more.then_some(next);
-        Step::WaitUntil(
-            [next, end]
-                .into_iter()
-                .flatten()
-                .min()
-                .unwrap_or(now + self.wait),
-        )
+        Step::WaitUntil([next, end].into_iter().flatten().min().unwrap_or(now + self.wait))
     }
 
     fn handle(&mut self, input: NeighInput<'_>, now: Instant) {
@@ -158,12 +140,7 @@ impl Machine for NeighMachine {
         };
         let seq = u16::try_from(self.sent.len()).unwrap_or(u16::MAX);
         let rtt = now.saturating_duration_since(*asked);
-        let answer = NeighAnswer {
-            lladdr,
-            seq,
-            rtt,
-            is_router,
-        };
+        let answer = NeighAnswer { lladdr, seq, rtt, is_router };
         self.first_answer.get_or_insert(now);
         self.answers.push(answer.clone());
         self.events.push_back(answer);
@@ -176,10 +153,7 @@ impl Machine for NeighMachine {
     fn finish(self, now: Instant) -> NeighReport {
         let mut gaps = Vec::new();
         if let Some(reason) = self.refused {
-            gaps.push(Gap::new(
-                "requests",
-                format!("the kernel refused to send: {reason}"),
-            ));
+            gaps.push(Gap::new("requests", format!("the kernel refused to send: {reason}")));
         } else if self.end().is_none_or(|at| at > now) {
             let why = format!("the run ended after {} of {}", self.sent.len(), self.count);
             gaps.push(Gap::new("requests", why));

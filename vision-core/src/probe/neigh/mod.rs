@@ -82,18 +82,12 @@ impl NeighProbe {
 
     /// Stops this long after the first answer, so that a second holder can still be heard.
     pub fn stop_after_answer(self, linger: Duration) -> Self {
-        Self {
-            linger: Some(linger),
-            ..self
-        }
+        Self { linger: Some(linger), ..self }
     }
 
     /// Asks on behalf of this address instead of the interface's own.
     pub fn source(self, source: IpAddr) -> Self {
-        Self {
-            source: Some(source),
-            ..self
-        }
+        Self { source: Some(source), ..self }
     }
 
     /// Starts asking and hands over a stream of answers.
@@ -111,9 +105,7 @@ impl NeighProbe {
         let netns = target.open()?;
         let channel = netns.run(|| NeighChannel::open(self.to, &station))??;
         let machine = NeighMachine::new(self, station, netns.id(), Anchor::now());
-        Ok(NeighSession {
-            session: Session::new(machine, channel, target)?,
-        })
+        Ok(NeighSession { session: Session::new(machine, channel, target)? })
     }
 }
 

@@ -40,16 +40,10 @@ pub struct NeighAnswer {
     /// The sequence number, from 1, of the latest request before the answer.
     pub seq: u16,
     /// Time since that request.
-    #[cfg_attr(
-        feature = "serde",
-        serde(rename = "rtt_ns", with = "crate::base::nanos")
-    )]
+    #[cfg_attr(feature = "serde", serde(rename = "rtt_ns", with = "crate::base::nanos"))]
     pub rtt: Duration,
     /// Whether an IPv6 neighbour calls itself a router.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, skip_serializing_if = "Option::is_none")
-    )]
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub is_router: Option<bool>,
 }
 

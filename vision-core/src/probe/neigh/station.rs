@@ -25,13 +25,9 @@ pub(crate) fn find(target: &Target, probe: &NeighProbe) -> Result<Station> {
     let budget = Budget::unbounded();
     let mut inventory = Inventory::open(target)?;
     let links = inventory.links(&budget)?.items;
-    let link = links
-        .iter()
-        .find(|link| link.name == *probe.interface.as_str());
+    let link = links.iter().find(|link| link.name == *probe.interface.as_str());
     let link = link.ok_or_else(|| missing(&probe.interface, &links))?;
-    let mac = link
-        .address
-        .filter(|_| !link.is_noarp() && !link.is_loopback());
+    let mac = link.address.filter(|_| !link.is_noarp() && !link.is_loopback());
     let mac = mac.and_then(LinkAddr::to_ethernet).ok_or_else(|| {
         let why = format!("`{}` does no neighbour resolution", probe.interface);
         Error::invalid("interface", why)
@@ -41,23 +37,12 @@ pub(crate) fn find(target: &Target, probe: &NeighProbe) -> Result<Station> {
         Some(source) => source,
         None => own_source(probe.to, link, &addrs)?,
     };
-    Ok(Station {
-        ifindex: link.ifindex,
-        name: link.name.clone(),
-        mac,
-        source,
-    })
+    Ok(Station { ifindex: link.ifindex, name: link.name.clone(), mac, source })
 }
 
 fn missing(name: &str, links: &[Link]) -> Error {
-    let known: Vec<_> = links
-        .iter()
-        .map(|link| link.name.escaped().to_string())
-        .collect();
-    Error::NotFound(format!(
-        "interface `{name}` (there are: {})",
-        known.join(", ")
-    ))
+    let known: Vec<_> = links.iter().map(|link| link.name.escaped().to_string()).collect();
+    Error::NotFound(format!("interface `{name}` (there are: {})", known.join(", ")))
 }
 
 /// An address of the interface: one that shares the prefix first, then any.
@@ -67,19 +52,14 @@ fn own_source(to: IpAddr, link: &Link, addrs: &[Addr]) -> Result<IpAddr> {
             addr.ifindex == link.ifindex && addr.family == Family::of(to) && addr.is_usable()
         })
     };
-    let near = usable()
-        .find(|addr| addr.prefix().contains(to))
-        .or_else(|| usable().next());
+    let near = usable().find(|addr| addr.prefix().contains(to)).or_else(|| usable().next());
     match (near, to) {
         (Some(addr), _) => Ok(addr.local),
         // As a host without an address asks during duplicate detection (RFC 5227 §2.1.1).
         (None, IpAddr::V4(_)) => Ok(Ipv4Addr::UNSPECIFIED.into()),
         (None, IpAddr::V6(_)) => {
             let name = link.name.escaped();
-            Err(Error::invalid(
-                "interface",
-                format!("`{name}` has no usable IPv6 address"),
-            ))
+            Err(Error::invalid("interface", format!("`{name}` has no usable IPv6 address")))
         }
     }
 }

@@ -42,11 +42,7 @@ impl Script {
             source: source.parse().expect("address"),
         };
         let netns = Netns::current().expect("own namespace").id();
-        Self {
-            machine: NeighMachine::new(probe, station, netns, anchor),
-            start,
-            sent: 0,
-        }
+        Self { machine: NeighMachine::new(probe, station, netns, anchor), start, sent: 0 }
     }
 
     fn v4() -> Self {
@@ -128,10 +124,7 @@ fn other_arp_traffic_is_no_answer() {
     };
     script.hear(1, NeighInput::Arp(&request));
     script.hear(1, NeighInput::Arp(&other_target));
-    script.hear(
-        1,
-        NeighInput::Arp(&reply(Ipv4Addr::new(10, 0, 0, 3), PEER_MAC)),
-    );
+    script.hear(1, NeighInput::Arp(&reply(Ipv4Addr::new(10, 0, 0, 3), PEER_MAC)));
     script.hear(1, NeighInput::Arp(&[0; 5]));
     assert!(script.end(500).answers.is_empty());
 }
@@ -150,28 +143,14 @@ fn the_run_lingers_after_the_first_answer() {
 #[test]
 fn an_advertisement_that_crossed_a_router_is_no_answer() {
     let target: IpAddr = "fd00::2".parse().expect("address");
-    let IpAddr::V6(v6) = target else {
-        unreachable!("written as IPv6")
-    };
+    let IpAddr::V6(v6) = target else { unreachable!("written as IPv6") };
     let mut advert = ndp::solicitation(v6, PEER_MAC);
     advert[0] = ndp::ADVERTISEMENT;
     advert[24] = 2;
     let mut script = Script::new(&probe("fd00::2"), "fd00::1");
     script.at(0);
-    script.hear(
-        1,
-        NeighInput::Icmpv6 {
-            hop_limit: Some(254),
-            bytes: &advert,
-        },
-    );
-    script.hear(
-        2,
-        NeighInput::Icmpv6 {
-            hop_limit: Some(255),
-            bytes: &advert,
-        },
-    );
+    script.hear(1, NeighInput::Icmpv6 { hop_limit: Some(254), bytes: &advert });
+    script.hear(2, NeighInput::Icmpv6 { hop_limit: Some(255), bytes: &advert });
     let report = script.end(500);
     assert_eq!(report.answers.len(), 1);
     assert_eq!(report.answers[0].is_router, Some(false));

@@ -34,13 +34,7 @@ impl PingChannel {
             Err(e) => return Err(e),
         };
         let to = socket::with_scope(to, 0, scope).into();
-        Ok(Self {
-            socket,
-            family,
-            method,
-            to,
-            buffer: vec![0; 65_536],
-        })
+        Ok(Self { socket, family, method, to, buffer: vec![0; 65_536] })
     }
 
     pub(crate) fn method(&self) -> Method {
@@ -75,24 +69,13 @@ impl PingChannel {
 fn is_network_error(error: &std::io::Error) -> bool {
     use nix::libc::{EACCES, ECONNREFUSED, EHOSTUNREACH, EMSGSIZE, ENETDOWN, ENETUNREACH, EPROTO};
     let errno = error.raw_os_error().unwrap_or_default();
-    [
-        EACCES,
-        ECONNREFUSED,
-        EHOSTUNREACH,
-        EMSGSIZE,
-        ENETDOWN,
-        ENETUNREACH,
-        EPROTO,
-    ]
-    .contains(&errno)
+    [EACCES, ECONNREFUSED, EHOSTUNREACH, EMSGSIZE, ENETDOWN, ENETUNREACH, EPROTO].contains(&errno)
 }
 
 fn origin(family: Family, error: &QueuedError) -> IcmpOrLocal {
     match error.icmp {
         Some(fault) => IcmpOrLocal::Icmp(IcmpError::new(family, fault)),
-        None => IcmpOrLocal::Local {
-            mtu: error.local_mtu,
-        },
+        None => IcmpOrLocal::Local { mtu: error.local_mtu },
     }
 }
 
@@ -101,10 +84,7 @@ impl Channel<PingMachine> for PingChannel {
         if let Err(e) = socket::send_to(&self.socket, &request.bytes, &self.to) {
             // EMSGSIZE is queued as well, with the MTU: the queue's entry says more.
             self.drain(machine, now)?;
-            let failed = PingInput::SendFailed {
-                seq: request.seq,
-                reason: Reason::from(e),
-            };
+            let failed = PingInput::SendFailed { seq: request.seq, reason: Reason::from(e) };
             machine.handle(failed, now);
         }
         Ok(())
@@ -113,13 +93,7 @@ impl Channel<PingMachine> for PingChannel {
     fn drain(&mut self, machine: &mut PingMachine, now: Instant) -> Result<()> {
         while let Some(error) = socket::next_error(&self.socket, self.family) {
             let what = origin(self.family, &error);
-            machine.handle(
-                PingInput::Error {
-                    error: what,
-                    quoted: &error.payload,
-                },
-                now,
-            );
+            machine.handle(PingInput::Error { error: what, quoted: &error.payload }, now);
         }
         self.drain_replies(machine, now)
     }

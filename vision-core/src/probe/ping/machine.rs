@@ -44,16 +44,9 @@ pub(crate) struct Request {
 #[derive(Debug)]
 pub(crate) enum PingInput<'a> {
     /// An ICMP message without its IP header.
-    Message {
-        from: IpAddr,
-        ttl: Option<Ttl>,
-        bytes: &'a [u8],
-    },
+    Message { from: IpAddr, ttl: Option<Ttl>, bytes: &'a [u8] },
     /// An error from the queue, with the start of the request it belongs to.
-    Error {
-        error: IcmpOrLocal,
-        quoted: &'a [u8],
-    },
+    Error { error: IcmpOrLocal, quoted: &'a [u8] },
     /// The kernel refused a request.
     SendFailed { seq: u16, reason: Reason },
 }
@@ -114,19 +107,11 @@ impl PingMachine {
 
     fn send(&mut self, now: Instant) -> Request {
         let seq = u16::try_from(self.sent.len() + 1).unwrap_or(u16::MAX);
-        let echo = EchoMessage {
-            id: self.id,
-            seq,
-            payload: &self.payload,
-        };
+        let echo = EchoMessage { id: self.id, seq, payload: &self.payload };
         let bytes = echo.request(self.family());
         self.sent.push(now);
         let sent_at = self.anchor.wall(now);
-        self.echoes.push(Echo {
-            seq,
-            sent_at,
-            outcome: EchoOutcome::Pending,
-        });
+        self.echoes.push(Echo { seq, sent_at, outcome: EchoOutcome::Pending });
         // After a pause of the whole process the rhythm starts anew instead of catching up.
         let planned = self.next_send.unwrap_or(now) + self.interval;
         self.next_send = Some(planned.max(now + self.interval / 2));
@@ -135,10 +120,7 @@ impl PingMachine {
 
     fn expire(&mut self, now: Instant) {
         for index in self.oldest_open..self.echoes.len() {
-            let overdue = self
-                .sent
-                .get(index)
-                .is_some_and(|sent| *sent + self.wait <= now);
+            let overdue = self.sent.get(index).is_some_and(|sent| *sent + self.wait <= now);
             match self.echoes.get(index).map(|echo| &echo.outcome) {
                 Some(EchoOutcome::Pending) if overdue => {
                     self.decide(index, EchoOutcome::Lost { late: None });
@@ -147,11 +129,7 @@ impl PingMachine {
                 _ => {}
             }
         }
-        while self
-            .echoes
-            .get(self.oldest_open)
-            .is_some_and(|e| e.outcome != EchoOutcome::Pending)
-        {
+        while self.echoes.get(self.oldest_open).is_some_and(|e| e.outcome != EchoOutcome::Pending) {
             self.oldest_open += 1;
         }
     }
@@ -207,10 +185,7 @@ impl PingMachine {
 
     fn fail(&mut self, seq: u16, outcome: EchoOutcome) {
         let index = usize::from(seq).wrapping_sub(1);
-        let open = self
-            .echoes
-            .get(index)
-            .is_some_and(|e| e.outcome == EchoOutcome::Pending);
+        let open = self.echoes.get(index).is_some_and(|e| e.outcome == EchoOutcome::Pending);
         if open {
             self.decide(index, outcome);
         }
@@ -229,10 +204,7 @@ impl Machine for PingMachine {
         if !self.all_sent() && due <= now {
             return Step::Do(self.send(now));
         }
-        let expiry = self
-            .sent
-            .get(self.oldest_open)
-            .map(|sent| *sent + self.wait);
+        let expiry = self.sent.get(self.oldest_open).map(|sent| *sent + self.wait);
         let next_send = (!self.all_sent()).then_some(due);
         match [expiry, next_send].into_iter().flatten().min() {
             Some(at) => Step::WaitUntil(at),
@@ -259,20 +231,13 @@ impl Machine for PingMachine {
     fn finish(mut self, now: Instant) -> PingReport {
         self.expire(now);
         let mut gaps = Vec::new();
-        let open = self
-            .echoes
-            .iter()
-            .filter(|e| e.outcome == EchoOutcome::Pending)
-            .count();
+        let open = self.echoes.iter().filter(|e| e.outcome == EchoOutcome::Pending).count();
         if let Some(count) = self.count.map(usize::from).filter(|_| !self.all_sent()) {
             let why = format!("the run ended after {} of {count}", self.echoes.len());
             gaps.push(Gap::new("requests", why));
         }
         if open > 0 {
-            gaps.push(Gap::new(
-                "replies",
-                format!("the run ended while {open} were open"),
-            ));
+            gaps.push(Gap::new("replies", format!("the run ended while {open} were open")));
         }
         PingReport {
             netns: self.netns,

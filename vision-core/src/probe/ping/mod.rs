@@ -67,18 +67,12 @@ impl Ping {
 
     /// Sends this many requests.
     pub fn count(self, count: u16) -> Self {
-        Self {
-            count: Some(count),
-            ..self
-        }
+        Self { count: Some(count), ..self }
     }
 
     /// Goes on until the budget ends.
     pub fn endless(self) -> Self {
-        Self {
-            count: None,
-            ..self
-        }
+        Self { count: None, ..self }
     }
 
     /// Leaves this much time between two requests; at least 2 ms.
@@ -128,10 +122,7 @@ impl Ping {
 
     /// Names the interface, by index, of a link-local destination.
     pub fn scope(self, ifindex: u32) -> Self {
-        Self {
-            scope: ifindex,
-            ..self
-        }
+        Self { scope: ifindex, ..self }
     }
 
     /// Sends from this address.
@@ -152,9 +143,7 @@ impl Ping {
         let mut cookie = [0; 8];
         fill_random(&mut cookie)?;
         let machine = PingMachine::new(self, channel.method(), cookie, netns.id(), Anchor::now());
-        Ok(PingSession {
-            session: Session::new(machine, channel, target)?,
-        })
+        Ok(PingSession { session: Session::new(machine, channel, target)? })
     }
 
     fn check(&self) -> Result<()> {

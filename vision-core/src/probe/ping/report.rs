@@ -52,10 +52,7 @@ pub enum EchoOutcome {
         /// Who answered.
         from: IpAddr,
         /// Round-trip time on the monotonic clock.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "rtt_ns", with = "crate::base::nanos")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "rtt_ns", with = "crate::base::nanos"))]
         rtt: Duration,
         /// Time to live of the reply on arrival.
         ttl: Option<Ttl>,
@@ -81,10 +78,7 @@ pub enum EchoOutcome {
         /// Why.
         reason: Reason,
         /// The MTU in bytes that the request exceeded.
-        #[cfg_attr(
-            feature = "serde",
-            serde(default, skip_serializing_if = "Option::is_none")
-        )]
+        #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
         mtu_bytes: Option<u32>,
     },
     /// Still open when the run was ended.
@@ -124,11 +118,7 @@ pub struct RttSummary {
 impl PingReport {
     /// Sums the echoes up; requests still open count as neither answered nor lost.
     pub fn summary(&self) -> PingSummary {
-        let decided = self
-            .echoes
-            .iter()
-            .filter(|e| e.outcome != EchoOutcome::Pending)
-            .count();
+        let decided = self.echoes.iter().filter(|e| e.outcome != EchoOutcome::Pending).count();
         let rtts: Vec<u64> = self.echoes.iter().filter_map(Echo::rtt_ns).collect();
         let lost = decided - rtts.len();
         let loss_percent = match decided {
@@ -136,12 +126,7 @@ impl PingReport {
             _ => 100.0 * lost as f64 / decided as f64,
         };
         let sent = self.echoes.len();
-        PingSummary {
-            sent,
-            received: rtts.len(),
-            loss_percent,
-            rtt: RttSummary::of(&rtts),
-        }
+        PingSummary { sent, received: rtts.len(), loss_percent, rtt: RttSummary::of(&rtts) }
     }
 }
 

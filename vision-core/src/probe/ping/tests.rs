@@ -33,11 +33,7 @@ impl Script {
         let anchor = Anchor::new(start, Timestamp::from_unix_nanos(0));
         let netns = Netns::current().expect("own namespace").id();
         let machine = PingMachine::new(ping, Method::Raw, *b"\x12\x34cookie", netns, anchor);
-        Self {
-            machine,
-            start,
-            sent: Vec::new(),
-        }
+        Self { machine, start, sent: Vec::new() }
     }
 
     /// Lets the machine do all it wants at a moment; gives the next one it waits for, in ms.
@@ -55,22 +51,14 @@ impl Script {
     }
 
     fn reply_bytes(&self, seq: u16) -> Vec<u8> {
-        let request = self
-            .sent
-            .iter()
-            .find(|r| r.seq == seq)
-            .expect("sent before");
+        let request = self.sent.iter().find(|r| r.seq == seq).expect("sent before");
         let mut bytes = request.bytes.clone();
         bytes[0] = 0;
         bytes
     }
 
     fn hear(&mut self, millis: u64, from: IpAddr, bytes: &[u8]) {
-        let input = PingInput::Message {
-            from,
-            ttl: Some(Ttl(64)),
-            bytes,
-        };
+        let input = PingInput::Message { from, ttl: Some(Ttl(64)), bytes };
         self.machine.handle(input, self.start + ms(millis));
     }
 
@@ -116,12 +104,7 @@ fn a_late_reply_counts_as_lost_but_is_kept() {
     script.reply(350, 1);
     script.at(400);
     let report = script.end(400);
-    assert_eq!(
-        report.echoes[0].outcome,
-        EchoOutcome::Lost {
-            late: Some(ms(350))
-        }
-    );
+    assert_eq!(report.echoes[0].outcome, EchoOutcome::Lost { late: Some(ms(350)) });
     assert_eq!(report.echoes[1].outcome, EchoOutcome::Lost { late: None });
     assert_eq!(report.summary().loss_percent, 100.0);
 }
@@ -135,10 +118,7 @@ fn replies_out_of_order_find_their_requests() {
     script.reply(120, 1);
     assert_eq!(script.at(120), None);
     let report = script.end(120);
-    assert_eq!(
-        (rtt_ms(&report, 0), rtt_ms(&report, 1)),
-        (Some(120), Some(10))
-    );
+    assert_eq!((rtt_ms(&report, 0), rtt_ms(&report, 1)), (Some(120), Some(10)));
 }
 
 #[test]
@@ -189,10 +169,7 @@ fn an_icmp_error_is_tied_to_its_request() {
     let mut foreign = quoted.clone();
     foreign[5] ^= 1;
     for quoted in [&foreign, &quoted] {
-        let input = PingInput::Error {
-            error: IcmpOrLocal::Icmp(icmp),
-            quoted,
-        };
+        let input = PingInput::Error { error: IcmpOrLocal::Icmp(icmp), quoted };
         script.machine.handle(input, script.start + ms(3));
     }
     let event = script.machine.next_event().expect("decided");
@@ -205,20 +182,12 @@ fn a_refused_send_is_an_outcome_with_the_mtu_in_the_way() {
     let mut script = Script::new(&two());
     script.at(0);
     let now = script.start;
-    let local = PingInput::Error {
-        error: IcmpOrLocal::Local { mtu: Some(1400) },
-        quoted: &[],
-    };
+    let local = PingInput::Error { error: IcmpOrLocal::Local { mtu: Some(1400) }, quoted: &[] };
     script.machine.handle(local, now);
     let reason = Reason::new(nix::libc::EMSGSIZE);
-    script
-        .machine
-        .handle(PingInput::SendFailed { seq: 1, reason }, now);
+    script.machine.handle(PingInput::SendFailed { seq: 1, reason }, now);
     let report = script.end(1);
-    let expected = EchoOutcome::LocalError {
-        reason,
-        mtu_bytes: Some(1400),
-    };
+    let expected = EchoOutcome::LocalError { reason, mtu_bytes: Some(1400) };
     assert_eq!(report.echoes[0].outcome, expected);
 }
 
@@ -246,10 +215,7 @@ fn a_payload_too_short_for_the_cookie_is_still_told_apart_by_its_id() {
     let mut script = Script::new(&two().size_bytes(3));
     script.at(0);
     assert_eq!(script.sent[0].bytes.len(), 8 + 3);
-    assert_eq!(
-        EchoMessage::quoted_request(Family::V4, &script.sent[0].bytes),
-        Some((0x1234, 1))
-    );
+    assert_eq!(EchoMessage::quoted_request(Family::V4, &script.sent[0].bytes), Some((0x1234, 1)));
     script.reply(2, 1);
     assert_eq!(rtt_ms(&script.end(2), 0), Some(2));
 }

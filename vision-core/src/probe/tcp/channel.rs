@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use socket2::Socket;
 
 use super::machine::{TcpCommand, TcpInput, TcpMachine};
+use super::resets::ResetWatch;
 use crate::base::{Error, Family, Op, Reason, Result};
 use crate::netns::Netns;
 use crate::probe::IcmpError;
@@ -21,26 +22,25 @@ pub(crate) struct TcpChannel {
     options: Options,
     epoll: Epoll,
     sockets: HashMap<usize, (Socket, Family)>,
+    resets: Option<ResetWatch>,
 }
 
 impl TcpChannel {
-    pub(crate) fn open(netns: Netns, options: Options) -> Result<Self> {
+    /// With an address, resets from there are watched where that is permitted.
+    pub(crate) fn open(netns: Netns, options: Options, watch: Option<IpAddr>) -> Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC);
         let epoll = epoll.map_err(|e| Error::sys(Op::Poll, e))?;
-        Ok(Self {
-            netns,
-            options,
-            epoll,
-            sockets: HashMap::new(),
-        })
+        let resets = match watch {
+            Some(from) => netns.run(|| ResetWatch::open(from).ok())?,
+            None => None,
+        };
+        Ok(Self { netns, options, epoll, sockets: HashMap::new(), resets })
     }
 
     fn connect(&mut self, slot: usize, to: SocketAddr) -> Result<Option<Reason>> {
         let family = Family::of(to.ip());
         let options = self.options.clone();
-        let socket = self
-            .netns
-            .run(|| socket::open(Kind::Tcp(family), &options))??;
+        let socket = self.netns.run(|| socket::open(Kind::Tcp(family), &options))??;
         // Closing sends a reset: no TIME-WAIT is left behind and the peer forgets at once.
         let _ = socket.set_linger(Some(Duration::ZERO));
         let started = loop {
@@ -53,9 +53,7 @@ impl TcpChannel {
             Err(e) if e.raw_os_error() != Some(libc::EINPROGRESS) => Ok(Some(Reason::from(e))),
             _ => {
                 let event = EpollEvent::new(EpollFlags::EPOLLOUT, slot as u64);
-                self.epoll
-                    .add(&socket, event)
-                    .map_err(|e| Error::sys(Op::Poll, e))?;
+                self.epoll.add(&socket, event).map_err(|e| Error::sys(Op::Poll, e))?;
                 self.sockets.insert(slot, (socket, family));
                 Ok(None)
             }
@@ -78,11 +76,9 @@ impl TcpChannel {
             }
             Some(e) => {
                 let icmp = icmp.map(|fault| IcmpError::new(family, fault));
-                TcpInput::Failed {
-                    slot,
-                    reason: Reason::from(e),
-                    icmp,
-                }
+                let local = socket.local_addr().ok().and_then(|addr| addr.as_socket());
+                let ttl = self.resets.as_mut().zip(local).and_then(|(r, l)| r.ttl_to(l.port()));
+                TcpInput::Failed { slot, reason: Reason::from(e), icmp, ttl }
             }
         })
     }
@@ -99,14 +95,7 @@ impl Channel<TcpMachine> for TcpChannel {
             TcpCommand::Abandon { slot } => self.close(slot),
             TcpCommand::Connect { slot, to } => {
                 if let Some(reason) = self.connect(slot, to)? {
-                    machine.handle(
-                        TcpInput::Failed {
-                            slot,
-                            reason,
-                            icmp: None,
-                        },
-                        now,
-                    );
+                    machine.handle(TcpInput::Failed { slot, reason, icmp: None, ttl: None }, now);
                 }
             }
         }

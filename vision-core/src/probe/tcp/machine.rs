@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::{TcpAttempt, TcpOutcome, TcpProbe, TcpReport};
-use crate::base::{Gap, Pacer, Reason};
+use crate::base::{Gap, Pacer, Reason, Ttl};
 use crate::netns::NetnsId;
 use crate::probe::machine::{Machine, Step};
 use crate::probe::{Anchor, IcmpError, Method};
@@ -38,24 +38,14 @@ pub(crate) enum TcpCommand {
 /// What became of a connect.
 #[derive(Debug)]
 pub(crate) enum TcpInput {
-    Connected {
-        slot: usize,
-        local: Option<SocketAddr>,
-    },
-    Failed {
-        slot: usize,
-        reason: Reason,
-        icmp: Option<IcmpError>,
-    },
+    Connected { slot: usize, local: Option<SocketAddr> },
+    Failed { slot: usize, reason: Reason, icmp: Option<IcmpError>, ttl: Option<Ttl> },
 }
 
 impl TcpMachine {
     pub(crate) fn new(probe: &TcpProbe, netns: NetnsId, anchor: Anchor) -> Self {
-        let attempt = |port: &u16| TcpAttempt {
-            port: *port,
-            started_at: None,
-            outcome: TcpOutcome::Pending,
-        };
+        let attempt =
+            |port: &u16| TcpAttempt { port: *port, started_at: None, outcome: TcpOutcome::Pending };
         Self {
             attempts: probe.ports.iter().map(attempt).collect(),
             pacer: probe.pacer.clone(),
@@ -72,10 +62,7 @@ impl TcpMachine {
 
     fn is_pending(&self, slot: usize) -> bool {
         slot < self.started.len()
-            && self
-                .attempts
-                .get(slot)
-                .is_some_and(|a| a.outcome == TcpOutcome::Pending)
+            && self.attempts.get(slot).is_some_and(|a| a.outcome == TcpOutcome::Pending)
     }
 
     fn start(&mut self, now: Instant) -> Option<TcpCommand> {
@@ -101,10 +88,7 @@ impl TcpMachine {
 
     fn expire(&mut self, now: Instant) {
         for slot in 0..self.started.len() {
-            let overdue = self
-                .started
-                .get(slot)
-                .is_some_and(|at| *at + self.probe.wait <= now);
+            let overdue = self.started.get(slot).is_some_and(|at| *at + self.probe.wait <= now);
             if overdue && self.is_pending(slot) {
                 self.decide(slot, TcpOutcome::TimedOut);
                 self.expired.push_back(slot);
@@ -123,14 +107,15 @@ impl TcpMachine {
 }
 
 /// A refusal is an answer of the destination; the rest says that it was not reached.
-fn meaning(reason: Reason, icmp: Option<IcmpError>, rtt: Duration) -> TcpOutcome {
+fn meaning(reason: Reason, icmp: Option<IcmpError>, ttl: Option<Ttl>, rtt: Duration) -> TcpOutcome {
     match icmp {
-        Some(icmp) if icmp.is_port_unreachable() => TcpOutcome::Refused {
-            rtt,
-            icmp: Some(icmp),
-        },
+        Some(icmp) if icmp.is_port_unreachable() => {
+            TcpOutcome::Refused { rtt, icmp: Some(icmp), ttl: None }
+        }
         Some(icmp) => TcpOutcome::Unreachable { rtt, icmp },
-        None if reason.errno == nix::libc::ECONNREFUSED => TcpOutcome::Refused { rtt, icmp: None },
+        None if reason.errno == nix::libc::ECONNREFUSED => {
+            TcpOutcome::Refused { rtt, icmp: None, ttl }
+        }
         None if reason.errno == nix::libc::ETIMEDOUT => TcpOutcome::TimedOut,
         None => TcpOutcome::LocalError { reason, after: rtt },
     }
@@ -171,9 +156,9 @@ impl Machine for TcpMachine {
                 let rtt = since(slot);
                 self.decide(slot, TcpOutcome::Open { rtt, local });
             }
-            TcpInput::Failed { slot, reason, icmp } => {
+            TcpInput::Failed { slot, reason, icmp, ttl } => {
                 let rtt = since(slot);
-                self.decide(slot, meaning(reason, icmp, rtt));
+                self.decide(slot, meaning(reason, icmp, ttl, rtt));
             }
         }
     }
@@ -185,23 +170,13 @@ impl Machine for TcpMachine {
 
     fn finish(mut self, now: Instant) -> TcpReport {
         self.expire(now);
-        let open = self
-            .attempts
-            .iter()
-            .filter(|a| a.outcome == TcpOutcome::Pending)
-            .count();
+        let open = self.attempts.iter().filter(|a| a.outcome == TcpOutcome::Pending).count();
         let mut gaps = Vec::new();
         if open > 0 {
             let why = format!("the run ended with {open} of {} open", self.attempts.len());
             gaps.push(Gap::new("ports", why));
         }
         let (netns, to) = (self.netns, self.probe.to);
-        TcpReport {
-            netns,
-            to,
-            method: Method::Connect,
-            attempts: self.attempts,
-            gaps,
-        }
+        TcpReport { netns, to, method: Method::Connect, attempts: self.attempts, gaps }
     }
 }

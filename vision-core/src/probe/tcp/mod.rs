@@ -3,6 +3,7 @@
 mod channel;
 mod machine;
 mod report;
+mod resets;
 #[cfg(test)]
 mod tests;
 
@@ -44,6 +45,18 @@ pub struct TcpProbe {
     wait: Duration,
     pacer: Pacer,
     options: Options,
+    resets: ResetTtl,
+}
+
+/// Whether the time to live of resets is looked at.
+// closed: it is or it is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ResetTtl {
+    /// No: nothing but connect(2) is used.
+    #[default]
+    Unseen,
+    /// Where `CAP_NET_RAW` allows; without it the reports have none.
+    Seen,
 }
 
 impl TcpProbe {
@@ -56,7 +69,13 @@ impl TcpProbe {
             wait: Duration::from_secs(2),
             pacer: Pacer::per_second(100, 64),
             options: Options::default(),
+            resets: ResetTtl::Unseen,
         }
+    }
+
+    /// Looks at the time to live of resets, which tells a filter on the way from the destination.
+    pub fn reset_ttl(self, resets: ResetTtl) -> Self {
+        Self { resets, ..self }
     }
 
     /// Waits this long for each connection.
@@ -66,18 +85,12 @@ impl TcpProbe {
 
     /// Shares a limit on how fast connections are started.
     pub fn pacer(self, pacer: &Pacer) -> Self {
-        Self {
-            pacer: pacer.clone(),
-            ..self
-        }
+        Self { pacer: pacer.clone(), ..self }
     }
 
     /// Names the interface, by index, of a link-local destination.
     pub fn scope(self, ifindex: u32) -> Self {
-        Self {
-            scope: ifindex,
-            ..self
-        }
+        Self { scope: ifindex, ..self }
     }
 
     /// Connects from this address and port; port 0 leaves the choice to the kernel.
@@ -114,11 +127,10 @@ impl TcpProbe {
             return Err(Error::invalid("ports", "none given"));
         }
         let netns = target.open()?;
-        let channel = TcpChannel::open(netns.clone(), self.options.clone())?;
+        let resets = (self.resets == ResetTtl::Seen).then_some(self.to);
+        let channel = TcpChannel::open(netns.clone(), self.options.clone(), resets)?;
         let machine = TcpMachine::new(self, netns.id(), Anchor::now());
-        Ok(TcpSession {
-            session: Session::new(machine, channel, target)?,
-        })
+        Ok(TcpSession { session: Session::new(machine, channel, target)? })
     }
 }
 

@@ -1,7 +1,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::base::{Gap, Reason, Timestamp};
+use crate::base::{Gap, Reason, Timestamp, Ttl};
 use crate::netns::NetnsId;
 use crate::probe::{IcmpError, Method};
 
@@ -44,10 +44,7 @@ pub enum TcpOutcome {
     /// The handshake was completed.
     Open {
         /// From the first SYN to the connection.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "rtt_ns", with = "crate::base::nanos")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "rtt_ns", with = "crate::base::nanos"))]
         rtt: Duration,
         /// The address and port connected from.
         local: Option<SocketAddr>,
@@ -55,21 +52,17 @@ pub enum TcpOutcome {
     /// Somebody said no: a reset, or a port-unreachable whose sender is named.
     Refused {
         /// From the SYN to the refusal.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "rtt_ns", with = "crate::base::nanos")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "rtt_ns", with = "crate::base::nanos"))]
         rtt: Duration,
         /// The ICMP error, if it was no reset.
         icmp: Option<IcmpError>,
+        /// Time to live of the reset on arrival, where it could be seen.
+        ttl: Option<Ttl>,
     },
     /// A host on the way, or the own kernel, said that the destination cannot be reached.
     Unreachable {
         /// From the SYN to the error.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "rtt_ns", with = "crate::base::nanos")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "rtt_ns", with = "crate::base::nanos"))]
         rtt: Duration,
         /// Who said so, and what.
         icmp: IcmpError,
@@ -81,10 +74,7 @@ pub enum TcpOutcome {
         /// Why.
         reason: Reason,
         /// How long it took.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "after_ns", with = "crate::base::nanos")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "after_ns", with = "crate::base::nanos"))]
         after: Duration,
     },
     /// Still open, or not yet begun, when the run was ended.

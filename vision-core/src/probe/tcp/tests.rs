@@ -30,11 +30,7 @@ impl Script {
         let start = Instant::now();
         let anchor = Anchor::new(start, Timestamp::from_unix_nanos(0));
         let netns = Netns::current().expect("own namespace").id();
-        Self {
-            machine: TcpMachine::new(probe, netns, anchor),
-            start,
-            commands: Vec::new(),
-        }
+        Self { machine: TcpMachine::new(probe, netns, anchor), start, commands: Vec::new() }
     }
 
     fn at(&mut self, millis: u64) -> Option<u64> {
@@ -55,14 +51,7 @@ impl Script {
     }
 
     fn fail(&mut self, millis: u64, slot: usize, errno: i32, icmp: Option<IcmpError>) {
-        self.hear(
-            millis,
-            TcpInput::Failed {
-                slot,
-                reason: Reason::new(errno),
-                icmp,
-            },
-        );
+        self.hear(millis, TcpInput::Failed { slot, reason: Reason::new(errno), icmp, ttl: None });
     }
 
     fn end(self, millis: u64) -> TcpReport {
@@ -73,63 +62,28 @@ impl Script {
 
 fn icmp(kind: u8, code: u8) -> IcmpError {
     let from = Some("10.0.0.1".parse().expect("address"));
-    IcmpError {
-        from,
-        family: Family::V4,
-        kind,
-        code,
-        mtu_bytes: None,
-    }
+    IcmpError { from, family: Family::V4, kind, code, mtu_bytes: None }
 }
 
 #[test]
 fn each_answer_has_its_own_outcome() {
     let mut script = Script::new(&probe(1..=6));
     assert_eq!(script.at(0), Some(500));
-    script.hear(
-        3,
-        TcpInput::Connected {
-            slot: 0,
-            local: None,
-        },
-    );
+    script.hear(3, TcpInput::Connected { slot: 0, local: None });
     script.fail(4, 1, nix::libc::ECONNREFUSED, None);
     script.fail(5, 2, nix::libc::ECONNREFUSED, Some(icmp(3, 3)));
     script.fail(6, 3, nix::libc::EHOSTUNREACH, Some(icmp(3, 13)));
     script.fail(0, 4, nix::libc::EACCES, None);
     assert_eq!(script.at(500), None);
-    assert_eq!(
-        script.commands.last(),
-        Some(&TcpCommand::Abandon { slot: 5 })
-    );
-    let outcomes: Vec<_> = script
-        .end(500)
-        .attempts
-        .into_iter()
-        .map(|a| a.outcome)
-        .collect();
+    assert_eq!(script.commands.last(), Some(&TcpCommand::Abandon { slot: 5 }));
+    let outcomes: Vec<_> = script.end(500).attempts.into_iter().map(|a| a.outcome).collect();
     let (reason, rtt) = (Reason::new(nix::libc::EACCES), ms);
     let expected = [
-        TcpOutcome::Open {
-            rtt: rtt(3),
-            local: None,
-        },
-        TcpOutcome::Refused {
-            rtt: rtt(4),
-            icmp: None,
-        },
-        TcpOutcome::Refused {
-            rtt: rtt(5),
-            icmp: Some(icmp(3, 3)),
-        },
-        TcpOutcome::Unreachable {
-            rtt: rtt(6),
-            icmp: icmp(3, 13),
-        },
-        TcpOutcome::LocalError {
-            reason,
-            after: rtt(0),
-        },
+        TcpOutcome::Open { rtt: rtt(3), local: None },
+        TcpOutcome::Refused { rtt: rtt(4), icmp: None, ttl: None },
+        TcpOutcome::Refused { rtt: rtt(5), icmp: Some(icmp(3, 3)), ttl: None },
+        TcpOutcome::Unreachable { rtt: rtt(6), icmp: icmp(3, 13) },
+        TcpOutcome::LocalError { reason, after: rtt(0) },
         TcpOutcome::TimedOut,
     ];
     assert_eq!(outcomes, expected);
@@ -140,13 +94,7 @@ fn an_answer_after_the_wait_changes_nothing() {
     let mut script = Script::new(&probe([80]));
     script.at(0);
     script.at(500);
-    script.hear(
-        501,
-        TcpInput::Connected {
-            slot: 0,
-            local: None,
-        },
-    );
+    script.hear(501, TcpInput::Connected { slot: 0, local: None });
     assert_eq!(script.end(501).attempts[0].outcome, TcpOutcome::TimedOut);
 }
 
@@ -155,13 +103,7 @@ fn no_more_than_64_are_half_open() {
     let mut script = Script::new(&probe(1..=200).pacer(&Pacer::per_second(10_000, 200)));
     script.at(0);
     assert_eq!(script.commands.len(), 64);
-    script.hear(
-        1,
-        TcpInput::Connected {
-            slot: 9,
-            local: None,
-        },
-    );
+    script.hear(1, TcpInput::Connected { slot: 9, local: None });
     script.at(1);
     assert_eq!(script.commands.len(), 65);
 }

@@ -25,11 +25,7 @@ impl UdpChannel {
         let family = Family::of(to.ip());
         let socket = socket::open(Kind::Udp(family), options)?;
         let refused = socket.connect(&to.into()).err().map(Reason::from);
-        Ok(Self {
-            socket,
-            family,
-            refused,
-        })
+        Ok(Self { socket, family, refused })
     }
 }
 

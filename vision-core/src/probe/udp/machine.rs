@@ -32,19 +32,11 @@ pub(crate) enum UdpInput<'a> {
 
 impl UdpMachine {
     pub(crate) fn new(probe: &UdpProbe, netns: NetnsId, anchor: Anchor) -> Self {
-        Self {
-            probe: probe.clone(),
-            netns,
-            anchor,
-            sent: Vec::new(),
-            outcome: None,
-        }
+        Self { probe: probe.clone(), netns, anchor, sent: Vec::new(), outcome: None }
     }
 
     fn rtt(&self, now: Instant) -> Duration {
-        self.sent
-            .last()
-            .map_or(Duration::ZERO, |at| now.saturating_duration_since(*at))
+        self.sent.last().map_or(Duration::ZERO, |at| now.saturating_duration_since(*at))
     }
 }
 
@@ -78,12 +70,7 @@ impl Machine for UdpMachine {
             UdpInput::Reply(bytes) => {
                 let kept = Untrusted::from(bytes.get(..KEPT_BYTES).unwrap_or(bytes));
                 let bytes_hex = kept.hex_unless_utf8();
-                UdpOutcome::Reply {
-                    rtt,
-                    bytes: kept,
-                    bytes_hex,
-                    length_bytes: bytes.len(),
-                }
+                UdpOutcome::Reply { rtt, bytes: kept, bytes_hex, length_bytes: bytes.len() }
             }
             UdpInput::Icmp(icmp) if icmp.is_port_unreachable() => UdpOutcome::Closed { icmp, rtt },
             UdpInput::Icmp(icmp) => UdpOutcome::Unreachable { icmp, rtt },
@@ -105,12 +92,6 @@ impl Machine for UdpMachine {
             UdpOutcome::Silent
         });
         let sent = self.sent.iter().map(|at| self.anchor.wall(*at)).collect();
-        UdpReport {
-            netns: self.netns,
-            to: self.probe.to,
-            sent,
-            outcome,
-            gaps,
-        }
+        UdpReport { netns: self.netns, to: self.probe.to, sent, outcome, gaps }
     }
 }

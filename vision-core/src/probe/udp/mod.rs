@@ -45,10 +45,7 @@ impl UdpProbe {
 
     /// Carries these bytes.
     pub fn payload(self, payload: impl Into<Vec<u8>>) -> Self {
-        Self {
-            payload: payload.into(),
-            ..self
-        }
+        Self { payload: payload.into(), ..self }
     }
 
     /// Sends it up to this many times.

@@ -31,18 +31,12 @@ pub enum UdpOutcome {
     /// The port answered.
     Reply {
         /// Time since the latest datagram.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "rtt_ns", with = "crate::base::nanos")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "rtt_ns", with = "crate::base::nanos"))]
         rtt: Duration,
         /// The first 512 bytes of the answer.
         bytes: Untrusted,
         /// The same in hexadecimal when it is not UTF-8.
-        #[cfg_attr(
-            feature = "serde",
-            serde(default, skip_serializing_if = "Option::is_none")
-        )]
+        #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
         bytes_hex: Option<String>,
         /// Length of the answer in bytes.
         length_bytes: usize,
@@ -52,10 +46,7 @@ pub enum UdpOutcome {
         /// Who said so.
         icmp: IcmpError,
         /// Time since the latest datagram.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "rtt_ns", with = "crate::base::nanos")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "rtt_ns", with = "crate::base::nanos"))]
         rtt: Duration,
     },
     /// A host on the way, or the own kernel, said that the destination cannot be reached.
@@ -63,10 +54,7 @@ pub enum UdpOutcome {
         /// Who said so, and what.
         icmp: IcmpError,
         /// Time since the latest datagram.
-        #[cfg_attr(
-            feature = "serde",
-            serde(rename = "rtt_ns", with = "crate::base::nanos")
-        )]
+        #[cfg_attr(feature = "serde", serde(rename = "rtt_ns", with = "crate::base::nanos"))]
         rtt: Duration,
     },
     /// Nothing came back: open without an answer, filtered or lost.

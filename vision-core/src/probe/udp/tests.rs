@@ -12,11 +12,7 @@ use crate::probe::{Anchor, IcmpError};
 fn machine(start: Instant) -> UdpMachine {
     let probe = UdpProbe::new("10.0.0.2".parse().expect("address"), 9);
     let anchor = Anchor::new(start, Timestamp::from_unix_nanos(0));
-    UdpMachine::new(
-        &probe,
-        Netns::current().expect("own namespace").id(),
-        anchor,
-    )
+    UdpMachine::new(&probe, Netns::current().expect("own namespace").id(), anchor)
 }
 
 /// Sends what is due `millis` after the start; tells whether the machine goes on.
@@ -31,13 +27,7 @@ fn at(machine: &mut UdpMachine, start: Instant, millis: u64) -> bool {
 }
 
 fn icmp(code: u8) -> IcmpError {
-    IcmpError {
-        from: None,
-        family: Family::V4,
-        kind: 3,
-        code,
-        mtu_bytes: None,
-    }
+    IcmpError { from: None, family: Family::V4, kind: 3, code, mtu_bytes: None }
 }
 
 #[test]
@@ -65,22 +55,11 @@ fn each_answer_has_its_own_outcome() {
     };
     let closed = UdpOutcome::Closed { icmp: icmp(3), rtt };
     assert_eq!(told(UdpInput::Icmp(icmp(3))), closed);
-    let unreachable = UdpOutcome::Unreachable {
-        icmp: icmp(13),
-        rtt,
-    };
+    let unreachable = UdpOutcome::Unreachable { icmp: icmp(13), rtt };
     assert_eq!(told(UdpInput::Icmp(icmp(13))), unreachable);
     let reason = Reason::new(nix::libc::EPERM);
-    assert_eq!(
-        told(UdpInput::SendFailed(reason)),
-        UdpOutcome::LocalError { reason }
-    );
-    let UdpOutcome::Reply {
-        length_bytes,
-        bytes,
-        ..
-    } = told(UdpInput::Reply(&[0xff; 900]))
-    else {
+    assert_eq!(told(UdpInput::SendFailed(reason)), UdpOutcome::LocalError { reason });
+    let UdpOutcome::Reply { length_bytes, bytes, .. } = told(UdpInput::Reply(&[0xff; 900])) else {
         panic!("a reply was heard");
     };
     assert_eq!((length_bytes, bytes.as_bytes().len()), (900, 512));

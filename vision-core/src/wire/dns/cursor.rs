@@ -14,11 +14,7 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(message: &'a [u8]) -> Self {
-        Self {
-            message,
-            at: 0,
-            end: message.len(),
-        }
+        Self { message, at: 0, end: message.len() }
     }
 
     pub(super) fn position(&self) -> usize {
@@ -37,11 +33,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn part(&mut self, len: usize) -> Result<Self, DecodeError> {
         let start = self.at;
         self.bytes(len)?;
-        Ok(Self {
-            message: self.message,
-            at: start,
-            end: self.at,
-        })
+        Ok(Self { message: self.message, at: start, end: self.at })
     }
 
     pub(super) fn bytes(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
@@ -59,9 +51,7 @@ impl<'a> Cursor<'a> {
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let at = self.at;
-        self.bytes(N)?
-            .try_into()
-            .map_err(|_| DecodeError::malformed(Layer::Dns, at))
+        self.bytes(N)?.try_into().map_err(|_| DecodeError::malformed(Layer::Dns, at))
     }
 
     pub(super) fn u8(&mut self) -> Result<u8, DecodeError> {
@@ -99,11 +89,7 @@ impl<'a> Cursor<'a> {
                 }
                 Some(target) if target < segment_start => {
                     segment_start = target;
-                    reader = Self {
-                        message: self.message,
-                        at: target,
-                        end: self.message.len(),
-                    };
+                    reader = Self { message: self.message, at: target, end: self.message.len() };
                 }
                 Some(_) => return Err(DecodeError::malformed(Layer::Dns, reader.at - 2)),
             }
@@ -146,9 +132,7 @@ mod tests {
     fn read(message: &[u8], at: usize) -> Result<(String, usize), DecodeError> {
         let mut cursor = Cursor::new(message);
         cursor.bytes(at)?;
-        cursor
-            .name()
-            .map(|name| (name.to_string(), cursor.position()))
+        cursor.name().map(|name| (name.to_string(), cursor.position()))
     }
 
     #[test]

@@ -50,24 +50,14 @@ impl Edns {
             }
         }
         let do_bit = flags & 0x8000 != 0;
-        Self {
-            version,
-            udp_payload_bytes: class,
-            do_bit,
-            flags,
-            options,
-            fault,
-        }
+        Self { version, udp_payload_bytes: class, do_bit, flags, options, fault }
     }
 }
 
 impl EdnsOption {
     /// Pairs a code with a value.
     pub fn new(code: u16, data: impl Into<Vec<u8>>) -> Self {
-        Self {
-            code,
-            data: Opaque::new(data),
-        }
+        Self { code, data: Opaque::new(data) }
     }
 
     fn decode(data: &mut Cursor<'_>) -> Result<Self, DecodeError> {

@@ -193,25 +193,13 @@ impl<'a> RawRecord<'a> {
         let rtype = RecordType::from_raw(cursor.u16()?);
         let (class, ttl_s, length) = (cursor.u16()?, cursor.u32()?, cursor.u16()?);
         let data = cursor.part(usize::from(length))?;
-        Ok(Self {
-            name,
-            rtype,
-            class,
-            ttl_s,
-            data,
-        })
+        Ok(Self { name, rtype, class, ttl_s, data })
     }
 
     fn finish(self) -> Record {
         let class = Class::from_raw(self.class);
         let data = RData::decode(self.data, self.rtype, class);
-        Record {
-            name: self.name,
-            rtype: self.rtype,
-            class,
-            ttl_s: self.ttl_s,
-            data,
-        }
+        Record { name: self.name, rtype: self.rtype, class, ttl_s: self.ttl_s, data }
     }
 
     /// The upper eight bits of the result are the first byte of the TTL (RFC 6891 §6.1.3).
@@ -249,9 +237,7 @@ impl Flags {
             (self.ad, 5),
             (self.cd, 4),
         ];
-        places
-            .iter()
-            .fold(0, |bits, (set, n)| bits | u16::from(*set) << n)
+        places.iter().fold(0, |bits, (set, n)| bits | u16::from(*set) << n)
     }
 }
 
@@ -267,11 +253,7 @@ impl fmt::Display for Flags {
             (self.ad, "ad"),
             (self.cd, "cd"),
         ];
-        let set: Vec<_> = named
-            .iter()
-            .filter(|(set, _)| *set)
-            .map(|(_, name)| *name)
-            .collect();
+        let set: Vec<_> = named.iter().filter(|(set, _)| *set).map(|(_, name)| *name).collect();
         f.pad(&set.join(" "))
     }
 }
@@ -279,21 +261,13 @@ impl fmt::Display for Flags {
 impl Question {
     /// Asks for a type of record in the Internet class.
     pub fn new(name: Name, rtype: RecordType) -> Self {
-        Self {
-            name,
-            rtype,
-            class: Class::In,
-        }
+        Self { name, rtype, class: Class::In }
     }
 
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
         let name = cursor.name()?;
         let rtype = RecordType::from_raw(cursor.u16()?);
-        Ok(Self {
-            name,
-            rtype,
-            class: Class::from_raw(cursor.u16()?),
-        })
+        Ok(Self { name, rtype, class: Class::from_raw(cursor.u16()?) })
     }
 }
 
@@ -306,13 +280,7 @@ impl fmt::Display for Question {
 impl fmt::Display for Record {
     /// One line of a zone file: name, TTL, class, type, data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            name,
-            ttl_s,
-            class,
-            rtype,
-            data,
-        } = self;
+        let Self { name, ttl_s, class, rtype, data } = self;
         write!(f, "{name}\t{ttl_s}\t{class}\t{rtype}\t{data}")
     }
 }

@@ -38,16 +38,9 @@ impl Name {
     /// Gives the name under which `addr` is looked up backwards (RFC 1035 §3.5, RFC 3596 §2.5).
     pub fn reverse(addr: IpAddr) -> Self {
         let mut labels: Vec<Vec<u8>> = match addr {
-            IpAddr::V4(v4) => v4
-                .octets()
-                .iter()
-                .map(|n| n.to_string().into_bytes())
-                .collect(),
+            IpAddr::V4(v4) => v4.octets().iter().map(|n| n.to_string().into_bytes()).collect(),
             IpAddr::V6(v6) => {
-                let nibbles = v6
-                    .octets()
-                    .into_iter()
-                    .flat_map(|byte| [byte >> 4, byte & 15]);
+                let nibbles = v6.octets().into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
                 nibbles.map(|n| format!("{n:x}").into_bytes()).collect()
             }
         };
@@ -65,9 +58,7 @@ impl Name {
         let mut rest = self.wire.as_slice();
         std::iter::from_fn(move || {
             let (length, after) = rest.split_first()?;
-            let label = after
-                .get(..usize::from(*length))
-                .filter(|label| !label.is_empty())?;
+            let label = after.get(..usize::from(*length)).filter(|label| !label.is_empty())?;
             rest = after.get(label.len()..)?;
             Some(label)
         })
@@ -95,9 +86,7 @@ impl Name {
 
     /// Gives the name with the case of each letter taken from `bits` (draft-vixie-dnsext-dns0x20).
     pub(crate) fn with_case(&self, bits: &[u8]) -> Self {
-        let mut coin = bits
-            .iter()
-            .flat_map(|byte| (0..8).map(move |n| byte >> n & 1 == 1));
+        let mut coin = bits.iter().flat_map(|byte| (0..8).map(move |n| byte >> n & 1 == 1));
         let mut wire = self.wire.clone();
         // Length bytes are at most 63 and thus never letters.
         for byte in wire.iter_mut().filter(|byte| byte.is_ascii_alphabetic()) {
@@ -114,9 +103,7 @@ impl Name {
     pub(super) fn from_labels<'a>(labels: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
         let mut wire = Vec::new();
         for label in labels {
-            let length = u8::try_from(label.len())
-                .ok()
-                .filter(|n| (1..=63).contains(n))?;
+            let length = u8::try_from(label.len()).ok().filter(|n| (1..=63).contains(n))?;
             wire.push(length);
             wire.extend_from_slice(label);
         }
@@ -206,9 +193,7 @@ impl serde::Serialize for Name {
 #[cfg(feature = "serde")]
 impl<'de> serde::Deserialize<'de> for Name {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -230,16 +215,7 @@ mod tests {
     #[test]
     fn bad_names_are_refused() {
         let long = "a.".repeat(128);
-        for text in [
-            "",
-            "a..b",
-            ".a",
-            "x\\",
-            "x\\25",
-            "x\\256",
-            &"x".repeat(64),
-            &long,
-        ] {
+        for text in ["", "a..b", ".a", "x\\", "x\\25", "x\\256", &"x".repeat(64), &long] {
             assert!(text.parse::<Name>().is_err(), "{text}");
         }
     }

@@ -201,10 +201,7 @@ mod tests {
     #[test]
     fn an_unknown_type_prints_and_parses_with_its_number() {
         assert_eq!(RecordType::from_raw(65280).to_string(), "TYPE65280");
-        assert_eq!(
-            "type65280".parse::<RecordType>().ok(),
-            Some(RecordType::Other(65280))
-        );
+        assert_eq!("type65280".parse::<RecordType>().ok(), Some(RecordType::Other(65280)));
         assert_eq!("TYPE28".parse::<RecordType>().ok(), Some(RecordType::Aaaa));
         assert_eq!("https".parse::<RecordType>().ok(), Some(RecordType::Https));
         assert!("TYPE70000".parse::<RecordType>().is_err());

@@ -37,10 +37,7 @@ impl Query {
         }
         match out.len() {
             0..=0xffff => Ok(out),
-            length => Err(Error::invalid(
-                "query",
-                format!("{length} bytes, at most 65535 fit"),
-            )),
+            length => Err(Error::invalid("query", format!("{length} bytes, at most 65535 fit"))),
         }
     }
 }
@@ -75,11 +72,7 @@ mod tests {
     fn what_is_written_reads_back() {
         let query = Query {
             id: 0xabcd,
-            flags: Flags {
-                rd: true,
-                cd: true,
-                ..Flags::default()
-            },
+            flags: Flags { rd: true, cd: true, ..Flags::default() },
             question: Question::new("eXample.com".parse().expect("a name"), RecordType::Srv),
             edns: Some(QueryEdns {
                 udp_payload_bytes: 1232,
@@ -89,10 +82,7 @@ mod tests {
         };
         let bytes = query.encode().expect("encodes");
         let message = Message::decode(&bytes).expect("decodes");
-        assert_eq!(
-            (message.header.id, message.header.flags),
-            (query.id, query.flags)
-        );
+        assert_eq!((message.header.id, message.header.flags), (query.id, query.flags));
         assert_eq!(message.question(), Some(&query.question));
         assert!(message.questions[0].name.same_case(&query.question.name));
         let edns = message.edns.expect("an extension record");

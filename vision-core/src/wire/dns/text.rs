@@ -87,23 +87,10 @@ pub(super) fn push_escaped(text: &mut String, byte: u8, special: &[u8]) {
 ///
 /// Returns the byte, whether it was escaped, and the rest.
 pub(super) fn take_escaped(text: &[u8]) -> Result<(u8, bool, &[u8])> {
-    let bad = || {
-        Error::invalid(
-            "escape",
-            "a backslash is followed by a character or 000 to 255",
-        )
-    };
+    let bad = || Error::invalid("escape", "a backslash is followed by a character or 000 to 255");
     match text {
-        [
-            b'\\',
-            a @ b'0'..=b'9',
-            b @ b'0'..=b'9',
-            c @ b'0'..=b'9',
-            rest @ ..,
-        ] => {
-            let value = [a, b, c]
-                .iter()
-                .fold(0, |n: u16, d| n * 10 + u16::from(**d - b'0'));
+        [b'\\', a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => {
+            let value = [a, b, c].iter().fold(0, |n: u16, d| n * 10 + u16::from(**d - b'0'));
             Ok((u8::try_from(value).map_err(|_| bad())?, true, rest))
         }
         [b'\\', b'0'..=b'9', ..] | [b'\\'] | [] => Err(bad()),
@@ -131,10 +118,7 @@ fn encode(bytes: &[u8], alphabet: &[u8], bits_per_char: u32) -> String {
     let mut text = String::with_capacity(bytes.len() * 8 / bits_per_char as usize + 1);
     let (mut held, mut count) = (0_u32, 0_u32);
     let mut push = |index: u32| {
-        let symbol = alphabet
-            .get(index as usize % alphabet.len())
-            .copied()
-            .unwrap_or(b'?');
+        let symbol = alphabet.get(index as usize % alphabet.len()).copied().unwrap_or(b'?');
         text.push(char::from(symbol));
     };
     for byte in bytes {
@@ -224,9 +208,6 @@ mod tests {
         assert_eq!(serde_json::from_str::<CharString>(&json).ok(), Some(text));
         let bytes = Opaque::new(vec![0, 0xff]);
         let json = serde_json::to_string(&bytes).expect("serialises");
-        assert_eq!(
-            (json.as_str(), serde_json::from_str(&json).ok()),
-            ("\"00ff\"", Some(bytes))
-        );
+        assert_eq!((json.as_str(), serde_json::from_str(&json).ok()), ("\"00ff\"", Some(bytes)));
     }
 }

@@ -17,18 +17,9 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(NONE, "wire, no v4, on-link", no_v4).related(AFTER),
     Scenario::fault(NONE, "wire, no v6, on-link TCP, by pid", no_v6).related(AFTER),
     Scenario::fault(NONE, "chain, no v4, routed, TCP", no_v4_routed).related(AFTER),
-    Scenario::fault(
-        NONE,
-        "bridge, v6 only in the hosts file, no v6",
-        no_v6_by_name,
-    )
-    .related(AFTER),
-    Scenario::fault(
-        NONE,
-        "bridge, neither family, nothing asked",
-        no_address_at_all,
-    )
-    .related(AFTER),
+    Scenario::fault(NONE, "bridge, v6 only in the hosts file, no v6", no_v6_by_name).related(AFTER),
+    Scenario::fault(NONE, "bridge, neither family, nothing asked", no_address_at_all)
+        .related(AFTER),
     Scenario::fault(NONE, "bridge, no v4, v4 nameserver, name", no_v4_for_dns).related(AFTER),
 ];
 
@@ -79,8 +70,5 @@ fn no_v4_for_dns(lab: &Lab) -> Built {
 }
 
 fn flush(family: Family) -> Fault<'static> {
-    Fault::FlushAddr {
-        dev: "eth0",
-        family,
-    }
+    Fault::FlushAddr { dev: "eth0", family }
 }

@@ -14,37 +14,17 @@ const NXDOMAIN: &str = "dns.nxdomain";
 pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(SILENT, "bridge, v4 server on-link, TCP", silent_v4),
     Scenario::fault(SILENT, "bridge, v6 server on-link, HOST", silent_v6),
-    Scenario::fault(
-        SILENT,
-        "bridge, server outside, timeout 1 s",
-        silent_outside,
-    ),
+    Scenario::fault(SILENT, "bridge, server outside, timeout 1 s", silent_outside),
     Scenario::fault(SILENT, "bridge, both servers, search list", silent_both),
     Scenario::fault(SILENT, "bridge, nothing asked", silent_health),
     Scenario::fault(SILENT, "bridge, hung process on port 53", hung_process),
-    Scenario::fault(
-        SILENT,
-        "bridge, queries dropped at the server",
-        queries_dropped,
-    )
-    .related(&["firewall.rule-drop", "firewall.remote"]),
+    Scenario::fault(SILENT, "bridge, queries dropped at the server", queries_dropped)
+        .related(&["firewall.rule-drop", "firewall.remote"]),
     Scenario::fault(NXDOMAIN, "bridge, v4 server, TCP", nxdomain_v4),
     Scenario::fault(NXDOMAIN, "bridge, v6 server, HOST", nxdomain_v6),
-    Scenario::fault(
-        NXDOMAIN,
-        "short name, three search domains, ndots 5",
-        nxdomain_searched,
-    ),
-    Scenario::fault(
-        NXDOMAIN,
-        "server outside, URL of a misspelt name",
-        nxdomain_outside,
-    ),
-    Scenario::fault(
-        NXDOMAIN,
-        "absolute name with a final dot",
-        nxdomain_absolute,
-    ),
+    Scenario::fault(NXDOMAIN, "short name, three search domains, ndots 5", nxdomain_searched),
+    Scenario::fault(NXDOMAIN, "server outside, URL of a misspelt name", nxdomain_outside),
+    Scenario::fault(NXDOMAIN, "absolute name with a final dot", nxdomain_absolute),
 ];
 
 fn silent_v4(lab: &Lab) -> Built {
@@ -67,14 +47,9 @@ fn silent_outside(lab: &Lab) -> Built {
     let bridge = lab.bridge_with_uplink("host", &["web"])?;
     let outside = bridge.outside();
     let kept = (silent_nameserver(outside)?, listen(outside, 443)?);
-    let lines = [
-        &*format!("nameserver {}", outside.v4()),
-        "options timeout:1 attempts:1",
-    ];
+    let lines = [&*format!("nameserver {}", outside.v4()), "options timeout:1 attempts:1"];
     let process = container(bridge.container("web"), &lines, &[])?;
-    Ok(Site::in_process(process)
-        .keep(kept)
-        .ask("https://api.example"))
+    Ok(Site::in_process(process).keep(kept).ask("https://api.example"))
 }
 
 fn silent_both(lab: &Lab) -> Built {
@@ -122,9 +97,7 @@ fn nxdomain_v4(lab: &Lab) -> Built {
     let server = bridge.container("dns");
     let dns = nameserver(server, server)?;
     let process = with_dns(bridge.container("web"), server.v4())?;
-    Ok(Site::in_process(process)
-        .keep(dns)
-        .ask("cache.example:6379"))
+    Ok(Site::in_process(process).keep(dns).ask("cache.example:6379"))
 }
 
 fn nxdomain_v6(lab: &Lab) -> Built {
@@ -139,10 +112,7 @@ fn nxdomain_v6(lab: &Lab) -> Built {
 fn nxdomain_searched(lab: &Lab) -> Built {
     let bridge = lab.bridge("host", &["web", "dns"])?;
     let server = bridge.container("dns");
-    let dns = serve(
-        server,
-        zone(server).a("db.default.svc.cluster.local", server.v4()),
-    )?;
+    let dns = serve(server, zone(server).a("db.default.svc.cluster.local", server.v4()))?;
     let lines = [
         &*format!("nameserver {}", server.v4()),
         "search prod.svc.cluster.local svc.cluster.local cluster.local",
@@ -157,9 +127,7 @@ fn nxdomain_outside(lab: &Lab) -> Built {
     let outside = bridge.outside();
     let kept = (nameserver(outside, outside)?, listen(outside, 80)?);
     let process = with_dns(bridge.container("web"), outside.v6())?;
-    Ok(Site::in_process(process)
-        .keep(kept)
-        .ask("http://aip.example/v1"))
+    Ok(Site::in_process(process).keep(kept).ask("http://aip.example/v1"))
 }
 
 fn nxdomain_absolute(lab: &Lab) -> Built {

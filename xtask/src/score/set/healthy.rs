@@ -36,9 +36,7 @@ fn wire_v4(lab: &Lab) -> Built {
 fn wire_v6_tcp(lab: &Lab) -> Built {
     let [a, b] = lab.pair()?;
     let server = listen(&b, 8080)?;
-    Ok(Site::in_process(a.sleeper())
-        .keep(server)
-        .ask_tcp(b.v6(), 8080))
+    Ok(Site::in_process(a.sleeper()).keep(server).ask_tcp(b.v6(), 8080))
 }
 
 /// The machine's own resolv.conf is not this namespace's.
@@ -61,9 +59,7 @@ fn chain_v6(lab: &Lab) -> Built {
 fn nat_v4(lab: &Lab) -> Built {
     let bridge = lab.bridge_with_uplink("host", &["web", "db"])?;
     let server = listen(bridge.outside(), 443)?;
-    Ok(Site::at(bridge.container("web"))
-        .keep(server)
-        .ask_tcp(bridge.outside().v4(), 443))
+    Ok(Site::at(bridge.container("web")).keep(server).ask_tcp(bridge.outside().v4(), 443))
 }
 
 fn nat_by_name(lab: &Lab) -> Built {
@@ -85,19 +81,14 @@ fn hosts_file(lab: &Lab) -> Built {
     let bridge = lab.bridge("host", &["web", "db"])?;
     let db = bridge.container("db");
     let server = listen(db, 5432)?;
-    let process = with_hosts(
-        bridge.container("web"),
-        &[&format!("{} db.local db", db.v4())],
-    )?;
+    let process = with_hosts(bridge.container("web"), &[&format!("{} db.local db", db.v4())])?;
     Ok(Site::in_process(process).keep(server).ask("db:5432"))
 }
 
 fn udp_echo(lab: &Lab) -> Built {
     let bridge = lab.bridge("host", &["web", "db"])?;
     let server = UdpServer::start(bridge.container("db"), "[::]:7", UdpBehaviour::Echo)?;
-    Ok(Site::at(bridge.container("web"))
-        .keep(server)
-        .ask_udp(bridge.container("db").v4(), 7))
+    Ok(Site::at(bridge.container("web")).keep(server).ask_udp(bridge.container("db").v4(), 7))
 }
 
 fn own_loopback(lab: &Lab) -> Built {
@@ -109,9 +100,7 @@ fn own_loopback(lab: &Lab) -> Built {
 fn own_address(lab: &Lab) -> Built {
     let [a, _] = lab.pair()?;
     let server = listen(&a, 80)?;
-    Ok(Site::in_process(a.sleeper())
-        .keep(server)
-        .ask_tcp(a.v4(), 80))
+    Ok(Site::in_process(a.sleeper()).keep(server).ask_tcp(a.v4(), 80))
 }
 
 fn v4_only_health(lab: &Lab) -> Built {
@@ -127,9 +116,7 @@ fn v4_only_by_name(lab: &Lab) -> Built {
     let (web, outside) = (bridge.container("web"), bridge.outside());
     let kept = (nameserver(outside, outside)?, listen(outside, 443)?);
     web.try_sh("ip -6 addr flush dev eth0 scope global")?;
-    Ok(Site::in_process(with_dns(web, outside.v4())?)
-        .keep(kept)
-        .ask("db.example:443"))
+    Ok(Site::in_process(with_dns(web, outside.v4())?).keep(kept).ask("db.example:443"))
 }
 
 fn v6_only_by_name(lab: &Lab) -> Built {
@@ -137,9 +124,7 @@ fn v6_only_by_name(lab: &Lab) -> Built {
     let (web, outside) = (bridge.container("web"), bridge.outside());
     let kept = (nameserver(outside, outside)?, listen(outside, 443)?);
     web.try_sh("ip -4 addr flush dev eth0")?;
-    Ok(Site::in_process(with_dns(web, outside.v6())?)
-        .keep(kept)
-        .ask("db.example:443"))
+    Ok(Site::in_process(with_dns(web, outside.v6())?).keep(kept).ask("db.example:443"))
 }
 
 /// As `docker network create --internal` makes them.
@@ -161,7 +146,5 @@ fn search_list(lab: &Lab) -> Built {
         "search prod.svc.cluster.local svc.cluster.local cluster.local",
         "options ndots:5",
     ];
-    Ok(Site::in_process(container(web, &lines, &[])?)
-        .keep(kept)
-        .ask("db:5432"))
+    Ok(Site::in_process(container(web, &lines, &[])?).keep(kept).ask("db:5432"))
 }

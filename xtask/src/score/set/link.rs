@@ -22,26 +22,10 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(DOWN, "bridge, nothing asked", down_health).related(AFTER),
     Scenario::fault(DOWN, "second interface of two, on-link", down_second).related(AFTER),
     Scenario::fault(PEER, "wire, far end down, v4", peer_down_on_link),
-    Scenario::fault(
-        PEER,
-        "chain, router's port down, v6 routed",
-        peer_down_routed,
-    ),
-    Scenario::fault(
-        PEER,
-        "bridge, host end down, v4 TCP outside",
-        peer_down_bridge,
-    ),
-    Scenario::fault(
-        PEER,
-        "bridge, host end down, name, by pid",
-        peer_down_by_name,
-    ),
-    Scenario::fault(
-        PEER,
-        "bridge, host end down, nothing asked",
-        peer_down_health,
-    ),
+    Scenario::fault(PEER, "chain, router's port down, v6 routed", peer_down_routed),
+    Scenario::fault(PEER, "bridge, host end down, v4 TCP outside", peer_down_bridge),
+    Scenario::fault(PEER, "bridge, host end down, name, by pid", peer_down_by_name),
+    Scenario::fault(PEER, "bridge, host end down, nothing asked", peer_down_health),
 ];
 
 fn down_on_link_v4(lab: &Lab) -> Built {
@@ -68,11 +52,7 @@ fn down_health(lab: &Lab) -> Built {
     let bridge = lab.bridge_with_uplink("host", &["web"])?;
     let web = bridge.container("web");
     let dns = nameserver(bridge.outside(), bridge.outside())?;
-    let process = container(
-        web,
-        &[&format!("nameserver {}", bridge.outside().v4())],
-        &[],
-    )?;
+    let process = container(web, &[&format!("nameserver {}", bridge.outside().v4())], &[])?;
     lab.fault(web, ETH0_DOWN)?;
     Ok(Site::in_process(process).keep(dns))
 }
@@ -117,11 +97,8 @@ fn peer_down_health(lab: &Lab) -> Built {
     let bridge = lab.bridge("host", &["web", "dns"])?;
     let server = bridge.container("dns");
     let dns = nameserver(server, server)?;
-    let process = container(
-        bridge.container("web"),
-        &[&format!("nameserver {}", server.v4())],
-        &[],
-    )?;
+    let process =
+        container(bridge.container("web"), &[&format!("nameserver {}", server.v4())], &[])?;
     lab.fault(&bridge.host, Fault::LinkDown { dev: "v-web" })?;
     Ok(Site::in_process(process).keep(dns))
 }

@@ -16,54 +16,22 @@ const STATIC: &str = "neigh.wrong-static";
 
 pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(SILENT, "chain, router silent, v4", router_silent_v4),
-    Scenario::fault(
-        SILENT,
-        "chain, router silent, v6 TCP, by pid",
-        router_silent_v6,
-    ),
-    Scenario::fault(
-        SILENT,
-        "bridge, gateway address nobody has, v4 TCP",
-        nobody_there_v4,
-    ),
-    Scenario::fault(
-        SILENT,
-        "bridge, link-local v6 gateway nobody has",
-        nobody_there_v6,
-    ),
-    Scenario::fault(
-        SILENT,
-        "bridge, dead gateway, name in hosts, by pid",
-        nobody_there_by_name,
-    ),
+    Scenario::fault(SILENT, "chain, router silent, v6 TCP, by pid", router_silent_v6),
+    Scenario::fault(SILENT, "bridge, gateway address nobody has, v4 TCP", nobody_there_v4),
+    Scenario::fault(SILENT, "bridge, link-local v6 gateway nobody has", nobody_there_v6),
+    Scenario::fault(SILENT, "bridge, dead gateway, name in hosts, by pid", nobody_there_by_name),
     Scenario::fault(
         SILENT,
         "bridge, dead gateway, nothing asked, DNS on-link",
         nobody_there_health,
     ),
-    Scenario::fault(
-        SILENT,
-        "chain, gateway off the subnet (onlink), v4",
-        onlink_gateway,
-    ),
+    Scenario::fault(SILENT, "chain, gateway off the subnet (onlink), v4", onlink_gateway),
     Scenario::fault(STATIC, "wire, v4 on-link", wrong_on_link_v4),
     Scenario::fault(STATIC, "wire, v6 on-link TCP, by pid", wrong_on_link_v6),
     Scenario::fault(STATIC, "chain, gateway pinned, v6 routed", wrong_gateway_v6),
-    Scenario::fault(
-        STATIC,
-        "bridge, gateway pinned, name outside, TCP",
-        wrong_gateway_by_name,
-    ),
-    Scenario::fault(
-        STATIC,
-        "bridge, gateway pinned, nothing asked",
-        wrong_gateway_health,
-    ),
-    Scenario::fault(
-        STATIC,
-        "bridge, peer pinned to another container",
-        pinned_to_another,
-    ),
+    Scenario::fault(STATIC, "bridge, gateway pinned, name outside, TCP", wrong_gateway_by_name),
+    Scenario::fault(STATIC, "bridge, gateway pinned, nothing asked", wrong_gateway_health),
+    Scenario::fault(STATIC, "bridge, peer pinned to another container", pinned_to_another),
 ];
 
 fn router_silent_v4(lab: &Lab) -> Built {
@@ -78,9 +46,7 @@ fn router_silent_v6(lab: &Lab) -> Built {
     let server = listen(&b, 80)?;
     lab.fault(&r, Fault::ArpSilent { dev: "eth0" })?;
     forget(&a)?;
-    Ok(Site::in_process(a.sleeper())
-        .keep(server)
-        .ask_tcp(b.v6(), 80))
+    Ok(Site::in_process(a.sleeper()).keep(server).ask_tcp(b.v6(), 80))
 }
 
 fn nobody_there_v4(lab: &Lab) -> Built {
@@ -103,9 +69,7 @@ fn nobody_there_by_name(lab: &Lab) -> Built {
     let server = listen(bridge.outside(), 443)?;
     let process = with_hosts(web, &[&format!("{} api.example", bridge.outside().v4())])?;
     absent_gateway(web)?;
-    Ok(Site::in_process(process)
-        .keep(server)
-        .ask("https://api.example/v1"))
+    Ok(Site::in_process(process).keep(server).ask("https://api.example/v1"))
 }
 
 /// Names resolve, other containers answer, and all that is beyond the bridge is cut off.
@@ -120,52 +84,26 @@ fn nobody_there_health(lab: &Lab) -> Built {
 
 fn onlink_gateway(lab: &Lab) -> Built {
     let [a, _, b] = lab.chain(["a", "r", "b"])?;
-    lab.fault(
-        &a,
-        Fault::DeadGateway {
-            via: [192, 0, 2, 1].into(),
-            dev: "eth0",
-        },
-    )?;
+    lab.fault(&a, Fault::DeadGateway { via: [192, 0, 2, 1].into(), dev: "eth0" })?;
     Ok(Site::in_process(a.sleeper()).ask(b.v4()))
 }
 
 fn wrong_on_link_v4(lab: &Lab) -> Built {
     let [a, b] = lab.pair()?;
-    lab.fault(
-        &a,
-        Fault::WrongNeighbour {
-            dev: "eth0",
-            ip: b.v4().into(),
-        },
-    )?;
+    lab.fault(&a, Fault::WrongNeighbour { dev: "eth0", ip: b.v4().into() })?;
     Ok(Site::at(&a).ask(b.v4()))
 }
 
 fn wrong_on_link_v6(lab: &Lab) -> Built {
     let [a, b] = lab.pair()?;
     let server = listen(&b, 8080)?;
-    lab.fault(
-        &a,
-        Fault::WrongNeighbour {
-            dev: "eth0",
-            ip: b.v6().into(),
-        },
-    )?;
-    Ok(Site::in_process(a.sleeper())
-        .keep(server)
-        .ask_tcp(b.v6(), 8080))
+    lab.fault(&a, Fault::WrongNeighbour { dev: "eth0", ip: b.v6().into() })?;
+    Ok(Site::in_process(a.sleeper()).keep(server).ask_tcp(b.v6(), 8080))
 }
 
 fn wrong_gateway_v6(lab: &Lab) -> Built {
     let [a, _, b] = lab.chain(["a", "r", "b"])?;
-    lab.fault(
-        &a,
-        Fault::WrongNeighbour {
-            dev: "eth0",
-            ip: a.gateway_v6().into(),
-        },
-    )?;
+    lab.fault(&a, Fault::WrongNeighbour { dev: "eth0", ip: a.gateway_v6().into() })?;
     Ok(Site::at(&a).ask(b.v6()))
 }
 
@@ -179,9 +117,7 @@ fn wrong_gateway_by_name(lab: &Lab) -> Built {
     for ip in [web.gateway_v4().into(), web.gateway_v6().into()] {
         lab.fault(web, Fault::WrongNeighbour { dev: "eth0", ip })?;
     }
-    Ok(Site::in_process(process)
-        .keep((dns, db))
-        .ask("db.example:5432"))
+    Ok(Site::in_process(process).keep((dns, db)).ask("db.example:5432"))
 }
 
 fn wrong_gateway_health(lab: &Lab) -> Built {
@@ -189,13 +125,7 @@ fn wrong_gateway_health(lab: &Lab) -> Built {
     let (web, server) = (bridge.container("web"), bridge.container("dns"));
     let dns = nameserver(server, bridge.outside())?;
     let process = with_dns(web, server.v4())?;
-    lab.fault(
-        web,
-        Fault::WrongNeighbour {
-            dev: "eth0",
-            ip: web.gateway_v4().into(),
-        },
-    )?;
+    lab.fault(web, Fault::WrongNeighbour { dev: "eth0", ip: web.gateway_v4().into() })?;
     Ok(Site::in_process(process).keep(dns))
 }
 
@@ -205,14 +135,8 @@ fn pinned_to_another(lab: &Lab) -> Built {
     let [web, db, old] = ["web", "db", "old"].map(|name| bridge.container(name));
     let server = listen(db, 5432)?;
     let address = old.try_sh("ip -br link show eth0")?;
-    let address = address
-        .split_whitespace()
-        .nth(2)
-        .ok_or("no link-layer address")?;
-    web.try_sh(&format!(
-        "ip neigh replace {} lladdr {address} dev eth0 nud permanent",
-        db.v4()
-    ))?;
+    let address = address.split_whitespace().nth(2).ok_or("no link-layer address")?;
+    web.try_sh(&format!("ip neigh replace {} lladdr {address} dev eth0 nud permanent", db.v4()))?;
     Ok(Site::at(web).keep(server).ask_tcp(db.v4(), 5432))
 }
 

@@ -17,21 +17,9 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(NONE, "chain, no default route, v4", none_v4),
     Scenario::fault(NONE, "chain, no default route, v6 TCP, by pid", none_v6),
     Scenario::fault(NONE, "wire, destination off the subnet", none_off_link),
-    Scenario::fault(
-        NONE,
-        "bridge, no default route, name in hosts",
-        none_by_name,
-    ),
-    Scenario::fault(
-        NONE,
-        "bridge, nothing asked, nameserver beyond",
-        none_health,
-    ),
-    Scenario::fault(
-        NONE,
-        "chain of four, first router lacks the route",
-        none_on_router,
-    ),
+    Scenario::fault(NONE, "bridge, no default route, name in hosts", none_by_name),
+    Scenario::fault(NONE, "bridge, nothing asked, nameserver beyond", none_health),
+    Scenario::fault(NONE, "chain of four, first router lacks the route", none_on_router),
     Scenario::fault(HOLE, "wire, host route, v4", hole_host_v4),
     Scenario::fault(HOLE, "chain, prefix, v6 TCP, by pid", hole_prefix_v6),
     Scenario::fault(HOLE, "bridge, name in hosts, UDP", hole_by_name),
@@ -49,9 +37,7 @@ fn none_v6(lab: &Lab) -> Built {
     let [a, _, b] = lab.chain(["a", "r", "b"])?;
     let server = listen(&b, 443)?;
     lab.fault(&a, NO_DEFAULT_V6)?;
-    Ok(Site::in_process(a.sleeper())
-        .keep(server)
-        .ask_tcp(b.v6(), 443))
+    Ok(Site::in_process(a.sleeper()).keep(server).ask_tcp(b.v6(), 443))
 }
 
 fn none_off_link(lab: &Lab) -> Built {
@@ -89,30 +75,16 @@ fn none_on_router(lab: &Lab) -> Built {
 fn hole_host_v4(lab: &Lab) -> Built {
     let [a, b] = lab.pair()?;
     let prefix = format!("{}/32", b.v4());
-    lab.fault(
-        &a,
-        Fault::Route {
-            kind: RouteKind::Blackhole,
-            prefix: &prefix,
-        },
-    )?;
+    lab.fault(&a, Fault::Route { kind: RouteKind::Blackhole, prefix: &prefix })?;
     Ok(Site::at(&a).ask(b.v4()))
 }
 
 fn hole_prefix_v6(lab: &Lab) -> Built {
     let [a, _, b] = lab.chain(["a", "r", "b"])?;
     let server = listen(&b, 443)?;
-    lab.fault(
-        &a,
-        Fault::Route {
-            kind: RouteKind::Blackhole,
-            prefix: "fd00::/16",
-        },
-    )?;
+    lab.fault(&a, Fault::Route { kind: RouteKind::Blackhole, prefix: "fd00::/16" })?;
     // The prefix of the link is longer; the one of `b` is not there.
-    Ok(Site::in_process(a.sleeper())
-        .keep(server)
-        .ask_tcp(b.v6(), 443))
+    Ok(Site::in_process(a.sleeper()).keep(server).ask_tcp(b.v6(), 443))
 }
 
 fn hole_by_name(lab: &Lab) -> Built {
@@ -120,13 +92,7 @@ fn hole_by_name(lab: &Lab) -> Built {
     let web = bridge.container("web");
     let process = with_hosts(web, &[&format!("{} log.example", bridge.outside().v4())])?;
     let prefix = format!("{}/32", bridge.outside().v4());
-    lab.fault(
-        web,
-        Fault::Route {
-            kind: RouteKind::Blackhole,
-            prefix: &prefix,
-        },
-    )?;
+    lab.fault(web, Fault::Route { kind: RouteKind::Blackhole, prefix: &prefix })?;
     Ok(Site::in_process(process).ask("udp:log.example:514"))
 }
 

@@ -30,9 +30,7 @@ fn on_link_v4(lab: &Lab) -> Built {
 fn routed_v6(lab: &Lab) -> Built {
     let [a, _, b] = lab.chain(["a", "r", "b"])?;
     let server = listen(&b, 80)?;
-    Ok(Site::in_process(a.sleeper())
-        .keep(server)
-        .ask_tcp(b.v6(), 81))
+    Ok(Site::in_process(a.sleeper()).keep(server).ask_tcp(b.v6(), 81))
 }
 
 fn by_dns_name(lab: &Lab) -> Built {
@@ -58,9 +56,7 @@ fn localhost(lab: &Lab) -> Built {
     let bridge = lab.bridge("host", &["web"])?;
     let web = bridge.container("web");
     let server = listen(web, 9000)?;
-    Ok(Site::in_process(with_hosts(web, &[])?)
-        .keep(server)
-        .ask("localhost:9001"))
+    Ok(Site::in_process(with_hosts(web, &[])?).keep(server).ask("localhost:9001"))
 }
 
 fn own_address(lab: &Lab) -> Built {
@@ -77,7 +73,5 @@ fn udp_v4(lab: &Lab) -> Built {
 fn udp_v6(lab: &Lab) -> Built {
     let [a, _, b] = lab.chain(["a", "r", "b"])?;
     let server = listen(&b, 8125)?;
-    Ok(Site::in_process(a.sleeper())
-        .keep(server)
-        .ask_udp(b.v6(), 8125))
+    Ok(Site::in_process(a.sleeper()).keep(server).ask_udp(b.v6(), 8125))
 }

@@ -21,10 +21,7 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::healthy("STALE gateway", stale_gateway),
     Scenario::healthy("rp_filter=1, symmetric routes", strict_rp_filter),
     Scenario::healthy("ListenDrops without ListenOverflows", listen_drops),
-    Scenario::healthy(
-        "drop rule for another port, its counter at rest",
-        resting_drop_rule,
-    ),
+    Scenario::healthy("drop rule for another port, its counter at rest", resting_drop_rule),
     Scenario::healthy("unused deny rules on host and container", unused_deny_rules),
     Scenario::healthy("ping filtered, HOST asked", ping_filtered_host),
     Scenario::healthy("ping filtered, HOST:PORT asked", ping_filtered_port),
@@ -55,9 +52,7 @@ fn no_neighbours(lab: &Lab) -> Built {
     let web = bridge.container("web");
     let server = listen(bridge.outside(), 443)?;
     web.try_sh("ip neigh flush dev eth0")?;
-    Ok(Site::at(web)
-        .keep(server)
-        .ask_tcp(bridge.outside().v6(), 443))
+    Ok(Site::at(web).keep(server).ask_tcp(bridge.outside().v6(), 443))
 }
 
 fn stale_gateway(lab: &Lab) -> Built {
@@ -88,10 +83,7 @@ fn listen_drops(lab: &Lab) -> Built {
         b.v4()
     ))?;
     knock(&a, SocketAddr::new(b.v4().into(), 80));
-    a.try_sh(&format!(
-        "ip route del {}/32; ip addr del 192.0.2.7/32 dev lo",
-        b.v4()
-    ))?;
+    a.try_sh(&format!("ip route del {}/32; ip addr del 192.0.2.7/32 dev lo", b.v4()))?;
     Ok(Site::at(&b).keep(server).ask_tcp(b.v4(), 80))
 }
 
@@ -100,14 +92,7 @@ fn resting_drop_rule(lab: &Lab) -> Built {
     let server = listen(&b, 443)?;
     for node in [&a, &r, &b] {
         for hook in [Hook::Input, Hook::Forward, Hook::Output] {
-            lab.fault(
-                node,
-                Fault::Drop {
-                    hook,
-                    proto: Proto::Tcp,
-                    dport: Some(23),
-                },
-            )?;
+            lab.fault(node, Fault::Drop { hook, proto: Proto::Tcp, dport: Some(23) })?;
         }
     }
     knock(&a, SocketAddr::new(b.v4().into(), 23));
@@ -171,10 +156,7 @@ fn fresh(lab: &Lab, ask: fn(Site) -> Site) -> Built {
     let node = lab.node_with_dad("fresh")?;
     lab.link(&node, "eth0", &peer, "eth0")?;
     peer.try_sh("ip addr add 10.210.0.2/24 dev eth0; ip addr add fd00:210::2/64 dev eth0")?;
-    let dns = serve(
-        &peer,
-        DnsScript::new().a("db.example", Ipv4Addr::new(10, 210, 0, 2)),
-    )?;
+    let dns = serve(&peer, DnsScript::new().a("db.example", Ipv4Addr::new(10, 210, 0, 2)))?;
     let process = with_dns(&node, "10.210.0.2")?;
     node.try_sh("ip addr add 10.210.0.1/24 dev eth0; ip addr add fd00:210::1/64 dev eth0")?;
     Ok(ask(Site::in_process(process).keep(dns)))
@@ -185,19 +167,14 @@ fn small_mtu(lab: &Lab) -> Built {
     let web = bridge.container("web");
     let server = listen(bridge.outside(), 443)?;
     web.try_sh("ip link set eth0 mtu 1400")?;
-    Ok(Site::at(web)
-        .keep(server)
-        .ask_tcp(bridge.outside().v4(), 443))
+    Ok(Site::at(web).keep(server).ask_tcp(bridge.outside().v4(), 443))
 }
 
 /// Frames larger than the far end takes are dropped there and counted; then the far end is put right.
 fn old_drops(lab: &Lab) -> Built {
     let [a, b] = lab.pair()?;
     b.try_sh("ip link set eth0 mtu 1400")?;
-    a.try_sh(&format!(
-        "ping -n -q -c5 -i0.01 -W1 -M do -s 1450 {} || true",
-        b.v4()
-    ))?;
+    a.try_sh(&format!("ping -n -q -c5 -i0.01 -W1 -M do -s 1450 {} || true", b.v4()))?;
     b.try_sh("ip link set eth0 mtu 1500")?;
     Ok(Site::at(&b).ask(a.v4()))
 }
@@ -212,10 +189,7 @@ fn policy_routing(lab: &Lab) -> Built {
         gateway = a.gateway_v4(),
         own = a.v4(),
     ))?;
-    a.try_sh(&format!(
-        "ip rule add to {}/24 lookup 100 priority 110",
-        b.v4()
-    ))?;
+    a.try_sh(&format!("ip rule add to {}/24 lookup 100 priority 110", b.v4()))?;
     Ok(Site::at(&a).keep(server).ask_tcp(b.v4(), 80))
 }
 
@@ -235,13 +209,7 @@ fn ecmp(lab: &Lab) -> Built {
 fn other_blackhole(lab: &Lab) -> Built {
     let [a, _, b] = lab.chain(["a", "r", "b"])?;
     for prefix in ["198.51.100.0/24", "2001:db8::/32"] {
-        lab.fault(
-            &a,
-            Fault::Route {
-                kind: RouteKind::Blackhole,
-                prefix,
-            },
-        )?;
+        lab.fault(&a, Fault::Route { kind: RouteKind::Blackhole, prefix })?;
     }
     Ok(Site::in_process(a.sleeper()).ask(b.v6()))
 }
@@ -249,13 +217,7 @@ fn other_blackhole(lab: &Lab) -> Built {
 fn other_static(lab: &Lab) -> Built {
     let bridge = lab.bridge_with_uplink("host", &["web", "db"])?;
     let (web, db) = (bridge.container("web"), bridge.container("db"));
-    lab.fault(
-        web,
-        Fault::WrongNeighbour {
-            dev: "eth0",
-            ip: db.v4().into(),
-        },
-    )?;
+    lab.fault(web, Fault::WrongNeighbour { dev: "eth0", ip: db.v4().into() })?;
     Ok(Site::at(web).ask(bridge.outside().v4()))
 }
 
@@ -273,7 +235,5 @@ fn dns_not_asked(lab: &Lab) -> Built {
     let bridge = lab.bridge("host", &["web", "db"])?;
     let (web, db) = (bridge.container("web"), bridge.container("db"));
     let kept = (silent_nameserver(db)?, listen(db, 5432)?);
-    Ok(Site::in_process(with_dns(web, db.v4())?)
-        .keep(kept)
-        .ask_tcp(db.v4(), 5432))
+    Ok(Site::in_process(with_dns(web, db.v4())?).keep(kept).ask_tcp(db.v4(), 5432))
 }

@@ -8,11 +8,7 @@ use crate::score::{
     scenario::{Scenario, Site},
 };
 
-const DROPS: &[&str] = &[
-    "firewall.rule-drop",
-    "firewall.policy-drop",
-    "firewall.remote",
-];
+const DROPS: &[&str] = &["firewall.rule-drop", "firewall.policy-drop", "firewall.remote"];
 const REJECTS: &[&str] = &["firewall.reject"];
 
 pub(super) const ALL: &[Scenario] = &[
@@ -25,36 +21,12 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::unnamed("host drops the port, name in hosts", DROPS, host_drops)
         .unchecked("firewall"),
     Scenario::unnamed("router rejects with a TCP reset", REJECTS, router_resets),
-    Scenario::unnamed(
-        "router rejects with port unreachable",
-        REJECTS,
-        router_refuses,
-    ),
-    Scenario::unnamed(
-        "router does not forward",
-        &["route.forwarding-off"],
-        not_forwarding,
-    ),
-    Scenario::unnamed(
-        "silent blackhole on the router",
-        &["route.blackhole"],
-        hole_on_router,
-    ),
-    Scenario::unnamed(
-        "far side has no way back",
-        &["route.return-missing"],
-        no_way_back,
-    ),
-    Scenario::unnamed(
-        "far side pins us wrongly",
-        &["neigh.wrong-static"],
-        pinned_far_side,
-    ),
-    Scenario::unnamed(
-        "on-link address nobody has",
-        &["neigh.no-answer"],
-        nobody_there,
-    ),
+    Scenario::unnamed("router rejects with port unreachable", REJECTS, router_refuses),
+    Scenario::unnamed("router does not forward", &["route.forwarding-off"], not_forwarding),
+    Scenario::unnamed("silent blackhole on the router", &["route.blackhole"], hole_on_router),
+    Scenario::unnamed("far side has no way back", &["route.return-missing"], no_way_back),
+    Scenario::unnamed("far side pins us wrongly", &["neigh.wrong-static"], pinned_far_side),
+    Scenario::unnamed("on-link address nobody has", &["neigh.no-answer"], nobody_there),
     Scenario::unnamed(
         "bridge port detached, gateway answers ARP",
         &["bridge.port-detached"],
@@ -87,9 +59,7 @@ fn router_drops_v6(lab: &Lab) -> Built {
     let [a, r, b] = lab.chain(["a", "r", "b"])?;
     let server = listen(&b, 443)?;
     lab.fault(&r, drop(Hook::Forward, Proto::Tcp, Some(443)))?;
-    Ok(Site::in_process(a.sleeper())
-        .keep(server)
-        .ask_tcp(b.v6(), 443))
+    Ok(Site::in_process(a.sleeper()).keep(server).ask_tcp(b.v6(), 443))
 }
 
 fn router_drops_all(lab: &Lab) -> Built {
@@ -115,10 +85,7 @@ fn own_output_drops(lab: &Lab) -> Built {
 fn host_drops(lab: &Lab) -> Built {
     let bridge = lab.bridge_with_uplink("host", &["web"])?;
     let server = listen(bridge.outside(), 5432)?;
-    let process = with_hosts(
-        bridge.container("web"),
-        &[&format!("{} db", bridge.outside().v4())],
-    )?;
+    let process = with_hosts(bridge.container("web"), &[&format!("{} db", bridge.outside().v4())])?;
     lab.fault(&bridge.host, drop(Hook::Forward, Proto::Tcp, Some(5432)))?;
     Ok(Site::in_process(process).keep(server).ask("db:5432"))
 }
@@ -139,12 +106,7 @@ fn router_refuses(lab: &Lab) -> Built {
 }
 
 fn reject(kind: RejectKind) -> Fault<'static> {
-    Fault::Reject {
-        hook: Hook::Forward,
-        proto: Proto::Tcp,
-        dport: Some(80),
-        kind,
-    }
+    Fault::Reject { hook: Hook::Forward, proto: Proto::Tcp, dport: Some(80), kind }
 }
 
 fn not_forwarding(lab: &Lab) -> Built {
@@ -156,13 +118,7 @@ fn not_forwarding(lab: &Lab) -> Built {
 fn hole_on_router(lab: &Lab) -> Built {
     let [a, r, b] = lab.chain(["a", "r", "b"])?;
     let prefix = format!("{}/32", b.v4());
-    lab.fault(
-        &r,
-        Fault::Route {
-            kind: RouteKind::Blackhole,
-            prefix: &prefix,
-        },
-    )?;
+    lab.fault(&r, Fault::Route { kind: RouteKind::Blackhole, prefix: &prefix })?;
     Ok(Site::at(&a).ask_tcp(b.v4(), 80))
 }
 
@@ -174,13 +130,7 @@ fn no_way_back(lab: &Lab) -> Built {
 
 fn pinned_far_side(lab: &Lab) -> Built {
     let [a, b] = lab.pair()?;
-    lab.fault(
-        &b,
-        Fault::WrongNeighbour {
-            dev: "eth0",
-            ip: a.v4().into(),
-        },
-    )?;
+    lab.fault(&b, Fault::WrongNeighbour { dev: "eth0", ip: a.v4().into() })?;
     Ok(Site::at(&a).ask(b.v4()))
 }
 
@@ -216,7 +166,5 @@ fn first_server_dead(lab: &Lab) -> Built {
         "options timeout:1 attempts:1",
     ];
     let process = container(bridge.container("web"), &lines, &[])?;
-    Ok(Site::in_process(process)
-        .keep(kept)
-        .ask("cache.example:6379"))
+    Ok(Site::in_process(process).keep(kept).ask("cache.example:6379"))
 }

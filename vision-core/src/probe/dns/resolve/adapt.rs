@@ -13,11 +13,7 @@ impl ResolverConfig {
     /// or number after a link-local server's `%`.
     pub fn from_file(file: &Resolver, mut ifindex: impl FnMut(&Untrusted) -> Option<u32>) -> Self {
         let mut address = |server: &Nameserver| -> SocketAddr {
-            let scope = server
-                .scope
-                .as_ref()
-                .and_then(&mut ifindex)
-                .unwrap_or_default();
+            let scope = server.scope.as_ref().and_then(&mut ifindex).unwrap_or_default();
             with_scope(server.addr, 53, scope)
         };
         let options = &file.options;
@@ -43,10 +39,7 @@ impl From<&Hosts> for HostsTable {
             addr: line.addr,
             names: line.names.iter().map(text).collect(),
         };
-        Self {
-            entries: file.entries.iter().map(entry).collect(),
-            origin: file.origin.clone(),
-        }
+        Self { entries: file.entries.iter().map(entry).collect(), origin: file.origin.clone() }
     }
 }
 

@@ -97,21 +97,14 @@ impl ResolverConfig {
             0 => self.timeout,
             n => (self.timeout * (1 << n) / count).max(Duration::from_secs(1)),
         };
-        servers
-            .iter()
-            .enumerate()
-            .map(|(n, server)| (*server, wait(n)))
-            .collect()
+        servers.iter().enumerate().map(|(n, server)| (*server, wait(n))).collect()
     }
 
     /// Lists the names a lookup of `text` goes through, in order (resolv/res_query.c,
     /// `__res_context_search`).
     pub(super) fn candidates(&self, text: &str, gaps: &mut Vec<Gap>) -> Result<Vec<Candidate>> {
         let name: Name = text.parse()?;
-        let as_is = Candidate {
-            name: name.clone(),
-            search: None,
-        };
+        let as_is = Candidate { name: name.clone(), search: None };
         if text.ends_with('.') {
             return Ok(vec![as_is]);
         }
@@ -122,10 +115,7 @@ impl ResolverConfig {
             root_on_list |= suffix.is_empty();
             let suffix = if suffix.is_empty() { "." } else { suffix };
             match suffix.parse().ok().and_then(|suffix| name.join(&suffix)) {
-                Some(name) => searched.push(Candidate {
-                    name,
-                    search: Some(domain.clone()),
-                }),
+                Some(name) => searched.push(Candidate { name, search: Some(domain.clone()) }),
                 None => gaps.push(Gap::new(
                     format!("search domain `{}`", domain.escape_debug()),
                     "does not make a valid name with the one asked for",
@@ -133,10 +123,7 @@ impl ResolverConfig {
             }
         }
         if searched.len() > MAX_NAMES {
-            gaps.push(Gap::new(
-                "search list",
-                format!("cut after {MAX_NAMES} domains"),
-            ));
+            gaps.push(Gap::new("search list", format!("cut after {MAX_NAMES} domains")));
             searched.truncate(MAX_NAMES);
         }
         let dots = text.bytes().filter(|b| *b == b'.').count();
@@ -152,12 +139,8 @@ impl ResolverConfig {
 impl HostsTable {
     /// Returns the addresses of a name and its canonical form; case does not matter.
     pub(super) fn look_up(&self, name: &str) -> (Vec<IpAddr>, Option<String>) {
-        let matches = |entry: &&HostsEntry| {
-            entry
-                .names
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(name))
-        };
+        let matches =
+            |entry: &&HostsEntry| entry.names.iter().any(|known| known.eq_ignore_ascii_case(name));
         let found: Vec<_> = self.entries.iter().filter(matches).collect();
         let canonical = found.first().and_then(|entry| entry.names.first()).cloned();
         (found.iter().map(|entry| entry.addr).collect(), canonical)

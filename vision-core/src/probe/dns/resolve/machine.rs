@@ -74,22 +74,13 @@ impl ResolveMachine {
             };
             let ask = Ask {
                 question: Question::new(candidate.name.clone(), rtype),
-                flags: Flags {
-                    rd: true,
-                    ..Flags::default()
-                },
+                flags: Flags { rd: true, ..Flags::default() },
                 edns: self.edns.clone(),
             };
             let base = self.next_query << SLOTS;
             self.next_query += 1;
             let machine = DnsMachine::new(ask, self.policy.clone(), nonces, base, self.place);
-            self.running.push(Running {
-                candidate,
-                rtype,
-                machine,
-                started: now,
-                decided: None,
-            });
+            self.running.push(Running { candidate, rtype, machine, started: now, decided: None });
             any = true;
             if self.in_turn {
                 break;
@@ -101,12 +92,8 @@ impl ResolveMachine {
     /// Takes the answers of one name and decides whether to go on.
     fn conclude(&mut self, now: Instant) {
         let running = std::mem::take(&mut self.running);
-        self.to_close
-            .extend(running.iter().flat_map(|question| question.machine.slots()));
-        let tried: Vec<_> = running
-            .into_iter()
-            .map(|question| question.finish(now))
-            .collect();
+        self.to_close.extend(running.iter().flat_map(|question| question.machine.slots()));
+        let tried: Vec<_> = running.into_iter().map(|question| question.finish(now)).collect();
         let other_type_is_due = self.in_turn && !self.waiting.is_empty();
         self.result.tried.extend(tried);
         if other_type_is_due {
@@ -125,12 +112,8 @@ impl ResolveMachine {
             self.candidates.clear();
         } else if !self.walk.goes_on(outcome, of_name) {
             // A search that broke off still tries the name as given (it is the last one then).
-            self.candidates
-                .retain(|candidate| candidate.search.is_none());
-            if of_name
-                .iter()
-                .all(|tried| refused_everywhere(&tried.report))
-            {
+            self.candidates.retain(|candidate| candidate.search.is_none());
+            if of_name.iter().all(|tried| refused_everywhere(&tried.report)) {
                 self.candidates.clear();
             }
         }
@@ -149,9 +132,7 @@ impl Walk {
         if as_given {
             return true;
         }
-        let server_failed = tried
-            .iter()
-            .any(|t| last_rcode(&t.report) == Some(Rcode::ServFail));
+        let server_failed = tried.iter().any(|t| last_rcode(&t.report) == Some(Rcode::ServFail));
         self.no_data |= outcome == ResolveOutcome::NoAddress;
         match outcome {
             ResolveOutcome::NoAddress | ResolveOutcome::NoSuchName => true,
@@ -176,17 +157,12 @@ impl Walk {
 
 impl Running {
     fn finish(self, now: Instant) -> Tried {
-        let elapsed = self
-            .decided
-            .unwrap_or(now)
-            .saturating_duration_since(self.started);
+        let elapsed = self.decided.unwrap_or(now).saturating_duration_since(self.started);
         let report = self.machine.finish(now);
         let decisive = report.decisive();
         let usable = decisive.and_then(|attempt| attempt.answer());
         let name = &self.candidate.name;
-        let found = usable
-            .map(|m| addresses(m, name, self.rtype).0)
-            .unwrap_or_default();
+        let found = usable.map(|m| addresses(m, name, self.rtype).0).unwrap_or_default();
         Tried {
             server: decisive.map(|attempt| attempt.server),
             rcode: usable.map(|message| message.header.rcode),
@@ -217,9 +193,7 @@ fn judge(tried: &[Tried]) -> ResolveOutcome {
         ResolveOutcome::Failed,
         ResolveOutcome::NoAddress,
     ];
-    let strongest = order
-        .into_iter()
-        .find(|candidate| outcomes.contains(candidate));
+    let strongest = order.into_iter().find(|candidate| outcomes.contains(candidate));
     strongest.unwrap_or(ResolveOutcome::NoSuchName)
 }
 
@@ -249,10 +223,7 @@ fn take_addresses(tried: &[Tried], into: &mut Vec<IpAddr>) {
 }
 
 fn canonical(tried: &Tried) -> Option<Name> {
-    tried
-        .report
-        .answer()
-        .map(|message| addresses(message, &tried.name, tried.rtype).1)
+    tried.report.answer().map(|message| addresses(message, &tried.name, tried.rtype).1)
 }
 
 /// Follows the aliases of an answer, each record once, in the order of the message.
@@ -310,9 +281,7 @@ impl Machine for ResolveMachine {
     fn handle(&mut self, input: DnsInput<'_>, now: Instant) {
         let query = input.slot() >> SLOTS;
         let first = self.next_query - self.running.len() as u64;
-        let index = query
-            .checked_sub(first)
-            .and_then(|n| usize::try_from(n).ok());
+        let index = query.checked_sub(first).and_then(|n| usize::try_from(n).ok());
         if let Some(question) = index.and_then(|n| self.running.get_mut(n)) {
             question.machine.handle(input, now);
         }
@@ -326,9 +295,7 @@ impl Machine for ResolveMachine {
         if !self.running.is_empty() {
             let gap = Gap::new("remaining names and servers", "the run ended first");
             let running = std::mem::take(&mut self.running);
-            self.result
-                .tried
-                .extend(running.into_iter().map(|question| question.finish(now)));
+            self.result.tried.extend(running.into_iter().map(|question| question.finish(now)));
             take_addresses(&self.result.tried, &mut self.result.addresses);
             self.result.outcome = ResolveOutcome::Unfinished;
             self.result.gaps.push(gap);

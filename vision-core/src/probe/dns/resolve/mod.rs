@@ -67,10 +67,7 @@ impl Resolve {
 
     /// Looks for addresses of one family only.
     pub fn family(self, family: Family) -> Self {
-        Self {
-            family: Some(family),
-            ..self
-        }
+        Self { family: Some(family), ..self }
     }
 
     /// Chooses how letters are written.
@@ -114,9 +111,7 @@ impl Resolve {
             result.addresses = vec![addr];
         } else {
             let (addresses, canonical) = hosts.look_up(&self.name);
-            result.source = Some(ResolvedBy::Hosts {
-                origin: hosts.origin.clone(),
-            });
+            result.source = Some(ResolvedBy::Hosts { origin: hosts.origin.clone() });
             result.canonical = canonical.and_then(|name| name.parse().ok());
             for addr in addresses {
                 if !result.addresses.contains(&addr) {
@@ -157,16 +152,12 @@ impl Resolve {
         let candidates = config.candidates(&self.name, &mut result.gaps)?;
         let policy = self.policy(config);
         if config.servers.len() > policy.servers.len() {
-            result.gaps.push(Gap::new(
-                "further servers",
-                "glibc asks the first three only",
-            ));
+            result.gaps.push(Gap::new("further servers", "glibc asks the first three only"));
         }
         let types = self.types(config);
         let questions = candidates.len() * types.len();
-        let nonces: Result<VecDeque<_>> = (0..questions)
-            .map(|_| draw(policy.most_queries()))
-            .collect();
+        let nonces: Result<VecDeque<_>> =
+            (0..questions).map(|_| draw(policy.most_queries())).collect();
         let edns = config.edns0.then(|| QueryEdns {
             // RESOLV_EDNS_BUFFER_SIZE of resolv-internal.h.
             udp_payload_bytes: 1200,
@@ -200,11 +191,7 @@ impl Resolve {
     }
 
     fn policy(&self, config: &ResolverConfig) -> Policy {
-        let transport = if config.use_tcp {
-            Transport::Tcp
-        } else {
-            Transport::Auto
-        };
+        let transport = if config.use_tcp { Transport::Tcp } else { Transport::Auto };
         Policy {
             servers: config.waits(),
             tries: config.attempts.max(1),

@@ -88,10 +88,7 @@ pub struct Tried {
     /// Addresses in the answer.
     pub addresses: Vec<IpAddr>,
     /// From the first query to the decision.
-    #[cfg_attr(
-        feature = "serde",
-        serde(rename = "elapsed_ns", with = "crate::base::nanos")
-    )]
+    #[cfg_attr(feature = "serde", serde(rename = "elapsed_ns", with = "crate::base::nanos"))]
     pub elapsed: Duration,
     /// Every query behind it, with the failures.
     pub report: DnsReport,

@@ -13,13 +13,9 @@ use crate::wire::dns::RecordType;
 fn cluster() -> ResolverConfig {
     ResolverConfig {
         servers: vec!["10.96.0.10:53".parse().expect("an address")],
-        search: [
-            "default.svc.cluster.local",
-            "svc.cluster.local",
-            "cluster.local",
-        ]
-        .map(str::to_owned)
-        .to_vec(),
+        search: ["default.svc.cluster.local", "svc.cluster.local", "cluster.local"]
+            .map(str::to_owned)
+            .to_vec(),
         ndots: 5,
         ..ResolverConfig::default()
     }
@@ -62,10 +58,7 @@ fn five_dots_walk_the_search_list_first() {
     assert_eq!(result.outcome, ResolveOutcome::Found);
     let found: Vec<_> = result.addresses.iter().map(ToString::to_string).collect();
     assert_eq!(found, ["10.0.0.7", "fd00::7"]);
-    assert_eq!(
-        names(&result),
-        ["db.default.svc.cluster.local.", "db.svc.cluster.local."]
-    );
+    assert_eq!(names(&result), ["db.default.svc.cluster.local.", "db.svc.cluster.local."]);
     assert_eq!(sent.len(), 4);
     assert_eq!((sent[0].at, sent[1].at), (ms(0), ms(0)));
     let server: SocketAddr = "10.96.0.10:53".parse().expect("an address");
@@ -77,48 +70,26 @@ fn five_dots_walk_the_search_list_first() {
 #[test]
 fn a_name_outside_costs_the_whole_list_and_comes_last() {
     let known: &[(&str, &[&str])] = &[("www.example.com.", &["192.0.2.9"])];
-    let (result, sent) = resolve(&Resolve::new("www.example.com"), &cluster(), |q| {
-        zone(known, q)
-    });
+    let (result, sent) = resolve(&Resolve::new("www.example.com"), &cluster(), |q| zone(known, q));
     assert_eq!((names(&result).len(), sent.len()), (4, 8));
-    assert_eq!(
-        names(&result).last().map(String::as_str),
-        Some("www.example.com.")
-    );
-    let dotted = ResolverConfig {
-        ndots: 1,
-        ..cluster()
-    };
-    let (result, _) = resolve(&Resolve::new("www.example.com"), &dotted, |q| {
-        zone(known, q)
-    });
+    assert_eq!(names(&result).last().map(String::as_str), Some("www.example.com."));
+    let dotted = ResolverConfig { ndots: 1, ..cluster() };
+    let (result, _) = resolve(&Resolve::new("www.example.com"), &dotted, |q| zone(known, q));
     assert_eq!(names(&result), ["www.example.com."]);
     let absolute = Resolve::new("www.example.com.").family(Family::V4);
     let (result, sent) = resolve(&absolute, &cluster(), |q| zone(known, q));
-    assert_eq!(
-        (names(&result), sent.len()),
-        (vec!["www.example.com.".to_owned()], 1)
-    );
+    assert_eq!((names(&result), sent.len()), (vec!["www.example.com.".to_owned()], 1));
 }
 
 #[test]
 fn the_name_as_given_decides_the_failure_when_it_came_first() {
-    let dotted = ResolverConfig {
-        ndots: 1,
-        ..cluster()
-    };
+    let dotted = ResolverConfig { ndots: 1, ..cluster() };
     let known: &[(&str, &[&str])] = &[("a.b.svc.cluster.local.", &[])];
     let (result, _) = resolve(&Resolve::new("a.b"), &dotted, |q| zone(known, q));
-    assert_eq!(
-        (result.outcome, names(&result).len()),
-        (ResolveOutcome::NoSuchName, 4)
-    );
+    assert_eq!((result.outcome, names(&result).len()), (ResolveOutcome::NoSuchName, 4));
     let known: &[(&str, &[&str])] = &[("a.svc.cluster.local.", &[])];
     let (result, _) = resolve(&Resolve::new("a"), &cluster(), |q| zone(known, q));
-    assert_eq!(
-        (result.outcome, names(&result).len()),
-        (ResolveOutcome::NoAddress, 4)
-    );
+    assert_eq!((result.outcome, names(&result).len()), (ResolveOutcome::NoAddress, 4));
 }
 
 #[test]
@@ -131,11 +102,7 @@ fn silent_servers_are_waited_for_as_long_as_glibc_waits() {
     };
     let lookup = Resolve::new("db").family(Family::V4);
     let (result, sent) = resolve(&lookup, &config, |_| Vec::new());
-    let seconds: Vec<_> = sent
-        .iter()
-        .take(7)
-        .map(|q| q.at.as_secs_f32().round())
-        .collect();
+    let seconds: Vec<_> = sent.iter().take(7).map(|q| q.at.as_secs_f32().round()).collect();
     // 5 s for the first server, 10/3 s for the second, 20/3 s for the third, twice.
     assert_eq!(seconds, [0.0, 5.0, 8.0, 15.0, 20.0, 23.0, 30.0]);
     assert_eq!(result.outcome, ResolveOutcome::TryAgain);
@@ -155,11 +122,7 @@ fn a_failing_server_leads_to_the_next_one() {
     let lookup = Resolve::new("db").family(Family::V4);
     let (result, sent) = resolve(&lookup, &config, |q| {
         let failing = q.to.ip().to_string() == "10.0.0.1";
-        let reply = if failing {
-            q.reply(2, &[])
-        } else {
-            q.reply(0, &["10.0.0.7"])
-        };
+        let reply = if failing { q.reply(2, &[]) } else { q.reply(0, &["10.0.0.7"]) };
         vec![(ms(1), React::Reply(reply))]
     });
     assert_eq!((sent.len(), result.outcome), (2, ResolveOutcome::Found));
@@ -181,15 +144,9 @@ fn closed_ports_end_the_search_at_once() {
 #[test]
 fn one_family_is_enough_and_single_requests_come_in_turn() {
     let known: &[(&str, &[&str])] = &[("db.cluster.local.", &["fd00::7"])];
-    let config = ResolverConfig {
-        single_request: true,
-        ..cluster()
-    };
+    let config = ResolverConfig { single_request: true, ..cluster() };
     let (result, sent) = resolve(&Resolve::new("db"), &config, |q| zone(known, q));
-    assert_eq!(
-        (result.outcome, result.addresses.len()),
-        (ResolveOutcome::Found, 1)
-    );
+    assert_eq!((result.outcome, result.addresses.len()), (ResolveOutcome::Found, 1));
     assert_eq!((sent[0].at, sent[1].at, sent[2].at), (ms(0), ms(2), ms(4)));
     assert_eq!(names(&result).len(), 3);
 }
@@ -209,27 +166,15 @@ fn literals_and_hosts_need_no_server() {
         origin: None,
     };
     let look = |name: &str, family: Option<Family>| {
-        let lookup = Resolve {
-            family,
-            ..Resolve::new(name)
-        };
+        let lookup = Resolve { family, ..Resolve::new(name) };
         lookup.without_servers(&hosts, place().0)
     };
     let both = look("POD-A", None).expect("known");
     assert_eq!(both.addresses.len(), 2);
-    assert_eq!(
-        both.canonical.map(|n| n.to_string()).as_deref(),
-        Some("pod-a.ns.")
-    );
-    assert_eq!(
-        look("pod-a", Some(Family::V6)).map(|r| r.addresses.len()),
-        Some(1)
-    );
+    assert_eq!(both.canonical.map(|n| n.to_string()).as_deref(), Some("pod-a.ns."));
+    assert_eq!(look("pod-a", Some(Family::V6)).map(|r| r.addresses.len()), Some(1));
     assert_eq!(look("localhost", Some(Family::V6)), None);
-    assert_eq!(
-        look("192.0.2.1", None).and_then(|r| r.source),
-        Some(ResolvedBy::Literal)
-    );
+    assert_eq!(look("192.0.2.1", None).and_then(|r| r.source), Some(ResolvedBy::Literal));
     let none = look("192.0.2.1", Some(Family::V6)).expect("decided");
     assert_eq!(none.outcome, ResolveOutcome::NoAddress);
 }
@@ -237,25 +182,15 @@ fn literals_and_hosts_need_no_server() {
 #[test]
 fn odd_search_domains_are_skipped_and_named() {
     let long = format!("{}.test", "x".repeat(64));
-    let config = ResolverConfig {
-        search: vec![long, ".".to_owned()],
-        ndots: 1,
-        ..cluster()
-    };
+    let config = ResolverConfig { search: vec![long, ".".to_owned()], ndots: 1, ..cluster() };
     let known: &[(&str, &[&str])] = &[("db.", &["10.0.0.1"])];
     let (result, _) = resolve(&Resolve::new("db"), &config, |q| zone(known, q));
-    assert_eq!(
-        (names(&result), result.gaps.len()),
-        (vec!["db.".to_owned()], 1)
-    );
+    assert_eq!((names(&result), result.gaps.len()), (vec!["db.".to_owned()], 1));
 }
 
 #[test]
 fn single_names_are_not_tried_as_given_where_the_file_forbids_it() {
-    let config = ResolverConfig {
-        no_tld_query: true,
-        ..cluster()
-    };
+    let config = ResolverConfig { no_tld_query: true, ..cluster() };
     let (result, _) = resolve(&Resolve::new("db"), &config, |q| zone(&[], q));
     assert_eq!(names(&result).len(), 3);
     let (result, _) = resolve(&Resolve::new("db.x"), &config, |q| zone(&[], q));

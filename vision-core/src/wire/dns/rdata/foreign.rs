@@ -45,13 +45,9 @@ fn read(data: Cursor<'_>, rtype: RecordType) -> Result<Theirs, String> {
     let end = data.position() + data.left();
     let message = data.message().get(..end).unwrap_or_default();
     let mut decoder = BinDecoder::new(message).clone(offset);
-    Theirs::read(
-        &mut decoder,
-        rr::RecordType::from(rtype.raw()),
-        Restrict::new(length),
-    )
-    // The library may quote what it read.
-    .map_err(|error| Escaped::new(error.to_string().as_bytes()).to_string())
+    Theirs::read(&mut decoder, rr::RecordType::from(rtype.raw()), Restrict::new(length))
+        // The library may quote what it read.
+        .map_err(|error| Escaped::new(error.to_string().as_bytes()).to_string())
 }
 
 fn convert(theirs: Theirs, data: Cursor<'_>) -> Option<RData> {
@@ -62,10 +58,7 @@ fn convert(theirs: Theirs, data: Cursor<'_>) -> Option<RData> {
         Theirs::NS(ns) => RData::Ns(name(&ns.0)?),
         Theirs::PTR(ptr) => RData::Ptr(name(&ptr.0)?),
         Theirs::SOA(soa) => RData::Soa(convert_soa(&soa)?),
-        Theirs::MX(mx) => RData::Mx {
-            preference: mx.preference,
-            exchange: name(&mx.exchange)?,
-        },
+        Theirs::MX(mx) => RData::Mx { preference: mx.preference, exchange: name(&mx.exchange)? },
         // At least one string is required (RFC 1035 §3.3.14); the library takes none as well.
         Theirs::TXT(txt) if txt.txt_data.is_empty() => return None,
         Theirs::TXT(txt) => RData::Txt(txt.txt_data.iter().map(|part| string(part)).collect()),
@@ -77,16 +70,9 @@ fn convert(theirs: Theirs, data: Cursor<'_>) -> Option<RData> {
         }),
         Theirs::CAA(caa) => {
             let (tag, value) = (string(caa.tag.as_bytes()), string(&caa.value));
-            RData::Caa {
-                flags: caa.flags(),
-                tag,
-                value,
-            }
+            RData::Caa { flags: caa.flags(), tag, value }
         }
-        Theirs::HINFO(hinfo) => RData::Hinfo {
-            cpu: string(&hinfo.cpu),
-            os: string(&hinfo.os),
-        },
+        Theirs::HINFO(hinfo) => RData::Hinfo { cpu: string(&hinfo.cpu), os: string(&hinfo.os) },
         Theirs::NAPTR(naptr) => RData::Naptr(Naptr {
             order: naptr.order,
             preference: naptr.preference,

@@ -61,11 +61,7 @@ fn angle(raw: u32, signs: [char; 2], f: &mut fmt::Formatter<'_>) -> fmt::Result 
     let milli = milli.unsigned_abs();
     let (seconds, minutes) = (milli / 1000, milli / 60_000);
     let fields = (minutes / 60, minutes % 60, seconds % 60, milli % 1000);
-    write!(
-        f,
-        "{} {} {}.{:03} {sign} ",
-        fields.0, fields.1, fields.2, fields.3
-    )
+    write!(f, "{} {} {}.{:03} {sign} ", fields.0, fields.1, fields.2, fields.3)
 }
 
 fn metres(centimetres: i64, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -22,10 +22,7 @@ use super::{CharString, Class, Name, Opaque, RecordType};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
-#[allow(
-    missing_docs,
-    reason = "fields have the names of the RFC each variant cites"
-)]
+#[allow(missing_docs, reason = "fields have the names of the RFC each variant cites")]
 #[non_exhaustive]
 pub enum RData {
     /// An IPv4 address (RFC 1035 §3.4.1).
@@ -49,48 +46,21 @@ pub enum RData {
     /// Where a service is.
     Srv(Srv),
     /// Which authorities may issue certificates (RFC 8659 §4.1).
-    Caa {
-        flags: u8,
-        tag: CharString,
-        value: CharString,
-    },
+    Caa { flags: u8, tag: CharString, value: CharString },
     /// Processor and system (RFC 1035 §3.3.2), or the answer to ANY (RFC 8482).
     Hinfo { cpu: CharString, os: CharString },
     /// A rewriting rule.
     Naptr(Naptr),
     /// The fingerprint of a host key (RFC 4255 §3.1).
-    Sshfp {
-        algorithm: u8,
-        fingerprint_type: u8,
-        fingerprint: Opaque,
-    },
+    Sshfp { algorithm: u8, fingerprint_type: u8, fingerprint: Opaque },
     /// A certificate association (RFC 6698 §2.1); `SMIMEA` too (RFC 8162).
-    Tlsa {
-        usage: u8,
-        selector: u8,
-        matching: u8,
-        data: Opaque,
-    },
+    Tlsa { usage: u8, selector: u8, matching: u8, data: Opaque },
     /// How to reach a service (RFC 9460 §2); `HTTPS` too. Priority zero is an alias.
-    Svcb {
-        priority: u16,
-        target: Name,
-        params: Vec<SvcParam>,
-    },
+    Svcb { priority: u16, target: Name, params: Vec<SvcParam> },
     /// A delegation signer (RFC 4034 §5.1); `CDS`, `DLV` and `TA` too.
-    Ds {
-        key_tag: u16,
-        algorithm: u8,
-        digest_type: u8,
-        digest: Opaque,
-    },
+    Ds { key_tag: u16, algorithm: u8, digest_type: u8, digest: Opaque },
     /// A zone key (RFC 4034 §2.1); `CDNSKEY` and `KEY` too.
-    Dnskey {
-        flags: u16,
-        protocol: u8,
-        algorithm: u8,
-        key: Opaque,
-    },
+    Dnskey { flags: u16, protocol: u8, algorithm: u8, key: Opaque },
     /// A signature; `SIG` too.
     Rrsig(Rrsig),
     /// The next existing name and the types of this one (RFC 4034 §4.1).
@@ -98,33 +68,15 @@ pub enum RData {
     /// The next existing hashed name.
     Nsec3(Nsec3),
     /// How a zone hashes names (RFC 5155 §4.2).
-    Nsec3Param {
-        algorithm: u8,
-        flags: u8,
-        iterations: u16,
-        salt: Opaque,
-    },
+    Nsec3Param { algorithm: u8, flags: u8, iterations: u16, salt: Opaque },
     /// A digest over the zone (RFC 8976 §2.2).
-    Zonemd {
-        serial: u32,
-        scheme: u8,
-        algorithm: u8,
-        digest: Opaque,
-    },
+    Zonemd { serial: u32, scheme: u8, algorithm: u8, digest: Opaque },
     /// Types to copy to the parent (RFC 7477 §2.1).
-    Csync {
-        serial: u32,
-        flags: u16,
-        types: TypeBitmap,
-    },
+    Csync { serial: u32, flags: u16, types: TypeBitmap },
     /// A place on Earth.
     Loc(Loc),
     /// A service as a URI (RFC 7553 §4).
-    Uri {
-        priority: u16,
-        weight: u16,
-        target: CharString,
-    },
+    Uri { priority: u16, weight: u16, target: CharString },
     /// Two names: a mailbox and a text, `RP` (RFC 1183 §2.2) or `MINFO` (RFC 1035 §3.3.7).
     Pair { first: Name, second: Name },
     /// A number and a name: `AFSDB`, `RT` (RFC 1183), `KX` (RFC 2230), `LP` (RFC 6742).
@@ -134,21 +86,13 @@ pub enum RData {
     /// A public key, `OPENPGPKEY` (RFC 7929) or `DHCID` (RFC 4701): base 64.
     Base64(Opaque),
     /// A certificate (RFC 4398 §2).
-    Cert {
-        kind: u16,
-        key_tag: u16,
-        algorithm: u8,
-        certificate: Opaque,
-    },
+    Cert { kind: u16, key_tag: u16, algorithm: u8, certificate: Opaque },
     /// Key agreement (RFC 2930 §2).
     Tkey(Tkey),
     /// Nothing: how an update names a record set or deletes one (RFC 2136 §2.4, §2.5).
     Empty,
     /// Data kept as it came (RFC 3597), with the reason when a known type could not be read.
-    Unknown {
-        bytes: Opaque,
-        fault: Option<String>,
-    },
+    Unknown { bytes: Opaque, fault: Option<String> },
 }
 
 /// The start of a zone of authority (RFC 1035 §3.3.13).
@@ -253,10 +197,7 @@ impl RData {
         } else {
             native::decode(&mut data, rtype)
         };
-        let unknown = |fault| Self::Unknown {
-            bytes: Opaque::new({ raw }.rest()),
-            fault,
-        };
+        let unknown = |fault| Self::Unknown { bytes: Opaque::new({ raw }.rest()), fault };
         match read {
             Ok(Some(rdata)) => rdata,
             Ok(None) => unknown(None),
@@ -284,9 +225,5 @@ fn defined_in(rtype: RecordType, class: Class) -> bool {
         rtype,
         T::A | T::Aaaa | T::Srv | T::Naptr | T::Svcb | T::Https | T::Kx | T::Dhcid | T::Wks
     );
-    !internet_only
-        || matches!(
-            class.without_mdns_flag(),
-            Class::In | Class::None | Class::Any
-        )
+    !internet_only || matches!(class.without_mdns_flag(), Class::In | Class::None | Class::Any)
 }

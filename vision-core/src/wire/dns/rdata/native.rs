@@ -24,24 +24,17 @@ fn read(data: &mut Cursor<'_>, rtype: RecordType) -> Read<Option<RData>> {
         T::Ds | T::Cds | T::Dlv | T::Ta => ds(data)?,
         T::Dnskey | T::Cdnskey | T::Key => dnskey(data)?,
         T::Rrsig | T::Sig => rrsig(data)?,
-        T::Nsec => RData::Nsec {
-            next: data.name()?,
-            types: TypeBitmap::decode(data)?,
-        },
+        T::Nsec => RData::Nsec { next: data.name()?, types: TypeBitmap::decode(data)? },
         T::Nsec3 => nsec3(data)?,
         T::Nsec3Param => nsec3param(data)?,
         T::Zonemd => zonemd(data)?,
         T::Csync => csync(data)?,
         T::Loc => return Ok(Loc::decode(data)?.map(RData::Loc)),
         T::Uri => uri(data)?,
-        T::Rp | T::Minfo => RData::Pair {
-            first: data.name()?,
-            second: data.name()?,
-        },
-        T::Afsdb | T::Rt | T::Kx | T::Lp => RData::Preference {
-            preference: data.u16()?,
-            name: data.name()?,
-        },
+        T::Rp | T::Minfo => RData::Pair { first: data.name()?, second: data.name()? },
+        T::Afsdb | T::Rt | T::Kx | T::Lp => {
+            RData::Preference { preference: data.u16()?, name: data.name()? }
+        }
         T::Eui48 => RData::Eui(Opaque::new(data.bytes(6)?)),
         T::Eui64 => RData::Eui(Opaque::new(data.bytes(8)?)),
         T::Dhcid => RData::Base64(Opaque::new(data.rest())),
@@ -122,20 +115,12 @@ fn zonemd(data: &mut Cursor<'_>) -> Read<RData> {
 
 fn csync(data: &mut Cursor<'_>) -> Read<RData> {
     let (serial, flags) = (data.u32()?, data.u16()?);
-    Ok(RData::Csync {
-        serial,
-        flags,
-        types: TypeBitmap::decode(data)?,
-    })
+    Ok(RData::Csync { serial, flags, types: TypeBitmap::decode(data)? })
 }
 
 fn uri(data: &mut Cursor<'_>) -> Read<RData> {
     let (priority, weight) = (data.u16()?, data.u16()?);
-    Ok(RData::Uri {
-        priority,
-        weight,
-        target: CharString::new(data.rest()),
-    })
+    Ok(RData::Uri { priority, weight, target: CharString::new(data.rest()) })
 }
 
 fn cert(data: &mut Cursor<'_>) -> Read<RData> {

@@ -11,11 +11,7 @@ impl fmt::Display for RData {
             Self::Aaaa(addr) => addr.fmt(f),
             Self::Cname(name) | Self::Dname(name) | Self::Ns(name) | Self::Ptr(name) => name.fmt(f),
             Self::Soa(soa) => soa.fmt(f),
-            Self::Mx {
-                preference,
-                exchange: name,
-            }
-            | Self::Preference { preference, name } => {
+            Self::Mx { preference, exchange: name } | Self::Preference { preference, name } => {
                 write!(f, "{preference} {name}")
             }
             Self::Txt(parts) => joined(parts, f),
@@ -24,98 +20,44 @@ impl fmt::Display for RData {
             Self::Caa { flags, tag, value } => write!(f, "{flags} {} {value}", bare(tag)),
             Self::Hinfo { cpu, os } => write!(f, "{cpu} {os}"),
             Self::Naptr(naptr) => naptr.fmt(f),
-            Self::Sshfp {
-                algorithm,
-                fingerprint_type,
-                fingerprint,
-            } => {
+            Self::Sshfp { algorithm, fingerprint_type, fingerprint } => {
                 write!(f, "{algorithm} {fingerprint_type} {}", upper(fingerprint))
             }
-            Self::Tlsa {
-                usage,
-                selector,
-                matching,
-                data,
-            } => {
+            Self::Tlsa { usage, selector, matching, data } => {
                 write!(f, "{usage} {selector} {matching} {}", upper(data))
             }
-            Self::Svcb {
-                priority,
-                target,
-                params,
-            } => {
+            Self::Svcb { priority, target, params } => {
                 write!(f, "{priority} {target}")?;
                 params.iter().try_for_each(|param| write!(f, " {param}"))
             }
-            Self::Ds {
-                key_tag,
-                algorithm,
-                digest_type,
-                digest,
-            } => {
+            Self::Ds { key_tag, algorithm, digest_type, digest } => {
                 write!(f, "{key_tag} {algorithm} {digest_type} {}", upper(digest))
             }
-            Self::Dnskey {
-                flags,
-                protocol,
-                algorithm,
-                key,
-            } => {
-                write!(
-                    f,
-                    "{flags} {protocol} {algorithm} {}",
-                    base64(key.as_bytes())
-                )
+            Self::Dnskey { flags, protocol, algorithm, key } => {
+                write!(f, "{flags} {protocol} {algorithm} {}", base64(key.as_bytes()))
             }
             Self::Rrsig(rrsig) => rrsig.fmt(f),
             Self::Nsec { next, types } => write!(f, "{next}{types}"),
             Self::Nsec3(nsec3) => nsec3.fmt(f),
-            Self::Nsec3Param {
-                algorithm,
-                flags,
-                iterations,
-                salt,
-            } => {
+            Self::Nsec3Param { algorithm, flags, iterations, salt } => {
                 write!(f, "{algorithm} {flags} {iterations} {}", or_dash(salt))
             }
-            Self::Zonemd {
-                serial,
-                scheme,
-                algorithm,
-                digest,
-            } => {
+            Self::Zonemd { serial, scheme, algorithm, digest } => {
                 write!(f, "{serial} {scheme} {algorithm} {}", upper(digest))
             }
-            Self::Csync {
-                serial,
-                flags,
-                types,
-            } => write!(f, "{serial} {flags}{types}"),
+            Self::Csync { serial, flags, types } => write!(f, "{serial} {flags}{types}"),
             Self::Loc(loc) => loc.fmt(f),
-            Self::Uri {
-                priority,
-                weight,
-                target,
-            } => write!(f, "{priority} {weight} {target}"),
+            Self::Uri { priority, weight, target } => write!(f, "{priority} {weight} {target}"),
             Self::Pair { first, second } => write!(f, "{first} {second}"),
             Self::Eui(addr) => {
                 let parts: Vec<_> = addr.as_bytes().iter().map(|b| format!("{b:02x}")).collect();
                 f.write_str(&parts.join("-"))
             }
             Self::Base64(bytes) => f.write_str(&base64(bytes.as_bytes())),
-            Self::Cert {
-                kind,
-                key_tag,
-                algorithm,
-                certificate,
-            } => {
+            Self::Cert { kind, key_tag, algorithm, certificate } => {
                 let kind = named(&CERT_KINDS, *kind);
                 let algorithm = named(&ALGORITHMS, u16::from(*algorithm));
-                write!(
-                    f,
-                    "{kind} {key_tag} {algorithm} {}",
-                    base64(certificate.as_bytes())
-                )
+                write!(f, "{kind} {key_tag} {algorithm} {}", base64(certificate.as_bytes()))
             }
             Self::Tkey(tkey) => tkey.fmt(f),
             Self::Empty => Ok(()),
@@ -129,66 +71,31 @@ impl fmt::Display for RData {
 
 impl fmt::Display for Soa {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let Self {
-            mname,
-            rname,
-            serial,
-            refresh_s,
-            retry_s,
-            expire_s,
-            minimum_s,
-        } = self;
-        write!(
-            f,
-            "{mname} {rname} {serial} {refresh_s} {retry_s} {expire_s} {minimum_s}"
-        )
+        let Self { mname, rname, serial, refresh_s, retry_s, expire_s, minimum_s } = self;
+        write!(f, "{mname} {rname} {serial} {refresh_s} {retry_s} {expire_s} {minimum_s}")
     }
 }
 
 impl fmt::Display for Srv {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        write!(
-            f,
-            "{} {} {} {}",
-            self.priority, self.weight, self.port, self.target
-        )
+        write!(f, "{} {} {} {}", self.priority, self.weight, self.port, self.target)
     }
 }
 
 impl fmt::Display for Naptr {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let Self {
-            order,
-            preference,
-            flags,
-            services,
-            regexp,
-            replacement,
-        } = self;
-        write!(
-            f,
-            "{order} {preference} {flags} {services} {regexp} {replacement}"
-        )
+        let Self { order, preference, flags, services, regexp, replacement } = self;
+        write!(f, "{order} {preference} {flags} {services} {regexp} {replacement}")
     }
 }
 
 impl fmt::Display for Rrsig {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        write!(
-            f,
-            "{} {} {} {} ",
-            self.covers, self.algorithm, self.labels, self.original_ttl_s
-        )?;
+        write!(f, "{} {} {} {} ", self.covers, self.algorithm, self.labels, self.original_ttl_s)?;
         time(self.expires_unix_s, f)?;
         f.write_str(" ")?;
         time(self.inception_unix_s, f)?;
-        write!(
-            f,
-            " {} {} {}",
-            self.key_tag,
-            self.signer,
-            base64(self.signature.as_bytes())
-        )
+        write!(f, " {} {} {}", self.key_tag, self.signer, base64(self.signature.as_bytes()))
     }
 }
 
@@ -204,16 +111,8 @@ impl fmt::Display for Tkey {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let (key, other) = (base64(self.key.as_bytes()), base64(self.other.as_bytes()));
         write!(f, "{} {} ", self.algorithm, self.inception_unix_s)?;
-        write!(
-            f,
-            "{} {} {} {key}",
-            self.expires_unix_s, self.mode, self.error
-        )?;
-        if other.is_empty() {
-            Ok(())
-        } else {
-            write!(f, " {other}")
-        }
+        write!(f, "{} {} {} {key}", self.expires_unix_s, self.mode, self.error)?;
+        if other.is_empty() { Ok(()) } else { write!(f, " {other}") }
     }
 }
 
@@ -244,11 +143,7 @@ fn upper(bytes: &Opaque) -> String {
 }
 
 fn or_dash(salt: &Opaque) -> String {
-    if salt.as_bytes().is_empty() {
-        "-".to_owned()
-    } else {
-        upper(salt)
-    }
+    if salt.as_bytes().is_empty() { "-".to_owned() } else { upper(salt) }
 }
 
 /// YYYYMMDDHHmmSS in UTC (RFC 4034 §3.2); days to a date after Howard Hinnant's `civil_from_days`.
@@ -260,17 +155,10 @@ fn time(unix_s: u32, f: &mut Formatter<'_>) -> Result {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     let year = era * 400 + year_of_era + u32::from(month <= 2);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    write!(
-        f,
-        "{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}"
-    )
+    write!(f, "{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}")
 }
 
 /// RFC 4398 §2.1.

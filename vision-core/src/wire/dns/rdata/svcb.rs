@@ -67,10 +67,7 @@ fn value_text(key: u16, bytes: &[u8]) -> Option<String> {
     match key {
         0 => list::<2>(bytes, |b| SvcParamKey(u16::from_be_bytes(b)).to_string()),
         1 => alpn(bytes),
-        3 => bytes
-            .try_into()
-            .ok()
-            .map(|b| u16::from_be_bytes(b).to_string()),
+        3 => bytes.try_into().ok().map(|b| u16::from_be_bytes(b).to_string()),
         4 => list::<4>(bytes, |b| Ipv4Addr::from(b).to_string()),
         5 => Some(base64(bytes)),
         6 => list::<16>(bytes, |b| Ipv6Addr::from(b).to_string()),
@@ -80,9 +77,7 @@ fn value_text(key: u16, bytes: &[u8]) -> Option<String> {
 
 fn list<const N: usize>(bytes: &[u8], show: impl Fn([u8; N]) -> String) -> Option<String> {
     let parts = bytes.chunks(N).map(|part| part.try_into().ok().map(&show));
-    parts
-        .collect::<Option<Vec<_>>>()
-        .map(|parts| parts.join(","))
+    parts.collect::<Option<Vec<_>>>().map(|parts| parts.join(","))
 }
 
 /// A list of protocol names; commas inside one are escaped twice (RFC 9460 appendix A.1).
@@ -121,14 +116,7 @@ pub(super) fn decode(mut data: Cursor<'_>) -> Result<RData, DecodeError> {
     while data.left() > 0 {
         let key = SvcParamKey(data.u16()?);
         let length = data.u16()?;
-        params.push(SvcParam {
-            key,
-            value: Opaque::new(data.bytes(usize::from(length))?),
-        });
+        params.push(SvcParam { key, value: Opaque::new(data.bytes(usize::from(length))?) });
     }
-    Ok(RData::Svcb {
-        priority,
-        target,
-        params,
-    })
+    Ok(RData::Svcb { priority, target, params })
 }

@@ -1,0 +1,172 @@
+//! Verbs that read tables.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::run::{command, finish, lab, pair, powerless, vision, vision_in};
+
+fn schema(value: &Value) -> &str {
+    value["schema"].as_str().unwrap_or_default()
+}
+
+#[test]
+fn links_agree_with_ip() {
+    let Some((_lab, a, _b)) = pair() else { return };
+    let ours = vision_in(&a, "link --json").expect(0).json();
+    let theirs: Value = serde_json::from_str(&a.sh("ip -j addr")).expect("ip speaks JSON");
+    assert_eq!(schema(&ours), "vision/link@1");
+    let ours = ours["report"]["links"].as_array().expect("a list");
+    let theirs = theirs.as_array().expect("a list");
+    assert_eq!(ours.len(), theirs.len());
+    for (mine, other) in ours.iter().zip(theirs) {
+        assert_eq!(mine["name"], other["ifname"]);
+        assert_eq!(mine["ifindex"], other["ifindex"]);
+        assert_eq!(mine["mtu_bytes"], other["mtu"]);
+        assert_eq!(mine["operstate"], other["operstate"]);
+        assert_eq!(mine["address"], other["address"]);
+        let locals = |list: &Value| -> BTreeSet<String> {
+            let list = list.as_array().expect("a list");
+            list.iter().filter_map(|a| a["local"].as_str().map(str::to_owned)).collect()
+        };
+        assert_eq!(locals(&mine["addrs"]), locals(&other["addr_info"]));
+    }
+    let text = vision_in(&a, "link").expect(0).out;
+    for line in a.sh("ip addr").lines().filter(|line| line.contains("mtu")) {
+        assert!(text.contains(line.trim_end()), "`{line}` is missing in\n{text}");
+    }
+}
+
+#[test]
+fn one_link_with_its_counters() {
+    let Some((_lab, a, _b)) = pair() else { return };
+    let text = vision_in(&a, "link eth0 --stats").expect(0).out;
+    assert!(text.contains("RX: ") && !text.contains(": lo"), "{text}");
+    let missing = vision_in(&a, "link eth7").expect(3);
+    assert_eq!(missing.err, "vision: interface `eth7` not found; list them with `vision link`\n");
+}
+
+#[test]
+fn routes_agree_with_ip() {
+    let Some(lab) = lab() else { return };
+    let [a, _r, b] = lab.chain(["a", "r", "b"]).expect("three in a row");
+    a.sh("ip route add blackhole 10.66.0.0/16; ip rule add fwmark 0x10 lookup 100 prio 100");
+    a.sh("ip route add 10.67.0.0/16 dev eth0 table 100 metric 7");
+    for family in ["-4", "-6"] {
+        let ours = vision_in(&a, &format!("route {family}")).expect(0).out;
+        let theirs = a.sh(&format!("ip {family} route"));
+        let lines = |text: &str| -> Vec<String> {
+            text.lines().map(|line| line.trim_end().to_owned()).collect()
+        };
+        assert_eq!(lines(&ours), lines(&theirs));
+    }
+    let all = vision_in(&a, "route --all -4").expect(0).out;
+    assert!(all.contains("10.67.0.0/16 dev eth0 table 100 scope link metric 7"), "{all}");
+    let rules = vision_in(&a, "route --rules -4").expect(0).out;
+    assert_eq!(rules.replace('\t', " "), a.sh("ip rule").replace('\t', " "));
+    let json = vision_in(&a, "route --json").expect(0).json();
+    assert_eq!(schema(&json), "vision/route@1");
+    assert_eq!(json["report"]["consistent"], "yes");
+    let way = vision_in(&a, &format!("route get {}", b.v4())).expect(0).out;
+    assert!(way.contains(&format!("via {}", a.gateway_v4())), "{way}");
+    let none = vision_in(&a, "route get 10.66.1.1").expect(1).out;
+    assert!(none.contains("10.66.1.1: a blackhole route or rule (EINVAL"), "{none}");
+}
+
+#[test]
+fn neighbours_that_failed_come_with_a_sentence() {
+    let Some((_lab, a, b)) = pair() else { return };
+    a.sh("ip neigh add 10.1.0.77 dev eth0 nud failed; ip neigh add 10.1.0.78 dev eth0 nud noarp lladdr 2:0:0:0:0:1");
+    let text = vision_in(&a, "neigh -4").expect(0).out;
+    assert!(text.contains(&format!("{} dev eth0 lladdr", b.v4())), "{text}");
+    assert!(text.contains("10.1.0.77 dev eth0 FAILED\n    nobody on the link answered"), "{text}");
+    assert!(!text.contains("10.1.0.78"), "{text}");
+    assert!(vision_in(&a, "neigh --all").expect(0).out.contains("10.1.0.78"));
+    let json = vision_in(&a, "neigh --json -I eth0").expect(0).json();
+    assert_eq!(json["report"]["neighbours"][0]["dev"], "eth0");
+    assert_eq!(schema(&json), "vision/neigh@1");
+}
+
+#[test]
+fn sockets_agree_with_ss() {
+    let Some(lab) = lab() else { return };
+    let node = lab.node("s").expect("a node");
+    let _tcp = node.enter(|| std::net::TcpListener::bind("127.0.0.1:8080")).expect("listens");
+    let _udp = node.enter(|| std::net::UdpSocket::bind("[::1]:5353")).expect("bound");
+    let _peer = node.enter(|| std::net::TcpStream::connect("127.0.0.1:8080")).expect("connects");
+    let fields = |text: &str| -> BTreeSet<Vec<String>> {
+        let rows = text.lines().map(|row| row.split_whitespace().take(6).map(str::to_owned));
+        rows.map(Iterator::collect).collect()
+    };
+    for flags in ["-l", "-t", "-a", "-u -a", "-t -l"] {
+        let ours = vision_in(&node, &format!("sock {flags}")).expect(0).out;
+        let ours: String = ours.lines().skip(1).map(|line| format!("{line}\n")).collect();
+        let kinds = if flags.contains("-t") || flags.contains("-u") { "" } else { "-tu" };
+        // With one kind only, `ss` leaves its column out.
+        let theirs = node.sh(&format!("ss -Hn {kinds} {flags}"));
+        let theirs: String = match (flags.contains("-t"), flags.contains("-u")) {
+            (true, _) => theirs.lines().map(|l| format!("tcp {l}\n")).collect(),
+            (_, true) => theirs.lines().map(|l| format!("udp {l}\n")).collect(),
+            _ => theirs,
+        };
+        assert_eq!(fields(&ours), fields(&theirs), "sock {flags}");
+    }
+    let json = vision_in(&node, "sock -a --json").expect(0).json();
+    assert_eq!(json["report"]["sockets"].as_array().map(Vec::len), Some(4));
+    assert_eq!(schema(&json), "vision/sock@1");
+}
+
+#[test]
+fn namespaces_are_listed_identified_and_entered() {
+    let Some(lab) = lab() else { return };
+    let node = lab.node("n").expect("a node");
+    let sleeper = node.sleeper();
+    let (pid, inode) = (sleeper.pid(), node.inode());
+    let text = vision("ns ls").expect(0).out;
+    let row = text.lines().find(|line| line.starts_with(&inode.to_string())).expect("a row");
+    assert!(row.contains(&pid.to_string()) && row.contains("sleep"), "{row}");
+    let json = vision("ns ls --json").expect(0).json();
+    assert_eq!(schema(&json), "vision/ns@1");
+    let of = vision(&format!("ns of pid:{pid} --json")).expect(0).json();
+    assert_eq!(of["report"]["id"]["ino"], inode);
+    assert_eq!(of["target"]["selector"], format!("pid:{pid}"));
+    assert!(vision(&format!("--pid {pid} ns of")).expect(0).out.contains(&inode.to_string()));
+
+    let inside = vision(&format!("ns exec pid:{pid} -- readlink /proc/self/ns/net")).expect(0);
+    assert_eq!(inside.out.trim(), format!("net:[{inode}]"));
+    assert_eq!(vision(&format!("ns exec pid:{pid} false")).code, Some(1));
+    vision("ns exec self no-such-program").expect(127);
+    vision("ns exec self /etc/passwd").expect(126);
+    let mut sh = command(&format!("ns exec pid:{pid} -- sh -c"));
+    sh.arg("kill -TERM $$");
+    assert_eq!(finish(sh).code, None, "killed by its signal");
+}
+
+#[test]
+fn caps_says_what_is_missing_and_who_grants_it() {
+    let Some(lab) = lab() else { return };
+    let node = lab.node("n").expect("a node");
+    let text = powerless(&node, "caps").expect(0).out;
+    assert!(text.contains("in force  nothing"), "{text}");
+    assert!(text.contains("capabilities: {add: [NET_RAW]}"), "{text}");
+    assert!(text.contains("--cap-add NET_RAW"), "{text}");
+    let json = powerless(&node, "caps --json").expect(0).json();
+    assert_eq!(json["report"]["effective"], Value::Array(Vec::new()));
+    let all = vision("caps --json").expect(0).json();
+    assert!(all["report"]["effective"].as_array().is_some_and(|list| list.len() > 3));
+}
+
+#[test]
+fn causes_are_listed_and_unknown_ones_refused() {
+    assert!(vision("explain").expect(0).out.contains("neigh.gateway-no-answer"));
+    let error = vision("explain gateway").expect(3).err;
+    assert!(error.contains("near: neigh.gateway-no-answer"), "{error}");
+}
+
+#[test]
+fn reading_needs_no_capability() {
+    let Some((_lab, a, _b)) = pair() else { return };
+    for verb in ["link", "route --all", "route --rules", "neigh", "sock -a", "ns ls", "explain"] {
+        powerless(&a, verb).expect(0);
+    }
+}
