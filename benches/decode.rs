@@ -12,23 +12,11 @@ use vision_core::{
 
 /// DNS messages by what they are, as a stub resolver gets them.
 const MESSAGES: &[(&str, &[u8])] = &[
-    (
-        "query",
-        include_bytes!("../fuzz/seeds/dns_message/query.bin"),
-    ),
-    (
-        "alias",
-        include_bytes!("../fuzz/seeds/dns_message/alias.bin"),
-    ),
-    (
-        "nxdomain",
-        include_bytes!("../fuzz/seeds/dns_message/nxdomain.bin"),
-    ),
+    ("query", include_bytes!("../fuzz/seeds/dns_message/query.bin")),
+    ("alias", include_bytes!("../fuzz/seeds/dns_message/alias.bin")),
+    ("nxdomain", include_bytes!("../fuzz/seeds/dns_message/nxdomain.bin")),
     // The answer to `. NS`: 13 names and 26 addresses, compressed (RFC 8109).
-    (
-        "priming",
-        include_bytes!("../fuzz/seeds/dns_message/priming.bin"),
-    ),
+    ("priming", include_bytes!("../fuzz/seeds/dns_message/priming.bin")),
 ];
 
 const RESOLV_CONF: &[u8] = include_bytes!("../fuzz/seeds/resolver_files/pod.conf");

@@ -27,9 +27,7 @@ fn dumps(c: &mut Criterion) {
     group.bench_function("routes, one by one", |b| {
         b.iter(|| {
             let mut count = 0;
-            inventory
-                .routes_each(&budget, |_| count += 1)
-                .expect("routes");
+            inventory.routes_each(&budget, |_| count += 1).expect("routes");
             assert!(count >= ROUTES);
         });
     });
@@ -38,13 +36,7 @@ fn dumps(c: &mut Criterion) {
     });
     group.throughput(Throughput::Elements(NEIGHBOURS as u64));
     group.bench_function("neighbours", |b| {
-        b.iter(|| {
-            inventory
-                .neighbours(&budget)
-                .expect("neighbours")
-                .items
-                .len()
-        });
+        b.iter(|| inventory.neighbours(&budget).expect("neighbours").items.len());
     });
     group.finish();
 }
@@ -54,22 +46,14 @@ fn busy_node(lab: &Lab) -> Node {
     let [node, _] = lab.pair().expect("a pair");
     let mut batch = String::new();
     for i in 0..ROUTES {
-        writeln!(
-            batch,
-            "route add 172.16.{}.{}/32 dev eth0",
-            i / 250,
-            i % 250
-        )
-        .expect("a string takes it");
+        writeln!(batch, "route add 172.16.{}.{}/32 dev eth0", i / 250, i % 250)
+            .expect("a string takes it");
     }
     for i in 0..NEIGHBOURS {
         let (high, low) = (i / 250, i % 250);
         let lladdr = format!("02:00:00:00:{high:02x}:{low:02x}");
-        writeln!(
-            batch,
-            "neigh add 172.16.{high}.{low} lladdr {lladdr} dev eth0"
-        )
-        .expect("a string takes it");
+        writeln!(batch, "neigh add 172.16.{high}.{low} lladdr {lladdr} dev eth0")
+            .expect("a string takes it");
     }
     let file = std::env::temp_dir().join(format!("nl-dump-{}", process::id()));
     fs::write(&file, batch).expect("a batch file");

@@ -25,9 +25,5 @@ fn round_trip<T: FromStr + Display + Debug + PartialEq>(text: &str) {
     let Ok(value) = text.parse::<T>() else { return };
     let printed = value.to_string();
     let again = printed.parse::<T>().ok();
-    assert_eq!(
-        again.as_ref(),
-        Some(&value),
-        "{text:?} prints as {printed:?}"
-    );
+    assert_eq!(again.as_ref(), Some(&value), "{text:?} prints as {printed:?}");
 }

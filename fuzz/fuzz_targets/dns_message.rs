@@ -8,18 +8,9 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(message) = Message::decode(bytes) else {
         return;
     };
-    let records = message
-        .answers
-        .iter()
-        .chain(&message.authorities)
-        .chain(&message.additionals);
+    let records = message.answers.iter().chain(&message.authorities).chain(&message.additionals);
     for record in records {
-        assert!(
-            !record
-                .to_string()
-                .contains(|c: char| c.is_control() && c != '\t'),
-            "{record}"
-        );
+        assert!(!record.to_string().contains(|c: char| c.is_control() && c != '\t'), "{record}");
     }
     let json = serde_json::to_string(&message).expect("a message is JSON");
     let back: Message = serde_json::from_str(&json).expect("its own JSON");
