@@ -39,6 +39,8 @@ pub(super) enum Purpose {
     Nameserver,
     /// The default route leads there.
     Gateway,
+    /// Programs of the namespace talk to each other there.
+    Loopback,
     /// Nobody in particular: whether the namespace can send anything at all.
     Anywhere,
 }
@@ -133,6 +135,11 @@ impl<'a> Hop<'a> {
 
     pub(super) fn entry(&self) -> Option<&'a Neighbour> {
         self.vantage.neighbour(self.egress()?.ifindex, self.next_hop()?)
+    }
+
+    /// What the table believed about the next hop before it was asked for.
+    pub(super) fn believed(&self) -> Option<&'a Neighbour> {
+        self.vantage.believed(self.egress()?.ifindex, self.next_hop()?)
     }
 
     pub(super) fn solicited(&self) -> Option<&'a NeighReport> {
@@ -232,7 +239,7 @@ fn told_by(case: &CaseFile, target: &Vantage, probe: &ProbeRecord) -> Option<Tol
     };
     let destination = service.map(Purpose::Destination);
     let (dst, purpose, outcome, at) = match probe {
-        ProbeRecord::Tcp(report) => {
+        ProbeRecord::Tcp(report) if service.is_some() => {
             (report.to, destination?, of_tcp(report, service?)?, started(report))
         }
         ProbeRecord::Udp(report) => {
@@ -241,13 +248,17 @@ fn told_by(case: &CaseFile, target: &Vantage, probe: &ProbeRecord) -> Option<Tol
         ProbeRecord::Ping(report) if service == Some(Service::Host) => {
             (report.to, destination?, of_ping(report), report.echoes.first().map(|e| e.sent_at))
         }
-        // Sent only where the table and the gateway's own answer differ.
-        ProbeRecord::Ping(report) if service.is_none() && target.disputes(report.to) => {
+        ProbeRecord::Tcp(report) if service.is_none() && report.to.is_loopback() => {
+            let alive = of_tcp(report, Service::Host).unwrap_or(Outcome::Silent);
+            (report.to, Purpose::Loopback, alive, started(report))
+        }
+        ProbeRecord::Ping(report) if service.is_none() && is_gateway(target, report.to) => {
             let at = report.echoes.first().map(|echo| echo.sent_at);
-            (report.to, Purpose::Gateway, of_ping(report), at)
+            (report.to, Purpose::Gateway, of_gateway(target, report.to), at)
         }
         ProbeRecord::Neigh(report) if service.is_none() && is_gateway(target, report.to) => {
-            (report.to, Purpose::Gateway, of_neigh(report), report.requests.first().copied())
+            let at = report.requests.first().copied();
+            (report.to, Purpose::Gateway, of_gateway(target, report.to), at)
         }
         _ => return None,
     };
@@ -369,11 +380,19 @@ fn of_dns(attempts: &[&DnsAttempt]) -> Outcome {
     told.unwrap_or(Outcome::Silent)
 }
 
-fn of_neigh(report: &NeighReport) -> Outcome {
-    match (report.answers.is_empty(), report.requests.is_empty()) {
-        (false, _) => Outcome::Works,
-        (true, false) => Outcome::Silent,
-        (true, true) => Outcome::Unasked,
+/// A gateway works if it answers by the table, or past it from where the table believes it.
+fn of_gateway(target: &Vantage, addr: IpAddr) -> Outcome {
+    let pinged = target.probes().any(|probe| match probe {
+        ProbeRecord::Ping(report) => report.to == addr && of_ping(report) == Outcome::Works,
+        _ => false,
+    });
+    let heard = target.probes().any(|probe| match probe {
+        ProbeRecord::Neigh(report) => report.to == addr && !report.answers.is_empty(),
+        _ => false,
+    });
+    match pinged || (heard && !target.disputes(addr)) {
+        true => Outcome::Works,
+        false => Outcome::Silent,
     }
 }
 
