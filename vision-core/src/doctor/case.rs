@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::Question;
 use crate::base::{Family, Gap, Prefix, Result, Timestamp};
-use crate::inventory::{Addr, Link, Neighbour, RouteAnswer, RouteQuery, Snapshot};
+use crate::inventory::{Addr, Link, NeighState, Neighbour, RouteAnswer, RouteQuery, Snapshot};
 use crate::netns::NetnsId;
 use crate::probe::{DnsReport, Resolution};
 use crate::probe::{NeighReport, PingReport, TcpReport, UdpReport};
@@ -282,15 +282,24 @@ impl Vantage {
 
     /// Tells whether the table had another link-layer address for a neighbour than it answers from.
     pub(crate) fn disputes(&self, addr: IpAddr) -> bool {
+        self.disputed(addr).is_some()
+    }
+
+    /// Tells whether such an entry was set by hand, so that the kernel keeps it all the same.
+    pub(crate) fn pins_wrongly(&self, addr: IpAddr) -> bool {
+        self.disputed(addr).is_some_and(|entry| entry.state == NeighState::Permanent)
+    }
+
+    fn disputed(&self, addr: IpAddr) -> Option<&Neighbour> {
         let mut reports = self.probes().filter_map(|probe| match probe {
             ProbeRecord::Neigh(report) if report.to == addr && !report.answers.is_empty() => {
                 Some(report)
             }
             _ => None,
         });
-        reports.any(|report| {
-            let believed = self.believed(report.ifindex, addr).and_then(|entry| entry.lladdr);
-            believed.is_some_and(|lladdr| !report.holders().contains(&lladdr))
+        reports.find_map(|report| {
+            let entry = self.believed(report.ifindex, addr)?;
+            entry.lladdr.filter(|lladdr| !report.holders().contains(lladdr)).map(|_| entry)
         })
     }
 

@@ -115,6 +115,9 @@ fn severity(scene: &Scene<'_>, hit: &Hit) -> Severity {
     if scene.case.probing == Probing::Passive {
         return Severity::Note;
     }
+    if flow.mended {
+        return Severity::Error;
+    }
     if scene.destinations().any(|f| works(&f)) {
         return Severity::Note;
     }

@@ -23,6 +23,8 @@ pub(super) struct Flow<'a> {
     pub(super) dst: IpAddr,
     pub(super) purpose: Purpose,
     pub(super) outcome: Outcome,
+    /// It failed at first and works since the next hop was asked for: asking renewed the entry.
+    pub(super) mended: bool,
     pub(super) at: Timestamp,
     /// From the target on, as far as the way could be followed.
     pub(super) hops: Vec<Hop<'a>>,
@@ -177,6 +179,10 @@ impl<'a> Scene<'a> {
                 Some(later) if later.outcome == Outcome::Silent && flow.outcome.is_told() => {
                     *later = flow;
                 }
+                Some(later) if later.outcome == Outcome::Works && flow.outcome.failed() => {
+                    let next = later.hops.first().and_then(Hop::next_hop);
+                    later.mended |= next.is_some_and(|next| target.disputes(next));
+                }
                 Some(_) => {}
             }
         }
@@ -227,7 +233,7 @@ fn flows_of<'a>(case: &'a CaseFile, target: &'a Vantage, probe: &ProbeRecord) ->
         let Told { dst, purpose, outcome, at } = told;
         let at = at.unwrap_or(case.at);
         let (hops, back) = (hops_to(case, target, dst, at), hops_back(case, target, dst, at));
-        Flow { dst, purpose, outcome, at, hops, back }
+        Flow { dst, purpose, outcome, mended: false, at, hops, back }
     };
     told.into_iter().map(flow).collect()
 }
@@ -254,7 +260,12 @@ fn told_by(case: &CaseFile, target: &Vantage, probe: &ProbeRecord) -> Option<Tol
         }
         ProbeRecord::Ping(report) if service.is_none() && is_gateway(target, report.to) => {
             let at = report.echoes.first().map(|echo| echo.sent_at);
-            (report.to, Purpose::Gateway, of_gateway(target, report.to), at)
+            let outcome = match of_ping(report) {
+                // Unanswered by the table before the entry was renewed.
+                Outcome::Silent if target.disputes(report.to) => Outcome::Silent,
+                _ => of_gateway(target, report.to),
+            };
+            (report.to, Purpose::Gateway, outcome, at)
         }
         ProbeRecord::Neigh(report) if service.is_none() && is_gateway(target, report.to) => {
             let at = report.requests.first().copied();
@@ -390,7 +401,8 @@ fn of_gateway(target: &Vantage, addr: IpAddr) -> Outcome {
         ProbeRecord::Neigh(report) => report.to == addr && !report.answers.is_empty(),
         _ => false,
     });
-    match pinged || (heard && !target.disputes(addr)) {
+    // An entry that the kernel may renew is right again once the gateway has answered.
+    match pinged || (heard && !target.pins_wrongly(addr)) {
         true => Outcome::Works,
         false => Outcome::Silent,
     }
@@ -411,6 +423,7 @@ fn unasked<'a>(case: &'a CaseFile, target: &'a Vantage, known: &[Flow<'a>]) -> V
         dst,
         purpose: Purpose::Destination(service),
         outcome: Outcome::Unasked,
+        mended: false,
         at,
         hops: hops_to(case, target, dst, at),
         back: Vec::new(),
@@ -445,5 +458,6 @@ fn anywhere<'a>(case: &'a CaseFile, target: &'a Vantage) -> Vec<Flow<'a>> {
     let dst = families.first().copied().unwrap_or(Family::V4).unspecified();
     let at = target.state().map_or(case.at, |s| s.at);
     let hops = vec![Hop { vantage: target, towards: dst, answer: None, at }];
-    vec![Flow { dst, purpose: Purpose::Anywhere, outcome, at, hops, back: Vec::new() }]
+    let purpose = Purpose::Anywhere;
+    vec![Flow { dst, purpose, outcome, mended: false, at, hops, back: Vec::new() }]
 }

@@ -116,7 +116,11 @@ fn gateway(addr: IpAddr, prober: &mut Prober<'_>) -> Result<()> {
     if prober.is_known(addr) && prober.ping_once(addr)? {
         return Ok(());
     }
-    prober.solicit_next_hop(addr)
+    prober.solicit_next_hop(addr)?;
+    if prober.has_renewed(addr) {
+        prober.ping_once(addr)?;
+    }
+    Ok(())
 }
 
 /// The look-up and the first hop, without the probe itself.
@@ -158,16 +162,22 @@ fn reach(addr: IpAddr, service: Service, prober: &mut Prober<'_>) -> Result<()> 
     if prober.probing() == Probing::Passive {
         return Ok(());
     }
-    match service {
-        Service::Host => prober.host(addr)?,
-        Service::Udp(port) => prober.udp(addr, port)?,
-        Service::Tcp(port) | Service::Tls(port) | Service::Http(port) => {
-            prober.tcp(addr, &[port])?;
-        }
-    }
+    knock(addr, service, prober)?;
     if !prober.answered(addr) {
         prober.solicit_next_hop(addr)?;
+        // The answer has renewed the entry: if that was the fault, it works now.
+        if prober.has_renewed(addr) {
+            knock(addr, service, prober)?;
+        }
         prober.other_ways(addr)?;
     }
     prober.all_paths(addr)
+}
+
+fn knock(addr: IpAddr, service: Service, prober: &mut Prober<'_>) -> Result<()> {
+    match service {
+        Service::Host => prober.host(addr),
+        Service::Udp(port) => prober.udp(addr, port),
+        Service::Tcp(port) | Service::Tls(port) | Service::Http(port) => prober.tcp(addr, &[port]),
+    }
 }

@@ -276,6 +276,23 @@ impl<'a> Prober<'a> {
         entries.any(|e| e.ifindex == link.ifindex && e.dst == next && e.lladdr.is_some())
     }
 
+    /// Tells whether the next hop answered from elsewhere than the table had it.
+    pub(super) fn has_renewed(&self, dst: IpAddr) -> bool {
+        let Some((next, link)) = self.next_hop(dst) else { return false };
+        let table = self.before.as_ref().and_then(|s| s.neighbours.as_ref());
+        let mut entries = table.map_or(&[][..], |dump| &dump.items).iter();
+        let believed = entries
+            .find(|e| e.ifindex == link.ifindex && e.dst == next)
+            .and_then(|entry| entry.lladdr);
+        self.records.iter().any(|record| match record {
+            ProbeRecord::Neigh(report) if report.to == next => {
+                let holders = report.holders();
+                believed.is_some_and(|b| !holders.is_empty() && !holders.contains(&b))
+            }
+            _ => false,
+        })
+    }
+
     /// Tells whether any probe of this round was answered by `addr`.
     pub(super) fn answered(&self, addr: IpAddr) -> bool {
         self.records.iter().any(|record| match record {

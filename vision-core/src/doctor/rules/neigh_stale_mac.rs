@@ -1,4 +1,4 @@
-use super::text::{Draft, evidence, list, shown, solicitation, symptom};
+use super::text::{Draft, evidence, list, outcome, question, shown, solicitation};
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::scene::{Flow, Hop, Scene};
 use crate::doctor::{Cause, Risk, SubjectKind};
@@ -10,8 +10,8 @@ neighbour: frames go to a machine that discards them, or to nobody.
 
 How it shows: connections time out for minutes after a failover or after a container was replaced
 under the same address, then mend by themselves; the entry looks REACHABLE or STALE.
-How it is proved: packets sent by the table stay unanswered, and the neighbour, asked live past the
-table, answers from another address.
+How it is proved: packets sent by the table stay unanswered, the neighbour, asked live, answers from
+another address, and once that answer has renewed the entry the same probe works.
 What to do: flush the entry; the machine that took the address over should announce itself.";
 
 static META: RuleMeta =
@@ -26,12 +26,11 @@ impl Rule for NeighStaleMac {
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let (mut hits, mut right) = (Vec::new(), None);
-        for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
-            for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
-                match finding(flow, hop) {
-                    Some(draft) => hits.push(draft.hit(n, position)),
-                    None => right = right.or(hop.next_hop().filter(|_| hop.solicited().is_some())),
-                }
+        for (n, flow) in scene.flows.iter().enumerate() {
+            let Some(hop) = flow.hops.first() else { continue };
+            match finding(flow, hop).filter(|_| flow.mended) {
+                Some(draft) => hits.push(draft.hit(n, 0)),
+                None => right = right.or(hop.next_hop().filter(|_| hop.solicited().is_some())),
             }
         }
         Answer::from_hits(hits, || match right {
@@ -60,15 +59,14 @@ fn finding(flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
     };
     let at = report.requests.first().copied().unwrap_or(hop.at);
     let asked = format!("{} for {next} on {name}", solicitation(next));
-    let mut draft = Draft::new(META.cause, hop, kind, summary);
-    if let Some(target) = flow.hops.first() {
-        draft = draft.evidence(symptom(flow, target));
-    }
     let table = format!("{believed} {}", entry.state);
+    let renewed = format!("{} with the entry renewed", question(flow));
     Some(
-        draft
+        Draft::new(META.cause, hop, kind, summary)
+            .evidence(evidence(hop, hop.at, question(flow), "no answer"))
             .evidence(evidence(hop, hop.at, format!("neighbour table, {next}"), table))
             .evidence(evidence(hop, at, asked, format!("answered from {real}")))
+            .evidence(evidence(hop, flow.at, renewed, outcome(flow)))
             .command(format!("ip neigh flush {next} dev {name}"), Risk::Safe),
     )
 }
