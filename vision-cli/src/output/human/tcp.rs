@@ -32,7 +32,7 @@ fn line(to: IpAddr, attempt: &TcpAttempt, out: &mut dyn Write, style: &Style) ->
                 None => writeln!(out),
             }
         }
-        TcpOutcome::Refused { rtt, icmp } => {
+        TcpOutcome::Refused { rtt, icmp, .. } => {
             let by = icmp.as_ref().map_or_else(|| "by a reset".to_owned(), said);
             writeln!(out, "{bad}refused{bad:#}  {} ms  {by}", millis(*rtt))
         }

@@ -69,7 +69,7 @@ impl PingMachine {
         netns: NetnsId,
         anchor: Anchor,
     ) -> Self {
-        let filler = (0x10_u8..).take(ping.size_bytes.min(240));
+        let filler = (0x10..=u8::MAX).take(ping.size_bytes);
         let mut payload: Vec<u8> = cookie.into_iter().chain(filler).collect();
         payload.resize(ping.size_bytes.max(payload.len()), 0x55);
         payload.truncate(ping.size_bytes);
