@@ -121,7 +121,11 @@ fn nameservers(scene: &Scene<'_>) -> Seen {
 fn sockets(scene: &Scene<'_>) -> Seen {
     let works = scene.destinations().filter(|flow| flow.outcome == Outcome::Works);
     let shown = works.map(|flow| format!("{}: answered", super::rules::question(flow)));
-    joined(shown.collect(), "no destination answered")
+    let nothing = match scene.destinations().next() {
+        Some(_) => "no destination answered",
+        None => "no destination was given",
+    };
+    joined(shown.collect(), nothing)
 }
 
 fn firewall(verdict: Verdict, unchecked: &[Unchecked]) -> Area {

@@ -65,6 +65,11 @@ impl Outcome {
     pub(super) fn failed(self) -> bool {
         !matches!(self, Self::Works | Self::Unasked)
     }
+
+    /// Tells whether somebody said what is wrong.
+    fn is_told(self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Unreachable(_) | Self::Local(_))
+    }
 }
 
 /// One namespace on a flow's way, and where it sends the packets next.
@@ -157,13 +162,15 @@ impl<'a> Scene<'a> {
     pub(super) fn of(case: &'a CaseFile) -> Option<Self> {
         let target = case.target()?;
         let mut flows: Vec<Flow<'a>> = Vec::new();
-        for probe in target.probes().rev() {
-            for flow in flows_of(case, target, probe) {
-                // The latest word about a destination counts.
-                let known = |f: &Flow<'_>| f.dst == flow.dst && f.purpose == flow.purpose;
-                if !flows.iter().any(known) {
-                    flows.push(flow);
+        for flow in target.probes().rev().flat_map(|probe| flows_of(case, target, probe)) {
+            let known = |f: &&mut Flow<'_>| f.dst == flow.dst && f.purpose == flow.purpose;
+            match flows.iter_mut().find(known) {
+                None => flows.push(flow),
+                // The latest word counts, but routers limit their errors: silence after one is no news.
+                Some(later) if later.outcome == Outcome::Silent && flow.outcome.is_told() => {
+                    *later = flow;
                 }
+                Some(_) => {}
             }
         }
         flows.reverse();
@@ -320,7 +327,8 @@ fn of_tcp(report: &TcpReport, service: Service) -> Option<Outcome> {
         (Service::Host, Outcome::Works | Outcome::Refused { icmp: None, .. }) => {
             Some(Outcome::Works)
         }
-        (Service::Host, _) => None,
+        // What a router says about the host counts; silence of two ports does not.
+        (Service::Host, Outcome::Silent) => None,
         (_, outcome) => Some(outcome),
     }
 }

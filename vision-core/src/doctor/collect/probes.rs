@@ -35,6 +35,8 @@ pub(super) struct Prober<'a> {
     sent: usize,
     /// Next hops that were asked for and stayed silent: connects need not wait long.
     silent: Vec<IpAddr>,
+    /// Whether the same was asked before.
+    again: bool,
 }
 
 impl<'a> Prober<'a> {
@@ -51,6 +53,7 @@ impl<'a> Prober<'a> {
             gaps: Vec::new(),
             sent: 0,
             silent: Vec::new(),
+            again: case.search.is_some(),
         }
     }
 
@@ -213,7 +216,8 @@ impl<'a> Prober<'a> {
 
     fn tcp_wait(&self, dst: IpAddr) -> Duration {
         let dead = self.next_hop(dst).is_some_and(|(next, _)| self.silent.contains(&next));
-        match dead {
+        // A second round knows the symptom; its packets are for the counters on the way.
+        match dead || self.again {
             true => TCP_WAIT / 3,
             false => TCP_WAIT,
         }
