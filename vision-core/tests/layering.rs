@@ -11,8 +11,8 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("socket", "base sys netns", "nix socket2"),
     ("netlink", "base sys netns", "nix netlink_bindings"),
     ("inventory", "base netns netlink wire", "nix"),
-    ("probe", "base sys netns socket wire inventory", "nix socket2 getrandom"),
-    ("doctor", "base netns inventory probe", "serde_json"),
+    ("probe", "base sys netns socket wire inventory", "nix socket2"),
+    ("doctor", "base netns wire inventory probe", "nix serde_json"),
     ("aio", "base", "tokio"),
 ];
 /// Foreign crates that one file only may name.
