@@ -98,10 +98,8 @@ pub mod inventory;
 mod netlink;
 pub mod netns;
 pub mod probe;
-#[allow(dead_code, reason = "filled room by room")]
 mod socket;
 mod sys;
-#[allow(dead_code, reason = "filled room by room")]
 pub mod wire;
 
 pub use base::{

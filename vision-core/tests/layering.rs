@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 /// Room, the rooms it may import, and the foreign crates behind its door.
 const ROOMS: &[(&str, &str, &str)] = &[
-    ("base", "", "nix ipnet jiff"),
+    ("base", "", "nix ipnet jiff getrandom"),
     ("wire", "base", "etherparse"),
     ("sys", "base", "nix socket2"),
     ("netns", "base sys", "nix"),

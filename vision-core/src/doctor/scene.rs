@@ -205,9 +205,7 @@ impl<'a> Scene<'a> {
         if addr.is_loopback() || self.target.owns(addr) {
             return Some(self.target);
         }
-        let found =
-            self.case.vantages.iter().find(|v| v.role == VantageRole::Destination && v.owns(addr));
-        found
+        self.case.vantages.iter().find(|v| v.role == VantageRole::Destination && v.owns(addr))
     }
 }
 
