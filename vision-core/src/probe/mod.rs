@@ -18,7 +18,7 @@ pub use dns::{
     DnsReport, DnsTransport, DnssecOk, HostsEntry, HostsTable, Letters, Recursion, Resolution,
     Resolve, ResolveOutcome, ResolvedBy, ResolverConfig, Transport, Tried,
 };
-pub use neigh::{NeighAnswer, NeighProbe, NeighReport, NeighSession};
+pub use neigh::{NeighAnswer, NeighProbe, NeighReport, NeighSession, OwnAddress};
 pub use ping::{Echo, EchoOutcome, Ping, PingReport, PingSession, PingSummary, RttSummary, Stall};
 pub use tcp::{
     ExchangeEnd, Payload, ResetTtl, TcpAttempt, TcpExchange, TcpOutcome, TcpProbe, TcpReport,
