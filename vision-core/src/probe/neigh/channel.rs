@@ -33,18 +33,7 @@ impl NeighChannel {
                 (socket::open(kind, &Options::default())?, everyone)
             }
             IpAddr::V6(target) => {
-                let source = socket::with_scope(station.source, 0, station.ifindex);
-                let options = Options {
-                    interface: station.name_text().map(str::to_owned),
-                    source: Some(source),
-                    // Receivers discard anything that a router could have passed on.
-                    ttl: Some(Ttl(255)),
-                    ..Options::default()
-                };
-                let socket = socket::open(Kind::IcmpRaw(Family::V6), &options)?;
-                let set = |e| Error::sys(Op::SetOption, e);
-                socket.set_multicast_hops_v6(255).map_err(set)?;
-                socket.set_multicast_if_v6(station.ifindex).map_err(set)?;
+                let socket = open_icmpv6(station)?;
                 let group = ndp::solicited_node(target).into();
                 (socket, socket::with_scope(group, 0, station.ifindex).into())
             }
@@ -83,6 +72,29 @@ impl NeighChannel {
         }
         Ok(())
     }
+}
+
+fn open_icmpv6(station: &Station) -> Result<Socket> {
+    let set = |e| Error::sys(Op::SetOption, e);
+    let speaks_for_nobody = station.source.is_unspecified();
+    let source = socket::with_scope(station.source, 0, station.ifindex);
+    let options = Options {
+        interface: station.name_text().map(str::to_owned),
+        source: (!speaks_for_nobody).then_some(source),
+        // Receivers discard anything that a router could have passed on.
+        ttl: Some(Ttl(255)),
+        ..Options::default()
+    };
+    let socket = socket::open(Kind::IcmpRaw(Family::V6), &options)?;
+    socket.set_multicast_hops_v6(255).map_err(set)?;
+    socket.set_multicast_if_v6(station.ifindex).map_err(set)?;
+    if speaks_for_nobody {
+        // The kernel would put a source of its own choice into the header.
+        socket.set_header_included_v6(true).map_err(set)?;
+        // An own address under duplicate detection would take our packet for a rival's.
+        socket.set_multicast_loop_v6(false).map_err(set)?;
+    }
+    Ok(socket)
 }
 
 impl Channel<NeighMachine> for NeighChannel {
