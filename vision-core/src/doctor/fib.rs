@@ -6,11 +6,7 @@ use crate::inventory::{Route, RouteTable};
 
 /// Finds the route of a table that decides about a destination: the longest prefix, then the
 /// lowest metric (RFC 1812 §5.2.4.3; net/ipv4/fib_trie.c).
-pub(super) fn longest_match(
-    routes: &[Route],
-    table: RouteTable,
-    dst: IpAddr,
-) -> Option<&Route> {
+pub(super) fn longest_match(routes: &[Route], table: RouteTable, dst: IpAddr) -> Option<&Route> {
     let matching = routes.iter().filter(|r| r.table == table && r.dst.contains(dst));
     matching.max_by_key(|r| (r.dst.bits(), std::cmp::Reverse(r.metric.unwrap_or(0))))
 }
