@@ -44,7 +44,7 @@ pub struct PingArgs {
 #[command(after_help = "Exits 0 if all ports are open, else 1.\n\nExamples:\n  \
                         vision tcp db:5432\n  vision --in pid:4242 tcp 10.0.0.2:80,8000-8010 -W 500ms")]
 pub struct TcpArgs {
-    /// Whom and which ports: HOST:PORT, HOST:PORT,PORT-PORT, [V6]:PORT
+    /// Whom and which ports: HOST:PORT or HOST:PORT,PORT-PORT; an IPv6 address goes in brackets
     #[arg(value_name = "HOST:PORTS")]
     pub endpoint: Endpoint,
     /// Time to wait for each connection
