@@ -1,5 +1,7 @@
 //! vision-core
 
+#[cfg(feature = "tokio")]
+pub mod aio;
 pub mod base;
 #[cfg(feature = "dns")]
 pub mod doctor;

@@ -13,7 +13,7 @@ pub mod resolution;
 pub mod route;
 pub mod sock;
 mod table;
-mod tcp;
+pub mod tcp;
 
 use std::time::Duration;
 
