@@ -63,20 +63,17 @@ fn a_router_names_the_mtu_behind_it_and_the_end_of_the_hops() {
         (b.v6().into(), a.gateway_v6().into(), (3, 0)),
     ] {
         let report = run(Ping::new(to).count(1).ttl(Ttl(1)), &a);
-        let EchoOutcome::Unreachable(icmp) = report.echoes[0].outcome else {
-            panic!("{report:?}")
-        };
+        let EchoOutcome::Unreachable(icmp) = report.echoes[0].outcome else { panic!("{report:?}") };
         assert_eq!((icmp.from, (icmp.kind, icmp.code)), (Some(router), exceeded));
     }
     r.sh("ip link set eth1 mtu 1300");
-    for (to, router) in
-        [(IpAddr::from(b.v4()), IpAddr::from(a.gateway_v4())), (b.v6().into(), a.gateway_v6().into())]
-    {
+    for (to, router) in [
+        (IpAddr::from(b.v4()), IpAddr::from(a.gateway_v4())),
+        (b.v6().into(), a.gateway_v6().into()),
+    ] {
         let ping = Ping::new(to).count(2).interval(ms(100)).df(Df::Set).size_bytes(1440);
         let report = run(ping, &a);
-        let EchoOutcome::Unreachable(icmp) = report.echoes[0].outcome else {
-            panic!("{report:?}")
-        };
+        let EchoOutcome::Unreachable(icmp) = report.echoes[0].outcome else { panic!("{report:?}") };
         assert_eq!((icmp.from, icmp.mtu_bytes), (Some(router), Some(1300)));
         // The kernel has learnt it.
         let learnt = matches!(

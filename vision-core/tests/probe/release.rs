@@ -54,7 +54,10 @@ fn worst_of<R>(rounds: usize, round: impl Fn(&mut Pod) -> R, took: impl Fn(&R) -
 }
 
 /// Kills the pod in the middle of a blocking run, which must say why it ended.
-fn killed_while_running<T: Send>(pod: &mut Pod, run: impl FnOnce() -> Result<T> + Send) -> Duration {
+fn killed_while_running<T: Send>(
+    pod: &mut Pod,
+    run: impl FnOnce() -> Result<T> + Send,
+) -> Duration {
     std::thread::scope(|scope| {
         let running = scope.spawn(run);
         std::thread::sleep(ms(120));

@@ -85,7 +85,8 @@ fn what_is_said_is_what_netcat_hears() {
         let heard = echo.attempts[0].exchange.as_ref().expect("something was said");
         assert_eq!((heard.expected, heard.sent_bytes), (Some(true), 6));
         if has("nc.openbsd") {
-            let (_, said) = outcome(&a, &format!("printf 'PING\\r\\n' | nc.openbsd -N -w 1 {to} 7"));
+            let (_, said) =
+                outcome(&a, &format!("printf 'PING\\r\\n' | nc.openbsd -N -w 1 {to} 7"));
             assert_eq!(said.as_bytes(), heard.received.as_bytes());
         }
     }
