@@ -11,7 +11,7 @@ use vision_core::{Error, Result, Selector};
 
 pub use self::probe::{ArpArgs, DnsArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
 pub use self::read::{
-    LinkArgs, NeighArgs, NsArgs, NsVerb, RouteArgs, RouteGet, RouteVerb, SockArgs,
+    CtArgs, LinkArgs, NeighArgs, NsArgs, NsVerb, RouteArgs, RouteGet, RouteVerb, SockArgs,
 };
 pub use self::value::Span;
 use crate::output::When;
@@ -141,6 +141,8 @@ pub enum Verb {
     Neigh(NeighArgs),
     /// Show TCP and UDP sockets
     Sock(SockArgs),
+    /// Show tracked connections, or how full their table is
+    Ct(CtArgs),
     /// Send ICMP echo requests
     Ping(PingArgs),
     /// Try TCP connections
@@ -171,6 +173,8 @@ impl Verb {
             Self::Route(_) => "vision/route@1",
             Self::Neigh(_) => "vision/neigh@1",
             Self::Sock(_) => "vision/sock@1",
+            Self::Ct(CtArgs { count: true, .. }) => "vision/ct-count@1",
+            Self::Ct(_) => "vision/ct@1",
             Self::Ping(_) => "vision/ping@1",
             Self::Tcp(_) => "vision/tcp@1",
             Self::Arp(_) => "vision/arp@1",
@@ -187,6 +191,8 @@ impl Verb {
             Self::Link(_) | Self::Route(_) | Self::Neigh(_) | Self::Sock(_) => {
                 (true, true, true, false)
             }
+            Self::Ct(CtArgs { count: true, .. }) => (true, false, false, false),
+            Self::Ct(_) => (true, true, false, true),
             Self::Ping(_) | Self::Tcp(_) | Self::Arp(_) | Self::Dns(_) => (true, true, true, true),
             Self::Doctor(_) => (true, true, false, false),
         };

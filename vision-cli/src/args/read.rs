@@ -4,8 +4,10 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 
 use clap::{Args, Subcommand};
+use vision_core::Prefix;
+use vision_core::inventory::CtProtocol;
 
-use super::value::number;
+use super::value::{number, protocol};
 
 /// `vision ns`
 #[derive(Debug, Args)]
@@ -109,7 +111,7 @@ pub struct NeighArgs {
 
 /// `vision sock`
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  vision sock -l\n  vision --in pid:4242 sock -t -a")]
+#[command(after_help = "Examples:\n  vision sock -l\n  vision --in pid:4242 sock -t -a -p")]
 pub struct SockArgs {
     /// Sockets that wait for anybody
     #[arg(short = 'l', long, conflicts_with = "all")]
@@ -123,4 +125,32 @@ pub struct SockArgs {
     /// Sockets with a peer and without; by default only those with a peer
     #[arg(short = 'a', long)]
     pub all: bool,
+    /// The processes that hold them as well
+    #[arg(short = 'p', long)]
+    pub processes: bool,
+}
+
+/// `vision ct`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Addresses and ports are those of the first packet. Needs CAP_NET_ADMIN.\n\n\
+                        Examples:\n  vision ct --proto tcp --src 10.0.0.7 --dport 443\n  \
+                        vision --in pid:4242 ct --count"
+)]
+pub struct CtArgs {
+    /// Only this protocol: tcp, udp, icmp, icmpv6, sctp, dccp, gre, udplite or a number
+    #[arg(long, value_name = "PROTO", value_parser = protocol)]
+    pub proto: Option<CtProtocol>,
+    /// Only connections to this address or network
+    #[arg(long, value_name = "ADDR[/BITS]")]
+    pub dst: Option<Prefix>,
+    /// Only connections from this port
+    #[arg(long, value_name = "N")]
+    pub sport: Option<u16>,
+    /// Only connections to this port
+    #[arg(long, value_name = "N")]
+    pub dport: Option<u16>,
+    /// How many there are and may be
+    #[arg(long, conflicts_with_all = ["proto", "dst", "sport", "dport"])]
+    pub count: bool,
 }

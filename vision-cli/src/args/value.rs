@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use vision_core::base::parse_duration;
+use vision_core::inventory::CtProtocol;
 use vision_core::{Error, Result};
 
 /// A length of time, with its unit or, as for ping, in bare seconds.
@@ -55,6 +56,15 @@ pub fn number(text: &str) -> Result<u32> {
     };
     let why = || format!("`{text}` is not a number such as 10 or 0xa");
     parsed.map_err(|_| Error::Invalid { what: "number", why: why() })
+}
+
+/// Reads the name or number of a tracked protocol.
+pub fn protocol(text: &str) -> Result<CtProtocol> {
+    let named = (0..=u8::MAX).map(CtProtocol::from_raw).find(|p| p.name() == Some(text));
+    let numbered = || text.parse().ok().map(CtProtocol::from_raw);
+    let why =
+        || format!("`{text}` is not tcp, udp, icmp, icmpv6, sctp, dccp, gre, udplite or a number");
+    named.or_else(numbered).ok_or_else(|| Error::Invalid { what: "protocol", why: why() })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod arp;
 mod caps;
+mod ct;
 mod destination;
 mod dns;
 mod doctor;
@@ -58,6 +59,7 @@ fn dispatch(verb: Verb, context: &mut Context) -> Ended {
         Verb::Route(args) => route::run(&args, context),
         Verb::Neigh(args) => neigh::run(&args, context),
         Verb::Sock(args) => sock::run(&args, context),
+        Verb::Ct(args) => ct::run(&args, context),
         Verb::Ping(args) => ping::run(&args, context),
         Verb::Tcp(args) => tcp::run(&args, context),
         Verb::Arp(args) => arp::run(&args, context),

@@ -7,7 +7,7 @@ use super::names::Names;
 use super::stream::{self, Stop, Tail};
 use crate::args::NeighArgs;
 use crate::context::Context;
-use crate::output::human::neigh::{self, NeighRow};
+use crate::output::human::neigh::NeighRow;
 
 /// Lists neighbours.
 pub fn run(args: &NeighArgs, context: &mut Context) -> Ended {
@@ -22,10 +22,10 @@ pub fn run(args: &NeighArgs, context: &mut Context) -> Ended {
             && dev.is_none_or(|dev| dev == entry.ifindex)
             && (args.all || entry.state != NeighState::NoArp)
     };
-    stream::list(context, "neighbours", neigh::line, |write| {
+    stream::list(context, "neighbours", |write| {
         let consistent = inventory.neighbours_each(NeighSelect::Entries, &budget, |entry| {
             if wanted(&entry) {
-                let dev = names.get(Some(entry.ifindex)).cloned();
+                let dev = names.get(Some(entry.ifindex));
                 stop.unless(write(&NeighRow::new(entry, dev)));
             }
         })?;

@@ -9,7 +9,7 @@ use super::stream::{self, Stop, Tail};
 use crate::args::{RouteArgs, RouteGet, RouteVerb};
 use crate::context::Context;
 use crate::exit::Outcome;
-use crate::output::human::route::{self, Answer, RouteRow, Rules};
+use crate::output::human::route::{Answer, RouteRow, Rules};
 
 /// Lists routes or rules, or asks for one way.
 pub fn run(args: &RouteArgs, context: &mut Context) -> Ended {
@@ -32,8 +32,8 @@ fn list(args: &RouteArgs, context: &mut Context) -> Ended {
             && (args.all || route.table == RouteTable::Main)
             && oif.is_none_or(|oif| leaves_by(route, oif))
     };
-    let row = |route| RouteRow::new(route, |index| names.get(index).cloned());
-    stream::list(context, "routes", route::line, |write| {
+    let row = |route| RouteRow::new(route, |index| names.get(index));
+    stream::list(context, "routes", |write| {
         let consistent = inventory.routes_each(&budget, |route| {
             if wanted(&route) {
                 stop.unless(write(&row(route)));
@@ -70,7 +70,7 @@ fn way(get: &RouteGet, context: &mut Context) -> Ended {
     let names = Names::read(&mut inventory, &budget)?;
     let query = query(get, context.global.interface.as_deref(), &names)?;
     let answer = inventory.route_to(&query, &budget)?;
-    let report = Answer::new(query, answer, |index| names.get(index).cloned());
+    let report = Answer::new(query, answer, |index| names.get(index));
     context.out.report(&report)?;
     match &report.answer {
         RouteAnswer::Route(_) => Ok(Outcome::Yes),

@@ -1,12 +1,14 @@
 //! `vision sock`
 
-use vision_core::inventory::{Inventory, Sock, SockProtocol, SocketFilter};
+use vision_core::inventory::{Inventory, Sock, SockProtocol, SocketFilter, SocketOwners};
 
 use super::Ended;
 use super::names::Names;
 use super::stream::{self, Stop, Tail};
 use crate::args::SockArgs;
 use crate::context::Context;
+use crate::hint;
+use crate::output::diagnose;
 use crate::output::human::sock::{self, SockRow};
 
 /// Lists sockets.
@@ -18,12 +20,17 @@ pub fn run(args: &SockArgs, context: &mut Context) -> Ended {
     let names = Names::read(&mut inventory, &budget)?;
     let dev = context.global.interface.as_deref().map(|name| names.index(name)).transpose()?;
     let wanted = |sock: &Sock| dev.is_none_or(|dev| sock.ifindex == Some(dev));
-    context.out.text(|out, style| sock::head(out, style))?;
-    stream::list(context, "sockets", sock::line, |write| {
+    let owners = args.processes.then(|| inventory.socket_owners(&budget)).transpose()?;
+    if let Some(gap) = owners.as_ref().and_then(SocketOwners::gap) {
+        let grant = gap.needs.map(|needs| hint::grants(needs).1);
+        diagnose(&gap.to_string(), grant.as_deref());
+    }
+    context.out.text(|out, style| sock::head(out, style, owners.is_some()))?;
+    stream::list(context, "sockets", |write| {
         let consistent = inventory.sockets_each(&filter, &budget, |sock| {
             if wanted(&sock) {
-                let dev = names.get(sock.ifindex).cloned();
-                stop.unless(write(&SockRow::new(sock, dev)));
+                let dev = names.get(sock.ifindex);
+                stop.unless(write(&SockRow::new(sock, dev, owners.as_ref())));
             }
         })?;
         Ok(Tail { consistent, interfaces: None })

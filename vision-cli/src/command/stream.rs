@@ -1,6 +1,6 @@
 //! Long lists, written while they are read.
 
-use std::io::{self, Write};
+use std::io;
 
 use serde::Serialize;
 use vision_core::inventory::Consistency;
@@ -10,7 +10,7 @@ use super::Ended;
 use super::names::Names;
 use crate::context::Context;
 use crate::exit::Outcome;
-use crate::output::{Style, diagnose};
+use crate::output::{Row, diagnose};
 
 /// Ends the reading once the writing has failed.
 pub struct Stop(Cancel);
@@ -47,14 +47,13 @@ pub struct Tail<'a> {
 ///
 /// # Errors
 /// What kept the list from being read or written.
-pub fn list<'n, T: Serialize>(
+pub fn list<'n, T: Row>(
     context: &mut Context,
     name: &'static str,
-    human: impl Fn(&T, &mut dyn Write, &Style) -> io::Result<()>,
     produce: impl FnOnce(&mut dyn FnMut(&T) -> io::Result<()>) -> Result<Tail<'n>>,
 ) -> Ended {
     let mut changed = false;
-    let written = context.out.rows(name, human, |write| {
+    let written = context.out.rows(name, |write| {
         let tail = produce(write)?;
         changed = tail.consistent == Consistency::No;
         Ok(tail)

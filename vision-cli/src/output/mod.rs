@@ -2,17 +2,21 @@
 
 pub mod envelope;
 pub mod human;
-mod json;
+pub mod json;
 mod rows;
 mod style;
+pub mod text;
 
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd;
 
 use serde::Serialize;
 use vision_core::base::Escaped;
 use vision_core::probe::Resolution;
 use vision_core::{Error, Result, Target};
 
+pub use self::rows::Row;
 pub use self::style::{Style, When};
 use crate::args::Global;
 use crate::exit::Failure;
@@ -31,7 +35,7 @@ pub fn esc(text: &str) -> Escaped<'_> {
 
 /// Where the result goes, and in which form.
 pub struct Output {
-    out: BufWriter<StdoutLock<'static>>,
+    out: BufWriter<Box<dyn Write>>,
     style: Style,
     json: bool,
     quiet: bool,
@@ -42,8 +46,14 @@ pub struct Output {
 impl Output {
     /// Takes hold of standard output.
     pub fn new(global: &Global, schema: &'static str) -> Self {
+        // Past the standard library's own buffer, which looks for the last line feed in all that
+        // goes through it.
+        let out: Box<dyn Write> = match io::stdout().as_fd().try_clone_to_owned() {
+            Ok(fd) => Box::new(File::from(fd)),
+            Err(_) => Box::new(io::stdout().lock()),
+        };
         Self {
-            out: BufWriter::with_capacity(64 * 1024, io::stdout().lock()),
+            out: BufWriter::with_capacity(64 * 1024, out),
             style: Style::new(global.color, global.verbose),
             json: global.json,
             quiet: global.quiet,
@@ -143,19 +153,17 @@ impl Output {
     /// # Errors
     /// What `produce` says, if no row was written before, and what writing says. An error after
     /// the first row is part of the output and comes back as `Ok(Some(..))`.
-    pub fn rows<T: Serialize, Tail: Serialize>(
+    pub fn rows<T: Row, Tail: Serialize>(
         &mut self,
         name: &'static str,
-        human: impl Fn(&T, &mut dyn Write, &Style) -> io::Result<()>,
         produce: impl FnOnce(&mut dyn FnMut(&T) -> io::Result<()>) -> Result<Tail>,
     ) -> Result<Option<Error>, Failure> {
         let (out, style) = (&mut self.out, &self.style);
         let head = envelope::Envelope::<()>::open(self.schema, &self.target, name);
-        let mut rows = rows::Rows::new(out, self.json.then_some(head));
+        let mut rows = rows::Rows::new(out, style, self.json.then_some(head));
         let mut failed = None;
         let produced = produce(&mut |row| {
-            let written = rows.row(row, |out| human(row, out, style));
-            written.map_err(|e| {
+            rows.row(row).map_err(|e| {
                 let kind = e.kind();
                 failed = Some(e);
                 kind.into()
@@ -164,8 +172,12 @@ impl Output {
         match (failed, produced) {
             (Some(e), _) => Err(e.into()),
             (None, Ok(tail)) => Ok(rows.end(Some(&tail), None).map(|()| None)?),
-            // A person is told on standard error.
-            (None, Err(e)) if rows.is_empty() || !self.json => Err(e.into()),
+            (None, Err(e)) if rows.is_empty() => Err(e.into()),
+            // A person sees what there is, and is told on standard error.
+            (None, Err(e)) if !self.json => {
+                rows.end(None::<&Tail>, None)?;
+                Err(e.into())
+            }
             (None, Err(e)) => {
                 rows.end(None::<&Tail>, Some(&envelope::Refusal::of(&e)))?;
                 Ok(Some(e))

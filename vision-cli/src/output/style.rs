@@ -1,4 +1,4 @@
-use std::io;
+use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style as Paint};
 
@@ -36,6 +36,24 @@ pub struct Style {
 }
 
 impl Style {
+    /// Writes something in a colour; the machinery of formatting is for those who see colours.
+    ///
+    /// # Errors
+    /// What `text` says.
+    #[inline]
+    pub fn paint(
+        out: &mut Vec<u8>,
+        paint: Paint,
+        text: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if paint.is_plain() {
+            return text(out);
+        }
+        write!(out, "{paint}")?;
+        text(out)?;
+        write!(out, "{paint:#}")
+    }
+
     /// Decides for standard output.
     pub fn new(when: When, verbose: u8) -> Self {
         let wanted = match when {

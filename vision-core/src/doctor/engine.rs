@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::areas::areas;
 use super::case::{CaseFile, ProbeRecord, Probing};
 use super::report::{Consequence, Diagnosis, Finding, RuledOut, Severity, Unchecked, Verdict};
-use super::rules::{self, Answer, Hit};
+use super::rules::{self, Answer, Hit, SAID_LAST};
 use super::scene::{Outcome, Purpose, Scene};
 use super::{Cause, Question};
 use crate::inventory::Sections;
@@ -87,14 +87,15 @@ fn missing_section(scene: &Scene<'_>, needs: Sections) -> Option<String> {
 /// Keeps, of each failing flow, what the packet meets first; the rest of that flow follows from it.
 fn roots(scene: &Scene<'_>, mut hits: Vec<(usize, Hit)>) -> (Vec<Finding>, HashSet<usize>) {
     // A name comes before any flow, then the flows' own order: the hop first, then the layer.
-    hits.sort_by_key(|(rank, hit)| (hit.flow.wrapping_add(1), hit.hop, *rank));
+    hits.sort_by_key(|(rank, hit)| (hit.flow.wrapping_add(1), !hit.overrides, hit.hop, *rank));
     let mut explained = HashSet::new();
     let mut findings: Vec<Finding> = Vec::new();
     for (_, mut hit) in hits {
-        if !explained.insert(hit.flow) {
+        // Of what breaks nothing, each stands for itself.
+        if hit.flow != SAID_LAST && !explained.insert(hit.flow) {
             continue;
         }
-        hit.finding.severity = severity(scene, &hit);
+        hit.finding.severity = hit.finding.severity.max(severity(scene, &hit));
         let same = |f: &Finding| f.cause == hit.finding.cause && f.subject == hit.finding.subject;
         if !findings.iter().any(same) {
             findings.push(hit.finding);
@@ -114,6 +115,9 @@ fn severity(scene: &Scene<'_>, hit: &Hit) -> Severity {
     if scene.case.probing == Probing::Passive {
         return Severity::Note;
     }
+    if flow.mended {
+        return Severity::Error;
+    }
     if scene.destinations().any(|f| works(&f)) {
         return Severity::Note;
     }
@@ -125,7 +129,7 @@ fn severity(scene: &Scene<'_>, hit: &Hit) -> Severity {
 }
 
 fn verdict(scene: &Scene<'_>, findings: &[Finding]) -> Verdict {
-    if findings.iter().any(|finding| finding.severity == Severity::Error) {
+    if findings.iter().any(|finding| finding.severity != Severity::Note) {
         return Verdict::Faulty;
     }
     match scene.case.question {

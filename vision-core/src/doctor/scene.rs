@@ -23,6 +23,8 @@ pub(super) struct Flow<'a> {
     pub(super) dst: IpAddr,
     pub(super) purpose: Purpose,
     pub(super) outcome: Outcome,
+    /// It failed at first and works since the next hop was asked for: asking renewed the entry.
+    pub(super) mended: bool,
     pub(super) at: Timestamp,
     /// From the target on, as far as the way could be followed.
     pub(super) hops: Vec<Hop<'a>>,
@@ -39,6 +41,8 @@ pub(super) enum Purpose {
     Nameserver,
     /// The default route leads there.
     Gateway,
+    /// Programs of the namespace talk to each other there.
+    Loopback,
     /// Nobody in particular: whether the namespace can send anything at all.
     Anywhere,
 }
@@ -64,6 +68,11 @@ impl Outcome {
     /// Tells whether a live probe showed a symptom.
     pub(super) fn failed(self) -> bool {
         !matches!(self, Self::Works | Self::Unasked)
+    }
+
+    /// Tells whether somebody said what is wrong.
+    fn is_told(self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Unreachable(_) | Self::Local(_))
     }
 }
 
@@ -130,6 +139,11 @@ impl<'a> Hop<'a> {
         self.vantage.neighbour(self.egress()?.ifindex, self.next_hop()?)
     }
 
+    /// What the table believed about the next hop before it was asked for.
+    pub(super) fn believed(&self) -> Option<&'a Neighbour> {
+        self.vantage.believed(self.egress()?.ifindex, self.next_hop()?)
+    }
+
     pub(super) fn solicited(&self) -> Option<&'a NeighReport> {
         self.vantage.solicited(self.egress()?.ifindex, self.next_hop()?)
     }
@@ -157,13 +171,19 @@ impl<'a> Scene<'a> {
     pub(super) fn of(case: &'a CaseFile) -> Option<Self> {
         let target = case.target()?;
         let mut flows: Vec<Flow<'a>> = Vec::new();
-        for probe in target.probes().rev() {
-            for flow in flows_of(case, target, probe) {
-                // The latest word about a destination counts.
-                let known = |f: &Flow<'_>| f.dst == flow.dst && f.purpose == flow.purpose;
-                if !flows.iter().any(known) {
-                    flows.push(flow);
+        for flow in target.probes().rev().flat_map(|probe| flows_of(case, target, probe)) {
+            let known = |f: &&mut Flow<'_>| f.dst == flow.dst && f.purpose == flow.purpose;
+            match flows.iter_mut().find(known) {
+                None => flows.push(flow),
+                // The latest word counts, but routers limit their errors: silence after one is no news.
+                Some(later) if later.outcome == Outcome::Silent && flow.outcome.is_told() => {
+                    *later = flow;
                 }
+                Some(later) if later.outcome == Outcome::Works && flow.outcome.failed() => {
+                    let next = later.hops.first().and_then(Hop::next_hop);
+                    later.mended |= next.is_some_and(|next| target.disputes(next));
+                }
+                Some(_) => {}
             }
         }
         flows.reverse();
@@ -185,9 +205,7 @@ impl<'a> Scene<'a> {
         if addr.is_loopback() || self.target.owns(addr) {
             return Some(self.target);
         }
-        let found =
-            self.case.vantages.iter().find(|v| v.role == VantageRole::Destination && v.owns(addr));
-        found
+        self.case.vantages.iter().find(|v| v.role == VantageRole::Destination && v.owns(addr))
     }
 }
 
@@ -213,7 +231,7 @@ fn flows_of<'a>(case: &'a CaseFile, target: &'a Vantage, probe: &ProbeRecord) ->
         let Told { dst, purpose, outcome, at } = told;
         let at = at.unwrap_or(case.at);
         let (hops, back) = (hops_to(case, target, dst, at), hops_back(case, target, dst, at));
-        Flow { dst, purpose, outcome, at, hops, back }
+        Flow { dst, purpose, outcome, mended: false, at, hops, back }
     };
     told.into_iter().map(flow).collect()
 }
@@ -225,7 +243,7 @@ fn told_by(case: &CaseFile, target: &Vantage, probe: &ProbeRecord) -> Option<Tol
     };
     let destination = service.map(Purpose::Destination);
     let (dst, purpose, outcome, at) = match probe {
-        ProbeRecord::Tcp(report) => {
+        ProbeRecord::Tcp(report) if service.is_some() => {
             (report.to, destination?, of_tcp(report, service?)?, started(report))
         }
         ProbeRecord::Udp(report) => {
@@ -234,13 +252,22 @@ fn told_by(case: &CaseFile, target: &Vantage, probe: &ProbeRecord) -> Option<Tol
         ProbeRecord::Ping(report) if service == Some(Service::Host) => {
             (report.to, destination?, of_ping(report), report.echoes.first().map(|e| e.sent_at))
         }
-        // Sent only where the table and the gateway's own answer differ.
-        ProbeRecord::Ping(report) if service.is_none() && target.disputes(report.to) => {
+        ProbeRecord::Tcp(report) if service.is_none() && report.to.is_loopback() => {
+            let alive = of_tcp(report, Service::Host).unwrap_or(Outcome::Silent);
+            (report.to, Purpose::Loopback, alive, started(report))
+        }
+        ProbeRecord::Ping(report) if service.is_none() && is_gateway(target, report.to) => {
             let at = report.echoes.first().map(|echo| echo.sent_at);
-            (report.to, Purpose::Gateway, of_ping(report), at)
+            let outcome = match of_ping(report) {
+                // Unanswered by the table before the entry was renewed.
+                Outcome::Silent if target.disputes(report.to) => Outcome::Silent,
+                _ => of_gateway(target, report.to),
+            };
+            (report.to, Purpose::Gateway, outcome, at)
         }
         ProbeRecord::Neigh(report) if service.is_none() && is_gateway(target, report.to) => {
-            (report.to, Purpose::Gateway, of_neigh(report), report.requests.first().copied())
+            let at = report.requests.first().copied();
+            (report.to, Purpose::Gateway, of_gateway(target, report.to), at)
         }
         _ => return None,
     };
@@ -320,7 +347,8 @@ fn of_tcp(report: &TcpReport, service: Service) -> Option<Outcome> {
         (Service::Host, Outcome::Works | Outcome::Refused { icmp: None, .. }) => {
             Some(Outcome::Works)
         }
-        (Service::Host, _) => None,
+        // What a router says about the host counts; silence of two ports does not.
+        (Service::Host, Outcome::Silent) => None,
         (_, outcome) => Some(outcome),
     }
 }
@@ -361,11 +389,20 @@ fn of_dns(attempts: &[&DnsAttempt]) -> Outcome {
     told.unwrap_or(Outcome::Silent)
 }
 
-fn of_neigh(report: &NeighReport) -> Outcome {
-    match (report.answers.is_empty(), report.requests.is_empty()) {
-        (false, _) => Outcome::Works,
-        (true, false) => Outcome::Silent,
-        (true, true) => Outcome::Unasked,
+/// A gateway works if it answers by the table, or past it from where the table believes it.
+fn of_gateway(target: &Vantage, addr: IpAddr) -> Outcome {
+    let pinged = target.probes().any(|probe| match probe {
+        ProbeRecord::Ping(report) => report.to == addr && of_ping(report) == Outcome::Works,
+        _ => false,
+    });
+    let heard = target.probes().any(|probe| match probe {
+        ProbeRecord::Neigh(report) => report.to == addr && !report.answers.is_empty(),
+        _ => false,
+    });
+    // An entry that the kernel may renew is right again once the gateway has answered.
+    match pinged || (heard && !target.pins_wrongly(addr)) {
+        true => Outcome::Works,
+        false => Outcome::Silent,
     }
 }
 
@@ -384,6 +421,7 @@ fn unasked<'a>(case: &'a CaseFile, target: &'a Vantage, known: &[Flow<'a>]) -> V
         dst,
         purpose: Purpose::Destination(service),
         outcome: Outcome::Unasked,
+        mended: false,
         at,
         hops: hops_to(case, target, dst, at),
         back: Vec::new(),
@@ -418,5 +456,6 @@ fn anywhere<'a>(case: &'a CaseFile, target: &'a Vantage) -> Vec<Flow<'a>> {
     let dst = families.first().copied().unwrap_or(Family::V4).unspecified();
     let at = target.state().map_or(case.at, |s| s.at);
     let hops = vec![Hop { vantage: target, towards: dst, answer: None, at }];
-    vec![Flow { dst, purpose: Purpose::Anywhere, outcome, at, hops, back: Vec::new() }]
+    let purpose = Purpose::Anywhere;
+    vec![Flow { dst, purpose, outcome, mended: false, at, hops, back: Vec::new() }]
 }

@@ -42,20 +42,23 @@ pub enum Consistency {
 }
 
 /// What to ask, how to read the answers, which events would spoil them.
-pub(super) struct Plan<T, C> {
+///
+/// The reader is a type of its own, so that it becomes part of the loop over a million messages.
+pub(super) struct Plan<C, R> {
     socket: Protocol,
     groups: &'static [u32],
     requests: Vec<(Request, C)>,
-    read: fn(&Message<'_>, C) -> Row<T>,
+    read: R,
 }
 
-impl<T, C: Copy> Plan<T, C> {
-    pub(super) fn new(groups: &'static [u32], read: fn(&Message<'_>, C) -> Row<T>) -> Self {
+impl<T, C: Copy, R: Fn(&Message<'_>, C) -> Row<T>> Plan<C, R> {
+    pub(super) fn new(groups: &'static [u32], read: R) -> Self {
         Self { socket: Protocol::Route, groups, requests: Vec::new(), read }
     }
 
-    pub(super) fn sockets(read: fn(&Message<'_>, C) -> Row<T>) -> Self {
-        Self { socket: Protocol::SockDiag, ..Self::new(&[], read) }
+    /// A plan over rows without events.
+    pub(super) fn over(socket: Protocol, read: R) -> Self {
+        Self { socket, ..Self::new(&[], read) }
     }
 
     pub(super) fn ask(mut self, request: Request, context: C) -> Self {
@@ -69,6 +72,7 @@ pub(super) struct Reader {
     netns: Netns,
     route: Channel,
     diag: Option<Channel>,
+    netfilter: Option<Channel>,
     events: Option<Channel>,
 }
 
@@ -82,7 +86,7 @@ pub(super) struct Pass {
 impl Reader {
     pub(super) fn new(netns: Netns) -> Result<Self> {
         let route = open(&netns, Protocol::Route, REQUESTS)?;
-        Ok(Self { netns, route, diag: None, events: None })
+        Ok(Self { netns, route, diag: None, netfilter: None, events: None })
     }
 
     pub(super) fn netns(&self) -> &Netns {
@@ -90,7 +94,8 @@ impl Reader {
     }
 
     pub(super) fn ignored(&self) -> u64 {
-        self.route.ignored() + self.diag.as_ref().map_or(0, Channel::ignored)
+        let others = [&self.diag, &self.netfilter].into_iter().flatten();
+        self.route.ignored() + others.map(Channel::ignored).sum::<u64>()
     }
 
     /// The routing channel; a fresh one when the last exchange was given up half way.
@@ -101,29 +106,27 @@ impl Reader {
         Ok(&mut self.route)
     }
 
-    fn diag_channel(&mut self) -> Result<&mut Channel> {
-        let fresh = match self.diag.take().filter(|channel| !channel.is_busy()) {
-            Some(channel) => channel,
-            None => open(&self.netns, Protocol::SockDiag, REQUESTS)?,
+    pub(super) fn channel(&mut self, protocol: Protocol) -> Result<&mut Channel> {
+        let slot = match protocol {
+            Protocol::Route => return self.route_channel(),
+            Protocol::SockDiag => &mut self.diag,
+            Protocol::Netfilter => &mut self.netfilter,
         };
-        Ok(self.diag.insert(fresh))
-    }
-
-    fn channel(&mut self, protocol: Protocol) -> Result<&mut Channel> {
-        match protocol {
-            Protocol::Route => self.route_channel(),
-            Protocol::SockDiag => self.diag_channel(),
-        }
+        let fresh = match slot.take().filter(|channel| !channel.is_busy()) {
+            Some(channel) => channel,
+            None => open(&self.netns, protocol, REQUESTS)?,
+        };
+        Ok(slot.insert(fresh))
     }
 
     /// Hands over rows as they come.
     pub(super) fn stream<T, C: Copy>(
         &mut self,
-        plan: &Plan<T, C>,
+        plan: &Plan<C, impl Fn(&Message<'_>, C) -> Row<T>>,
         budget: &Budget,
-        mut each: impl FnMut(T),
+        each: impl FnMut(T),
     ) -> Result<Consistency> {
-        self.pass(plan, budget, &mut each).map(|pass| match pass.unreadable {
+        self.pass(plan, budget, each).map(|pass| match pass.unreadable {
             0 => pass.consistent,
             // A stream has no other place to say that rows are missing.
             _ => Consistency::No,
@@ -133,17 +136,27 @@ impl Reader {
     /// Collects rows, again while they changed meanwhile.
     pub(super) fn list<T: Eq + Hash + Clone, C: Copy>(
         &mut self,
-        plan: &Plan<T, C>,
+        plan: &Plan<C, impl Fn(&Message<'_>, C) -> Row<T>>,
         budget: &Budget,
     ) -> Result<Dump<T>> {
-        collect(|each| self.pass(plan, budget, each))
+        self.list_by(plan, budget, T::clone)
+    }
+
+    /// As [`Reader::list`]; rows with equal keys are the same one, seen twice.
+    pub(super) fn list_by<T, C: Copy, K: Eq + Hash>(
+        &mut self,
+        plan: &Plan<C, impl Fn(&Message<'_>, C) -> Row<T>>,
+        budget: &Budget,
+        key: impl Fn(&T) -> K,
+    ) -> Result<Dump<T>> {
+        collect(|each| self.pass(plan, budget, each), key)
     }
 
     fn pass<T, C: Copy>(
         &mut self,
-        plan: &Plan<T, C>,
+        plan: &Plan<C, impl Fn(&Message<'_>, C) -> Row<T>>,
         budget: &Budget,
-        each: &mut dyn FnMut(T),
+        each: impl FnMut(T),
     ) -> Result<Pass> {
         let watching = !plan.groups.is_empty() && self.watch(plan.groups);
         let asked = self.ask_all(plan, budget, each);
@@ -159,9 +172,9 @@ impl Reader {
 
     fn ask_all<T, C: Copy>(
         &mut self,
-        plan: &Plan<T, C>,
+        plan: &Plan<C, impl Fn(&Message<'_>, C) -> Row<T>>,
         budget: &Budget,
-        each: &mut dyn FnMut(T),
+        mut each: impl FnMut(T),
     ) -> Result<(bool, u64)> {
         let (mut interrupted, mut unreadable) = (false, 0);
         for (request, context) in &plan.requests {
@@ -176,7 +189,7 @@ impl Reader {
             match ended {
                 Ok(ended) => interrupted |= ended.interrupted,
                 // A family that is switched off has nothing to list.
-                Err(e) if is_absent(&e) => {}
+                Err(e) if plan.socket != Protocol::Netfilter && is_absent(&e) => {}
                 Err(e) => return Err(e),
             }
         }
@@ -213,8 +226,9 @@ impl Reader {
 }
 
 /// Makes up to five passes, until one is not disturbed.
-pub(super) fn collect<T: Eq + Hash + Clone>(
+pub(super) fn collect<T, K: Eq + Hash>(
     mut pass: impl FnMut(&mut dyn FnMut(T)) -> Result<Pass>,
+    key: impl Fn(&T) -> K,
 ) -> Result<Dump<T>> {
     let mut best: Option<Dump<T>> = None;
     let mut failed = None;
@@ -235,7 +249,7 @@ pub(super) fn collect<T: Eq + Hash + Clone>(
         }
     }
     // A disturbed dump is better than none.
-    best.map(without_doubles).ok_or(failed.unwrap_or(Error::Elapsed))
+    best.map(|dump| without_doubles(dump, key)).ok_or(failed.unwrap_or(Error::Elapsed))
 }
 
 fn open(netns: &Netns, protocol: Protocol, buffer_bytes: usize) -> Result<Channel> {
@@ -245,10 +259,10 @@ fn open(netns: &Netns, protocol: Protocol, buffer_bytes: usize) -> Result<Channe
 /// Drops rows that came twice because others moved; a consistent dump has none.
 ///
 /// Equal rows that the kernel really holds twice (rules may be) are kept when nothing changed.
-fn without_doubles<T: Eq + Hash + Clone>(mut dump: Dump<T>) -> Dump<T> {
+fn without_doubles<T, K: Eq + Hash>(mut dump: Dump<T>, key: impl Fn(&T) -> K) -> Dump<T> {
     if dump.consistent != Consistency::Yes {
         let mut seen = HashSet::with_capacity(dump.items.len());
-        dump.items.retain(|row| seen.insert(row.clone()));
+        dump.items.retain(|row| seen.insert(key(row)));
     }
     dump
 }

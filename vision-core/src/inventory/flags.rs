@@ -51,13 +51,6 @@ macro_rules! flag_set {
             pub fn unknown_bits(self) -> u32 {
                 self.0 & !Self::KNOWN.iter().fold(0, |all, (bit, _)| all | bit)
             }
-
-            #[cfg(feature = "serde")]
-            fn parts(self) -> Vec<$crate::inventory::flags::Part> {
-                let unknown = Some(self.unknown_bits()).filter(|bits| *bits != 0);
-                let names = self.names().map(|n| $crate::inventory::flags::Part::Name(n.into()));
-                names.chain(unknown.map($crate::inventory::flags::Part::Bits)).collect()
-            }
         }
 
         impl std::ops::BitOr for $name {
@@ -87,7 +80,10 @@ macro_rules! flag_set {
         #[cfg(feature = "serde")]
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                self.parts().serialize(serializer)
+                use $crate::inventory::flags::PartRef;
+                let unknown = Some(self.unknown_bits()).filter(|bits| *bits != 0);
+                let names = self.names().map(PartRef::Name);
+                serializer.collect_seq(names.chain(unknown.map(PartRef::Bits)))
             }
         }
 
@@ -116,10 +112,19 @@ pub(crate) use flag_set;
 
 /// One element of a serialised set.
 #[cfg(feature = "serde")]
-#[derive(serde::Serialize, serde::Deserialize)]
+#[derive(serde::Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Part {
     Name(String),
+    Bits(u32),
+}
+
+/// One element to serialise; nothing is copied for it.
+#[cfg(feature = "serde")]
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+pub(crate) enum PartRef {
+    Name(&'static str),
     Bits(u32),
 }
 

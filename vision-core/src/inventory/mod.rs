@@ -1,5 +1,5 @@
-//! What a namespace holds, as plain data: links, addresses, routes, rules, neighbours, sockets,
-//! counters, settings, and the files that name resolution reads.
+//! What a namespace holds, as plain data: links, addresses, routes, rules, neighbours, sockets and
+//! their owners, tracked connections, counters, settings, and the files that name resolution reads.
 //!
 //! Rows have public fields, keep numbers this version does not know, and survive JSON.
 //!
@@ -19,6 +19,7 @@
 #![deny(clippy::indexing_slicing)]
 
 mod addr;
+mod conntrack;
 mod counters;
 mod dump;
 mod flags;
@@ -26,6 +27,7 @@ mod hosts;
 mod link;
 mod lookup;
 mod neigh;
+mod owners;
 mod resolver;
 mod route;
 mod route_metrics;
@@ -38,12 +40,17 @@ mod sysctl;
 mod tests;
 
 pub use addr::{Addr, AddrFlags, Lifetime};
+pub use conntrack::{
+    CtCount, CtCounters, CtDccp, CtDccpState, CtEntry, CtFilter, CtIcmp, CtProtocol, CtSctp,
+    CtSctpState, CtSeqAdjust, CtStatus, CtSynproxy, CtTcp, CtTcpFlags, CtTcpState, CtTuple,
+};
 pub use counters::Counters;
 pub use dump::{Consistency, Dump};
 pub use hosts::{HostEntry, Hosts};
 pub use link::{Link, LinkFlags, LinkStats, LinkType, OperState};
 pub use lookup::{RefusalCause, RouteAnswer, RouteQuery, RouteRefusal};
 pub use neigh::{NeighFlags, NeighSelect, NeighState, Neighbour};
+pub use owners::{SocketOwner, SocketOwners};
 pub use resolver::{Nameserver, Resolver, ResolverOptions};
 pub use route::{
     Encap, NextHop, Route, RouteFlags, RouteKind, RoutePreference, RouteProtocol, RouteTable, Scope,
@@ -57,10 +64,12 @@ pub use sysctl::{InterfaceSysctls, Ipv4Sysctls, Ipv6Sysctls, Sysctls};
 use std::os::fd::{AsFd, AsRawFd};
 
 use crate::base::{Budget, Error, Family, Result};
+use crate::netlink::header::Message;
 use crate::netlink::rtnl::{self, group, nsid};
-use crate::netlink::sock_diag;
+use crate::netlink::{Protocol, sock_diag};
 use crate::netns::{Netns, NetnsId, Target};
 use dump::{Plan, Reader};
+use row::Row;
 
 /// Reads the network state of one namespace.
 ///
@@ -284,13 +293,13 @@ impl std::fmt::Debug for Inventory {
 
 /// A link that goes down and a next-hop object that is deleted take their IPv4 routes with them
 /// without a word about each (net/ipv4/fib_frontend.c), so their events count as well.
-fn routes_plan() -> Plan<Route, Family> {
+fn routes_plan() -> Plan<Family, impl Fn(&Message<'_>, Family) -> Row<Route>> {
     let groups = &[group::LINK, group::IPV4_ROUTE, group::IPV6_ROUTE, group::NEXTHOP];
     let plan = Plan::new(groups, route::read);
     Family::BOTH.into_iter().fold(plan, |p, f| p.ask(rtnl::route::dump(f.raw(), None), f))
 }
 
-fn neighbours_plan(which: NeighSelect) -> Plan<Neighbour, ()> {
+fn neighbours_plan(which: NeighSelect) -> Plan<(), impl Fn(&Message<'_>, ()) -> Row<Neighbour>> {
     let plan = Plan::new(&[group::NEIGH], neigh::read);
     match which {
         NeighSelect::Entries => plan.ask(rtnl::neigh::dump(false), ()),
@@ -299,7 +308,9 @@ fn neighbours_plan(which: NeighSelect) -> Plan<Neighbour, ()> {
     }
 }
 
-fn sockets_plan(filter: &SocketFilter) -> Plan<Sock, SockProtocol> {
-    let plan = Plan::sockets(sock::read);
+fn sockets_plan(
+    filter: &SocketFilter,
+) -> Plan<SockProtocol, impl Fn(&Message<'_>, SockProtocol) -> Row<Sock> + use<>> {
+    let plan = Plan::over(Protocol::SockDiag, sock::read);
     filter.queries().iter().fold(plan, |p, (query, proto)| p.ask(sock_diag::dump(query), *proto))
 }

@@ -20,6 +20,7 @@ pub struct Neighbour {
     /// The neighbour's IP address.
     pub dst: IpAddr,
     /// Its link-layer address, once known.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub lladdr: Option<LinkAddr>,
     /// What the kernel believes about it.
     pub state: NeighState,
@@ -28,18 +29,25 @@ pub struct Neighbour {
     /// Kind of address: unicast, multicast, local.
     pub kind: super::route::RouteKind,
     /// Milliseconds since it was last known to answer.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub confirmed_ms: Option<u64>,
     /// Milliseconds since it was last used.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub used_ms: Option<u64>,
     /// Milliseconds since it last changed.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub updated_ms: Option<u64>,
     /// Unanswered questions so far.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub probes: Option<u32>,
     /// VLAN, for entries of a bridge.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub vlan: Option<u16>,
     /// VXLAN network, for entries of a tunnel.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub vni: Option<u32>,
     /// Who made it, where the kernel tells.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub protocol: Option<RouteProtocol>,
 }
 

@@ -22,6 +22,7 @@ pub struct Route {
     /// Destination.
     pub dst: Prefix,
     /// Source it is limited to (IPv6), or the source of a look-up.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub src: Option<Prefix>,
     /// Type of service it is limited to; zero for all.
     pub tos: u8,
@@ -30,36 +31,51 @@ pub struct Route {
     /// How far the destination is.
     pub scope: Scope,
     /// Next hop, of either family; `None` when the destination is on the link.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub gateway: Option<IpAddr>,
     /// Outgoing interface.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub oif_ifindex: Option<u32>,
     /// Incoming interface, in the answer to a look-up.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub iif_ifindex: Option<u32>,
     /// Source address for packets that have none yet.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub prefsrc: Option<IpAddr>,
     /// Lower wins among routes to the same destination; `None` is 0.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub metric: Option<u32>,
     /// Flags; `dead` and `linkdown` mean that it is not used.
     pub flags: RouteFlags,
     /// Preference a router advertised (IPv6).
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub preference: Option<RoutePreference>,
     /// Limits for connections through it, where any is set.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub metrics: Option<Box<RouteMetrics>>,
     /// Paths of a multipath route; empty when there is but one.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub nexthops: Vec<NextHop>,
     /// Number of the next-hop object it uses (`ip nexthop`).
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub nexthop_id: Option<u32>,
     /// Encapsulation of packets that take it.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub encap: Option<Encap>,
     /// Realm, for traffic control.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub realm: Option<u32>,
     /// Packet mark, in the answer to a look-up.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub mark: Option<u32>,
     /// User, in the answer to a look-up.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub uid: Option<u32>,
     /// Milliseconds until it goes away by itself.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub expires_ms: Option<u64>,
     /// What a sender of such packets is told, for routes that refuse (IPv6).
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub error: Option<Reason>,
 }
 
@@ -69,14 +85,17 @@ pub struct Route {
 #[non_exhaustive]
 pub struct NextHop {
     /// Next hop, of either family.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub gateway: Option<IpAddr>,
     /// Outgoing interface.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub oif_ifindex: Option<u32>,
     /// Share of the traffic, 1 to 256.
     pub weight: u16,
     /// Flags; `dead` and `linkdown` mean that it is not used.
     pub flags: RouteFlags,
     /// Encapsulation of packets that take it.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub encap: Option<Encap>,
 }
 

@@ -26,6 +26,7 @@ pub struct Sock {
     /// Remote port; zero when there is none.
     pub remote_port: u16,
     /// Interface it is bound to.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub ifindex: Option<u32>,
     /// Owner, as a user number of the caller's user namespace.
     pub uid: u32,
@@ -36,10 +37,12 @@ pub struct Sock {
     /// Bytes not acknowledged yet; of a listener, the limit of its backlog.
     pub send_q: u32,
     /// Whether it refuses IPv4; known for IPv6 sockets without a peer.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub v6only: Option<bool>,
     /// Unanswered tries of what is being sent: data, a SYN, a probe.
     pub retransmits: u8,
     /// Packet mark; told to those with `CAP_NET_ADMIN` only.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub mark: Option<u32>,
     /// Number that is never used again.
     pub cookie: u64,

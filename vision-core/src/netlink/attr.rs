@@ -6,8 +6,7 @@ use super::header::{HEADER_LEN, NLM_F_REQUEST};
 
 /// Flags in the type: nested, network byte order.
 const TYPE_MASK: u16 = 0x3fff;
-#[cfg(test)]
-const NESTED: u16 = 0x8000;
+pub(crate) const NESTED: u16 = 0x8000;
 
 /// Copies `N` bytes from `at`; `None` when they are not there.
 #[inline]
@@ -71,6 +70,21 @@ pub(crate) fn u32(value: &[u8]) -> Option<u32> {
 #[inline]
 pub(crate) fn i32(value: &[u8]) -> Option<i32> {
     read(value, 0).map(i32::from_ne_bytes)
+}
+
+#[inline]
+pub(crate) fn be16(value: &[u8]) -> Option<u16> {
+    read(value, 0).map(u16::from_be_bytes)
+}
+
+#[inline]
+pub(crate) fn be32(value: &[u8]) -> Option<u32> {
+    read(value, 0).map(u32::from_be_bytes)
+}
+
+#[inline]
+pub(crate) fn be64(value: &[u8]) -> Option<u64> {
+    read(value, 0).map(u64::from_be_bytes)
 }
 
 /// Reads an address by its length.
@@ -158,7 +172,6 @@ impl Request {
 }
 
 /// Encodes one attribute by itself, for nests.
-#[cfg(test)]
 pub(crate) fn encode(kind: u16, value: &[u8]) -> Vec<u8> {
     let mut request = Request { name: "", bytes: Vec::new() };
     request.push(kind, value);

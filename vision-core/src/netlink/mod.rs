@@ -7,6 +7,7 @@
 
 pub(crate) mod attr;
 mod channel;
+pub(crate) mod conntrack;
 pub(crate) mod header;
 pub(crate) mod rtnl;
 pub(crate) mod sock_diag;

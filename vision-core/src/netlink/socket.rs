@@ -16,6 +16,7 @@ use crate::netns::Netns;
 pub(crate) enum Protocol {
     Route,
     SockDiag,
+    Netfilter,
 }
 
 /// Carries datagrams; a trait so that recorded answers can stand in for the kernel.
@@ -50,6 +51,7 @@ impl KernelSocket {
         let mut socket = Socket::new(match protocol {
             Protocol::Route => protocols::NETLINK_ROUTE,
             Protocol::SockDiag => protocols::NETLINK_SOCK_DIAG,
+            Protocol::Netfilter => protocols::NETLINK_NETFILTER,
         })?;
         socket.set_non_blocking(true)?;
         let port = socket.bind_auto()?.port_number();

@@ -6,6 +6,7 @@ mod list;
 pub(crate) mod proc;
 mod resolve;
 mod selector;
+pub(crate) mod sockets;
 mod target;
 
 pub use file::{FileOrigin, TargetFile};

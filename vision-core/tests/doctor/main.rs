@@ -1,5 +1,7 @@
 //! The doctor against faults injected into real namespaces.
 
+mod second;
+
 use std::time::Duration;
 
 use vision_core::doctor::{
@@ -219,7 +221,8 @@ fn a_dead_gateway_explains_names_that_do_not_resolve() {
     let Some(lab) = require(Lab::new()) else { return };
     let ([a, r, b], _keep) = row(&lab);
     let process = with_resolver(&a, &format!("nameserver {}\n", b.v4()));
-    r.sh("sysctl -qw net.ipv4.conf.all.arp_ignore=8; ip neigh flush all");
+    r.sh("sysctl -qw net.ipv4.conf.all.arp_ignore=8");
+    a.sh("ip neigh flush all");
     let diagnosis = examine_process(&a, &process, "db.example.test:80");
     must_prove(&diagnosis, "neigh.gateway-no-answer");
     let said: Vec<_> = diagnosis.consequences.iter().map(|c| c.summary.as_str()).collect();

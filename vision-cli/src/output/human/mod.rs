@@ -2,6 +2,7 @@
 
 pub mod arp;
 pub mod caps;
+pub mod ct;
 pub mod dns;
 mod doctor;
 pub mod explain;
@@ -15,7 +16,44 @@ pub mod sock;
 mod table;
 pub mod tcp;
 
+use std::io::{self, Write};
 use std::time::Duration;
+
+use vision_core::Untrusted;
+
+use super::Style;
+use super::text::Put;
+
+/// Puts ` dev NAME`, or the index where it has no name here.
+#[inline]
+fn dev(
+    out: &mut Vec<u8>,
+    dev: Option<&Untrusted>,
+    ifindex: Option<u32>,
+    style: &Style,
+) -> io::Result<()> {
+    match (dev, ifindex) {
+        (Some(dev), _) => {
+            out.put(" dev ");
+            Style::paint(out, style.name, |out| {
+                out.name(dev);
+                Ok(())
+            })
+        }
+        (None, Some(index)) => write!(out, " dev if{index}"),
+        (None, None) => Ok(()),
+    }
+}
+
+/// Puts the name of a kernel's number, or the number itself.
+#[inline]
+fn word(out: &mut Vec<u8>, name: Option<&str>, raw: impl Into<u64>) -> io::Result<()> {
+    match name {
+        Some(name) => out.put(name),
+        None => out.uint(raw.into()),
+    }
+    Ok(())
+}
 
 /// Writes milliseconds with three digits behind the point, as ping does.
 fn millis(length: Duration) -> String {

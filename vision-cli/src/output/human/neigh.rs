@@ -1,24 +1,23 @@
-use std::io::{self, Write};
+use std::io;
 
-use serde::Serialize;
 use vision_core::Untrusted;
 use vision_core::inventory::{NeighState, Neighbour};
 
-use crate::output::Style;
+use crate::output::json::Object;
+use crate::output::text::Put;
+use crate::output::{Row, Style};
 
 /// A neighbour with the name of its interface, and what its state means if it is a bad one.
-#[derive(Debug, Serialize)]
-pub struct NeighRow {
-    #[serde(flatten)]
+#[derive(Debug)]
+pub struct NeighRow<'n> {
     entry: Neighbour,
-    dev: Option<Untrusted>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    dev: Option<&'n Untrusted>,
     meaning: Option<&'static str>,
 }
 
-impl NeighRow {
+impl<'n> NeighRow<'n> {
     /// Adds name and meaning.
-    pub fn new(entry: Neighbour, dev: Option<Untrusted>) -> Self {
+    pub fn new(entry: Neighbour, dev: Option<&'n Untrusted>) -> Self {
         Self { meaning: meaning(entry.state), entry, dev }
     }
 }
@@ -36,29 +35,41 @@ fn meaning(state: NeighState) -> Option<&'static str> {
     }
 }
 
-/// Writes a row.
-pub fn line(row: &NeighRow, out: &mut dyn Write, style: &Style) -> io::Result<()> {
-    let Style { good, bad, name, dim, .. } = style;
-    let NeighRow { entry, dev, meaning } = row;
-    write!(out, "{}", entry.dst)?;
-    match dev {
-        Some(dev) => write!(out, " dev {name}{}{name:#}", dev.escaped())?,
-        None => write!(out, " dev if{}", entry.ifindex)?,
+impl Row for NeighRow<'_> {
+    fn line(&self, out: &mut Vec<u8>, style: &Style) -> io::Result<()> {
+        let entry = &self.entry;
+        out.ip(entry.dst);
+        super::dev(out, self.dev, Some(entry.ifindex), style)?;
+        if let Some(lladdr) = entry.lladdr {
+            out.put(" lladdr ");
+            out.mac(lladdr);
+        }
+        for flag in entry.flags.names() {
+            out.put(" ");
+            out.put(flag);
+        }
+        let paint = match entry.state {
+            NeighState::Failed | NeighState::Incomplete => style.bad,
+            NeighState::Reachable | NeighState::Permanent => style.good,
+            _ => style.dim,
+        };
+        out.put(" ");
+        Style::paint(out, paint, |out| super::word(out, entry.state.name(), entry.state.raw()))?;
+        out.put("\n");
+        if let Some(meaning) = self.meaning {
+            out.put("    ");
+            out.put(meaning);
+            out.put("\n");
+        }
+        Ok(())
     }
-    if let Some(lladdr) = entry.lladdr {
-        write!(out, " lladdr {lladdr}")?;
-    }
-    for flag in entry.flags.names() {
-        write!(out, " {flag}")?;
-    }
-    let paint = match entry.state {
-        NeighState::Failed | NeighState::Incomplete => bad,
-        NeighState::Reachable | NeighState::Permanent => good,
-        _ => dim,
-    };
-    writeln!(out, " {paint}{}{paint:#}", entry.state)?;
-    match meaning {
-        Some(meaning) => writeln!(out, "    {meaning}"),
-        None => Ok(()),
+
+    fn members(&self, object: &mut Object<'_>) -> io::Result<()> {
+        object.members(&self.entry)?;
+        object.member("dev", &self.dev)?;
+        match self.meaning {
+            Some(meaning) => object.member("meaning", &meaning),
+            None => Ok(()),
+        }
     }
 }

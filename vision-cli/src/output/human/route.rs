@@ -7,69 +7,97 @@ use vision_core::inventory::{
 };
 use vision_core::{Family, Prefix, Untrusted};
 
-use crate::output::{Human, Style, esc};
+use super::word;
+use crate::output::json::Object;
+use crate::output::text::Put;
+use crate::output::{Human, Row, Style, esc};
 
 /// A route with the names of its interfaces.
-#[derive(Debug, Serialize)]
-pub struct RouteRow {
-    #[serde(flatten)]
+#[derive(Debug)]
+pub struct RouteRow<'n> {
     route: Route,
-    dev: Option<Untrusted>,
-    #[serde(skip)]
-    hops: Vec<Option<Untrusted>>,
+    dev: Option<&'n Untrusted>,
+    hops: Vec<Option<&'n Untrusted>>,
 }
 
-impl RouteRow {
+impl<'n> RouteRow<'n> {
     /// Adds the names.
-    pub fn new(route: Route, name: impl Fn(Option<u32>) -> Option<Untrusted>) -> Self {
+    pub fn new(route: Route, name: impl Fn(Option<u32>) -> Option<&'n Untrusted>) -> Self {
         let hops = route.nexthops.iter().map(|hop| name(hop.oif_ifindex)).collect();
         Self { dev: name(route.oif_ifindex), hops, route }
     }
 }
 
-/// Writes a row as `ip route` does.
-pub fn line(row: &RouteRow, out: &mut dyn Write, style: &Style) -> io::Result<()> {
-    let Style { bold, name, .. } = style;
-    let RouteRow { route, dev, hops } = row;
-    if !matches!(route.kind, RouteKind::Unicast | RouteKind::Unspec) {
-        write!(out, "{} ", route.kind)?;
+impl Row for RouteRow<'_> {
+    /// Writes it as `ip route` does.
+    fn line(&self, out: &mut Vec<u8>, style: &Style) -> io::Result<()> {
+        let Self { route, dev, hops } = self;
+        if !matches!(route.kind, RouteKind::Unicast | RouteKind::Unspec) {
+            word(out, route.kind.name(), route.kind.raw())?;
+            out.put(" ");
+        }
+        Style::paint(out, style.bold, |out| {
+            prefix(out, route.dst);
+            Ok(())
+        })?;
+        if let Some(src) = route.src {
+            out.put(" from ");
+            prefix(out, src);
+        }
+        if let Some(gateway) = route.gateway {
+            let same = Family::of(gateway) == route.family;
+            out.put(if same { " via " } else { " via inet6 " });
+            out.ip(gateway);
+        }
+        super::dev(out, *dev, route.oif_ifindex, style)?;
+        attributes(route, out, style)?;
+        out.put("\n");
+        let mut pairs = route.nexthops.iter().zip(hops);
+        pairs.try_for_each(|(hop, dev)| hop_line(hop, *dev, out, style))
     }
-    write!(out, "{bold}{}{bold:#}", prefix(route.dst))?;
-    if let Some(src) = route.src {
-        write!(out, " from {}", prefix(src))?;
+
+    fn members(&self, object: &mut Object<'_>) -> io::Result<()> {
+        object.members(&self.route)?;
+        object.member("dev", &self.dev)
     }
-    if let Some(gateway) = route.gateway {
-        let other = if Family::of(gateway) == route.family { "" } else { "inet6 " };
-        write!(out, " via {other}{gateway}")?;
-    }
-    match (dev, route.oif_ifindex) {
-        (Some(dev), _) => write!(out, " dev {name}{}{name:#}", dev.escaped())?,
-        (None, Some(index)) => write!(out, " dev if{index}")?,
-        (None, None) => {}
-    }
-    attributes(route, out, style)?;
-    writeln!(out)?;
-    let pairs = route.nexthops.iter().zip(hops);
-    pairs.into_iter().try_for_each(|(hop, dev)| hop_line(hop, dev.as_ref(), out, style))
 }
 
-fn attributes(route: &Route, out: &mut dyn Write, style: &Style) -> io::Result<()> {
+#[inline]
+fn attributes(route: &Route, out: &mut Vec<u8>, style: &Style) -> io::Result<()> {
     if route.table != RouteTable::Main {
-        write!(out, " table {}", route.table)?;
+        out.put(" table ");
+        word(out, route.table.name(), route.table.raw())?;
     }
     // What `ip` does not say either: the kernel's default, and nothing.
     if !matches!(route.protocol, RouteProtocol::Boot | RouteProtocol::Unspec) {
-        write!(out, " proto {}", route.protocol)?;
+        out.put(" proto ");
+        word(out, route.protocol.name(), route.protocol.raw())?;
     }
     if route.family == Family::V4 && route.scope != Scope::Global {
-        write!(out, " scope {}", route.scope)?;
+        out.put(" scope ");
+        word(out, route.scope.name(), route.scope.raw())?;
     }
     if let Some(source) = route.prefsrc {
-        write!(out, " src {source}")?;
+        out.put(" src ");
+        out.ip(source);
     }
     if let Some(metric) = route.metric {
-        write!(out, " metric {metric}")?;
+        out.put(" metric ");
+        out.uint(metric.into());
     }
+    let plain = route.flags.is_empty()
+        && route.mark.is_none()
+        && route.encap.is_none()
+        && route.nexthop_id.is_none();
+    let lasting = route.metrics.is_none() && route.expires_ms.is_none() && route.error.is_none();
+    match plain && lasting && route.preference.is_none() {
+        true => Ok(()),
+        false => rare(route, out, style),
+    }
+}
+
+#[cold]
+fn rare(route: &Route, out: &mut Vec<u8>, style: &Style) -> io::Result<()> {
     if let Some(mark) = route.mark {
         write!(out, " mark {mark:#x}")?;
     }
@@ -95,7 +123,7 @@ fn attributes(route: &Route, out: &mut dyn Write, style: &Style) -> io::Result<(
     }
 }
 
-fn flags(flags: RouteFlags, out: &mut dyn Write, style: &Style) -> io::Result<()> {
+fn flags(flags: RouteFlags, out: &mut Vec<u8>, style: &Style) -> io::Result<()> {
     let Style { bad, .. } = style;
     flags.names().try_for_each(|flag| match flag {
         "dead" | "linkdown" | "unresolved" => write!(out, " {bad}{flag}{bad:#}"),
@@ -103,7 +131,7 @@ fn flags(flags: RouteFlags, out: &mut dyn Write, style: &Style) -> io::Result<()
     })
 }
 
-fn limits(metrics: &RouteMetrics, out: &mut dyn Write) -> io::Result<()> {
+fn limits(metrics: &RouteMetrics, out: &mut Vec<u8>) -> io::Result<()> {
     let named = [
         ("mtu", metrics.mtu_bytes),
         ("advmss", metrics.advmss_bytes),
@@ -123,55 +151,55 @@ fn limits(metrics: &RouteMetrics, out: &mut dyn Write) -> io::Result<()> {
 fn hop_line(
     hop: &NextHop,
     dev: Option<&Untrusted>,
-    out: &mut dyn Write,
+    out: &mut Vec<u8>,
     style: &Style,
 ) -> io::Result<()> {
-    let Style { name, .. } = style;
-    write!(out, "\tnexthop")?;
+    out.put("\tnexthop");
     if let Some(gateway) = hop.gateway {
-        write!(out, " via {gateway}")?;
+        out.put(" via ");
+        out.ip(gateway);
     }
-    if let Some(dev) = dev {
-        write!(out, " dev {name}{}{name:#}", dev.escaped())?;
-    }
+    super::dev(out, dev, None, style)?;
     write!(out, " weight {}", hop.weight)?;
     flags(hop.flags, out, style)?;
-    writeln!(out)
+    out.put("\n");
+    Ok(())
 }
 
 /// As `ip` writes it: `default`, an address alone if it is a whole one.
-fn prefix(prefix: Prefix) -> String {
+#[inline]
+fn prefix(out: &mut Vec<u8>, prefix: Prefix) {
     match prefix.bits() {
-        0 => "default".to_owned(),
-        bits if bits == prefix.family().bits() => prefix.addr().to_string(),
-        _ => prefix.to_string(),
+        0 => out.put("default"),
+        bits if bits == prefix.family().bits() => out.ip(prefix.addr()),
+        _ => out.prefix(prefix),
     }
 }
 
 /// What the kernel said about a way.
 #[derive(Debug, Serialize)]
-pub struct Answer {
+pub struct Answer<'n> {
     query: RouteQuery,
     /// The answer.
     pub answer: RouteAnswer,
-    dev: Option<Untrusted>,
+    dev: Option<&'n Untrusted>,
     #[serde(skip)]
-    row: Option<RouteRow>,
+    row: Option<RouteRow<'n>>,
 }
 
-impl Answer {
+impl<'n> Answer<'n> {
     /// Adds the names of interfaces.
     pub fn new(
         query: RouteQuery,
         answer: RouteAnswer,
-        name: impl Fn(Option<u32>) -> Option<Untrusted>,
+        name: impl Fn(Option<u32>) -> Option<&'n Untrusted>,
     ) -> Self {
         let row = answer.route().map(|route| RouteRow::new(route.clone(), name));
-        Self { dev: row.as_ref().and_then(|row| row.dev.clone()), query, answer, row }
+        Self { dev: row.as_ref().and_then(|row| row.dev), query, answer, row }
     }
 }
 
-impl Human for Answer {
+impl Human for Answer<'_> {
     fn human(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
         let Style { bad, .. } = style;
         match (&self.answer, &self.row) {
@@ -179,7 +207,11 @@ impl Human for Answer {
                 let why = refused(refusal);
                 writeln!(out, "{}: {bad}{why}{bad:#} ({})", self.query.dst, refusal.reason)
             }
-            (_, Some(row)) => line(row, out, style),
+            (_, Some(row)) => {
+                let mut text = Vec::new();
+                row.line(&mut text, style)?;
+                out.write_all(&text)
+            }
             _ => Ok(()),
         }
     }
@@ -220,9 +252,9 @@ fn write_rule(rule: &Rule, out: &mut dyn Write, style: &Style) -> io::Result<()>
     if rule.invert {
         write!(out, "not ")?;
     }
-    write!(out, "from {}", rule.src.map_or_else(|| "all".to_owned(), prefix))?;
+    write!(out, "from {}", rule.src.map_or_else(|| "all".to_owned(), shown))?;
     if let Some(dst) = rule.dst {
-        write!(out, " to {}", prefix(dst))?;
+        write!(out, " to {}", shown(dst))?;
     }
     for (what, name) in [("iif", &rule.iif), ("oif", &rule.oif)] {
         if let Some(name) = name {
@@ -242,6 +274,12 @@ fn write_rule(rule: &Rule, out: &mut dyn Write, style: &Style) -> io::Result<()>
         write!(out, " suppress_prefixlength {bits}")?;
     }
     writeln!(out, "{}", esc(family))
+}
+
+fn shown(net: Prefix) -> String {
+    let mut text = Vec::new();
+    prefix(&mut text, net);
+    String::from_utf8(text).unwrap_or_default()
 }
 
 fn selectors(rule: &Rule) -> String {

@@ -7,7 +7,7 @@ use super::probes::Prober;
 use super::segment::{LinkMap, Port};
 use super::{Site, TABLES, push_round};
 use crate::base::{Budget, Error, Gap, Result};
-use crate::doctor::case::{CaseFile, Search, Vantage, VantageRole};
+use crate::doctor::case::{CaseFile, Elsewhere, Search, Vantage, VantageRole};
 use crate::inventory::{Addr, RouteAnswer, RouteKind};
 use crate::netns::{Netns, NetnsId, Target, list};
 
@@ -29,7 +29,7 @@ impl Survey {
             sites: HashMap::new(),
             addrs: HashMap::new(),
             map: LinkMap::default(),
-            search: Search { looked_into: 0, refused: 0, gaps: Vec::new() },
+            search: Search { looked_into: 0, refused: 0, gaps: Vec::new(), elsewhere: Vec::new() },
         };
         survey.enter("the target".to_owned(), target, budget);
         match list(budget) {
@@ -113,6 +113,18 @@ impl Survey {
     }
 }
 
+impl Survey {
+    /// Who holds an address that nobody on the segment answers for.
+    fn elsewhere(&self, not: NetnsId, addr: IpAddr) -> Option<Elsewhere> {
+        let mut others = self.addrs.iter().filter(|(id, _)| **id != not);
+        others.find_map(|(id, addrs)| {
+            let found = addrs.iter().find(|a| a.local == addr)?;
+            let (place, _) = self.sites.get(id)?;
+            Some(Elsewhere { addr: found.prefix(), place: place.clone() })
+        })
+    }
+}
+
 /// Adds the namespaces on the way to `dst` to the case, with their look-ups in both directions.
 pub(super) fn follow(
     case: &mut CaseFile,
@@ -120,7 +132,7 @@ pub(super) fn follow(
     dst: IpAddr,
     budget: &Budget,
 ) -> Result<()> {
-    case.search = Some(survey.search.clone());
+    case.search.get_or_insert_with(|| survey.search.clone());
     let Some(target) = case.vantages.first() else {
         return Ok(());
     };
@@ -134,6 +146,9 @@ pub(super) fn follow(
             break;
         };
         let Some(holder) = survey.holder((at, ifindex), next) else {
+            if let Some(search) = &mut case.search {
+                search.elsewhere.extend(survey.elsewhere(at, next));
+            }
             break;
         };
         if case.vantages.iter().any(|v| v.netns == holder && v.route(dst).is_some()) {

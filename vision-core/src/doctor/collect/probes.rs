@@ -1,16 +1,17 @@
 //! The probes of one round, with their limits, and what they left behind.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::Site;
 use crate::base::{Budget, Error, Gap, Result, Timestamp};
 use crate::doctor::case::{CaseFile, ProbeRecord, Probing, RouteRecord};
-use crate::inventory::{Link, RouteAnswer, RouteKind, RouteQuery, Snapshot};
+use crate::doctor::fib;
+use crate::inventory::{Link, Route, RouteAnswer, RouteKind, RouteQuery, RouteTable, Snapshot};
 use crate::netns::FileOrigin;
 use crate::probe::{
-    DnsQuery, HostsTable, NeighProbe, Ping, Probe, ResetTtl, Resolve, ResolverConfig, TcpOutcome,
-    TcpProbe, UdpProbe,
+    DnsQuery, EchoOutcome, HostsTable, NeighProbe, Ping, Probe, ResetTtl, Resolve, ResolverConfig,
+    TcpOutcome, TcpProbe, UdpProbe,
 };
 use crate::wire::dns::{Name, RecordType};
 
@@ -35,6 +36,8 @@ pub(super) struct Prober<'a> {
     sent: usize,
     /// Next hops that were asked for and stayed silent: connects need not wait long.
     silent: Vec<IpAddr>,
+    /// Whether the same was asked before.
+    again: bool,
 }
 
 impl<'a> Prober<'a> {
@@ -51,6 +54,7 @@ impl<'a> Prober<'a> {
             gaps: Vec::new(),
             sent: 0,
             silent: Vec::new(),
+            again: case.search.is_some(),
         }
     }
 
@@ -107,9 +111,8 @@ impl<'a> Prober<'a> {
 
     /// The gateways of the default routes, best metric first, once each.
     pub(super) fn gateways(&self) -> Vec<IpAddr> {
-        let routes = self.before.as_ref().and_then(|s| s.routes.as_ref());
-        let mut defaults: Vec<_> = routes
-            .map_or(&[][..], |dump| &dump.items)
+        let mut defaults: Vec<_> = self
+            .routes()
             .iter()
             .filter(|r| r.is_default() && r.kind == RouteKind::Unicast)
             .collect();
@@ -154,31 +157,101 @@ impl<'a> Prober<'a> {
 
     /// Asks live for the neighbour that packets to `dst` are handed to.
     pub(super) fn solicit_next_hop(&mut self, dst: IpAddr) -> Result<()> {
-        let Some((next, link)) = self.next_hop(dst) else {
-            return Ok(());
-        };
-        let asked = self.records.iter().any(|r| matches!(r, ProbeRecord::Neigh(n) if n.to == next));
-        let ethernet = link.address.is_some_and(|a| a.to_ethernet().is_some());
-        if self.probing == Probing::Passive || asked || !ethernet || link.is_noarp() {
+        match self.next_hop(dst) {
+            Some((next, link)) => self.solicit(next, &link),
+            None => Ok(()),
+        }
+    }
+
+    fn solicit(&mut self, next: IpAddr, link: &Link) -> Result<()> {
+        let asked = |r: &ProbeRecord| matches!(r, ProbeRecord::Neigh(n) if n.to == next && n.ifindex == link.ifindex);
+        if self.records.iter().any(asked) {
             return Ok(());
         }
-        let name = String::from_utf8_lossy(link.name.as_bytes()).into_owned();
-        let probe = NeighProbe::new(next, name)
+        let probe = NeighProbe::new(next, name_of(link))
             .count(3)
             .interval(NEIGH_WAIT)
             .wait(NEIGH_WAIT)
             .stop_after_answer(LINGER);
+        self.run_solicitation(probe, link)
+    }
+
+    fn run_solicitation(&mut self, probe: NeighProbe, link: &Link) -> Result<()> {
+        let ethernet = link.address.is_some_and(|a| a.to_ethernet().is_some());
+        if self.probing == Probing::Passive || !ethernet || link.is_noarp() || !link.has_carrier() {
+            return Ok(());
+        }
         match probe.run(&self.site.target, self.budget) {
             Ok(report) => {
                 self.sent += report.requests.len();
                 if report.answers.is_empty() {
-                    self.silent.push(next);
+                    self.silent.push(report.to);
                 }
                 self.records.push(ProbeRecord::Neigh(report));
                 Ok(())
             }
             Err(e) => self.survive("neighbour solicitation", e),
         }
+    }
+
+    /// Asks whether anybody else holds an address of this namespace, as duplicate detection does.
+    pub(super) fn own_addresses(&mut self) -> Result<()> {
+        let addrs = self.before.as_ref().and_then(|s| s.addrs.as_ref());
+        let own: Vec<(IpAddr, Link)> = self
+            .links()
+            .iter()
+            .filter(|link| link.is_up() && link.has_carrier() && !link.is_loopback())
+            .filter_map(|link| {
+                let mut all = addrs.map_or(&[][..], |dump| &dump.items).iter();
+                let first = all.find(|a| a.ifindex == link.ifindex && a.local.is_ipv4())?;
+                Some((first.local, link.clone()))
+            })
+            .take(4)
+            .collect();
+        for (addr, link) in own {
+            let probe = NeighProbe::new(addr, name_of(&link))
+                .source(Ipv4Addr::UNSPECIFIED.into())
+                .count(1)
+                .wait(NEIGH_WAIT / 2)
+                .stop_after_answer(LINGER);
+            self.run_solicitation(probe, &link)?;
+        }
+        Ok(())
+    }
+
+    fn routes(&self) -> &[Route] {
+        let routes = self.before.as_ref().and_then(|s| s.routes.as_ref());
+        routes.map_or(&[], |dump| &dump.items)
+    }
+
+    fn link(&self, ifindex: u32) -> Option<Link> {
+        self.links().iter().find(|link| link.ifindex == ifindex).cloned()
+    }
+
+    /// Asks for the next hops that could have been used instead: what the main table would choose
+    /// without rules, and the other default routes.
+    pub(super) fn other_ways(&mut self, dst: IpAddr) -> Result<()> {
+        let main = fib::longest_match(self.routes(), RouteTable::Main, dst);
+        let defaults = self.routes().iter().filter(|r| r.is_default() && r.dst.contains(dst));
+        let main = main.filter(|route| route.kind == RouteKind::Unicast);
+        let ways: Vec<_> = main.into_iter().chain(defaults.take(4)).flat_map(fib::ways).collect();
+        self.solicit_ways(&ways, dst)
+    }
+
+    /// Asks for every next hop of a multipath route: one connect uses but one of them.
+    pub(super) fn all_paths(&mut self, dst: IpAddr) -> Result<()> {
+        let route = fib::longest_match(self.routes(), RouteTable::Main, dst);
+        let ways = route.filter(|r| r.nexthops.len() > 1).map(fib::ways).unwrap_or_default();
+        self.solicit_ways(&ways, dst)
+    }
+
+    fn solicit_ways(&mut self, ways: &[(Option<IpAddr>, u32)], dst: IpAddr) -> Result<()> {
+        for (gateway, ifindex) in ways {
+            if let Some(link) = self.link(*ifindex) {
+                self.solicit(gateway.unwrap_or(dst), &link)?;
+            }
+        }
+        Ok(())
     }
 
     fn next_hop(&self, dst: IpAddr) -> Option<(IpAddr, Link)> {
@@ -190,30 +263,50 @@ impl<'a> Prober<'a> {
             _ => None,
         })?;
         let ifindex = route.oif_ifindex.filter(|_| route.kind == RouteKind::Unicast)?;
-        let link = self.links().iter().find(|link| link.ifindex == ifindex)?;
+        let link = self.link(ifindex)?;
         let alive = link.has_carrier() && !link.is_loopback();
-        alive.then(|| (route.gateway.unwrap_or(dst), link.clone()))
+        alive.then(|| (route.gateway.unwrap_or(dst), link))
     }
 
-    /// Tells whether the table has another link-layer address for a neighbour than it answers from.
-    pub(super) fn is_believed_elsewhere(&self, addr: IpAddr) -> bool {
-        let reports = self.records.iter().filter_map(|record| match record {
-            ProbeRecord::Neigh(report) if report.to == addr => Some(report),
-            _ => None,
-        });
-        let Some(report) = reports.last().filter(|report| !report.answers.is_empty()) else {
-            return false;
-        };
+    /// Tells whether the table has a link-layer address for the neighbour packets to `dst` go to.
+    pub(super) fn is_known(&self, dst: IpAddr) -> bool {
+        let Some((next, link)) = self.next_hop(dst) else { return false };
         let table = self.before.as_ref().and_then(|s| s.neighbours.as_ref());
-        let entries = table.map_or(&[][..], |dump| &dump.items).iter();
-        let mut entries = entries.filter(|e| e.ifindex == report.ifindex && e.dst == addr);
-        let believed = entries.next().and_then(|entry| entry.lladdr);
-        believed.is_some_and(|lladdr| !report.holders().contains(&lladdr))
+        let mut entries = table.map_or(&[][..], |dump| &dump.items).iter();
+        entries.any(|e| e.ifindex == link.ifindex && e.dst == next && e.lladdr.is_some())
+    }
+
+    /// Tells whether the next hop answered from elsewhere than the table had it.
+    pub(super) fn has_renewed(&self, dst: IpAddr) -> bool {
+        let Some((next, link)) = self.next_hop(dst) else { return false };
+        let table = self.before.as_ref().and_then(|s| s.neighbours.as_ref());
+        let mut entries = table.map_or(&[][..], |dump| &dump.items).iter();
+        let believed = entries
+            .find(|e| e.ifindex == link.ifindex && e.dst == next)
+            .and_then(|entry| entry.lladdr);
+        self.records.iter().any(|record| match record {
+            ProbeRecord::Neigh(report) if report.to == next => {
+                let holders = report.holders();
+                believed.is_some_and(|b| !holders.is_empty() && !holders.contains(&b))
+            }
+            _ => false,
+        })
+    }
+
+    /// Tells whether any probe of this round was answered by `addr`.
+    pub(super) fn answered(&self, addr: IpAddr) -> bool {
+        self.records.iter().any(|record| match record {
+            ProbeRecord::Tcp(r) if r.to == addr => r.attempts.iter().any(|a| a.outcome.is_open()),
+            ProbeRecord::Udp(r) if r.to.ip() == addr => r.answer().is_some(),
+            ProbeRecord::Ping(r) if r.to == addr => r.summary().received > 0,
+            _ => false,
+        })
     }
 
     fn tcp_wait(&self, dst: IpAddr) -> Duration {
         let dead = self.next_hop(dst).is_some_and(|(next, _)| self.silent.contains(&next));
-        match dead {
+        // A second round knows the symptom; its packets are for the counters on the way.
+        match dead || self.again {
             true => TCP_WAIT / 3,
             false => TCP_WAIT,
         }
@@ -260,14 +353,34 @@ impl<'a> Prober<'a> {
     pub(super) fn host(&mut self, addr: IpAddr) -> Result<()> {
         match self.ping(addr)? {
             true => Ok(()),
+            // A router that spoke up has said enough.
+            false if self.was_told(addr) => Ok(()),
             false => self.tcp(addr, &[443, 80]),
         }
     }
 
+    fn was_told(&self, addr: IpAddr) -> bool {
+        self.records.iter().any(|record| match record {
+            ProbeRecord::Ping(r) if r.to == addr => r.echoes.iter().any(|echo| {
+                matches!(echo.outcome, EchoOutcome::Unreachable(_) | EchoOutcome::LocalError { .. })
+            }),
+            _ => false,
+        })
+    }
+
+    /// Sends two echo requests; tells whether one was answered.
     pub(super) fn ping(&mut self, addr: IpAddr) -> Result<bool> {
         let wait = self.tcp_wait(addr) / 2;
-        let ping = Ping::new(addr).count(2).interval(wait / 2).wait(wait).scope(self.scope);
-        match ping.run(&self.site.target, self.budget) {
+        self.run_ping(Ping::new(addr).count(2).interval(wait / 2).wait(wait))
+    }
+
+    /// Sends one echo request with little patience.
+    pub(super) fn ping_once(&mut self, addr: IpAddr) -> Result<bool> {
+        self.run_ping(Ping::new(addr).count(1).wait(NEIGH_WAIT))
+    }
+
+    fn run_ping(&mut self, ping: Ping) -> Result<bool> {
+        match ping.scope(self.scope).run(&self.site.target, self.budget) {
             Ok(report) => {
                 self.sent += report.echoes.len();
                 let answered = report.summary().received > 0;
@@ -278,15 +391,23 @@ impl<'a> Prober<'a> {
         }
     }
 
-    /// Asks a nameserver for the root's own servers: any answer, a refusal too, shows it is there.
-    pub(super) fn ask_server(&mut self, server: IpAddr, tries: u8) -> Result<()> {
+    /// Asks a nameserver for a name, or for the root's servers: any answer, a refusal too, shows
+    /// that it is there.
+    pub(super) fn ask_server(
+        &mut self,
+        server: IpAddr,
+        name: Option<&str>,
+        wait: Duration,
+        tries: u8,
+    ) -> Result<()> {
         if self.probing == Probing::Passive {
             return Ok(());
         }
-        let query = DnsQuery::new(Name::root(), RecordType::Ns)
-            .server(SocketAddr::new(server, 53))
-            .timeout(DNS_WAIT)
-            .tries(tries);
+        let query = match name.and_then(|name| name.parse().ok()) {
+            Some(name) => DnsQuery::new(name, RecordType::A),
+            None => DnsQuery::new(Name::root(), RecordType::Ns),
+        };
+        let query = query.server(SocketAddr::new(server, 53)).timeout(wait).tries(tries);
         match query.run(&self.site.target, self.budget) {
             Ok(report) => {
                 self.sent += report.attempts.len();
@@ -333,4 +454,8 @@ impl<'a> Prober<'a> {
             Err(e) => self.survive("name resolution", e).map(|()| Vec::new()),
         }
     }
+}
+
+fn name_of(link: &Link) -> String {
+    String::from_utf8_lossy(link.name.as_bytes()).into_owned()
 }

@@ -38,7 +38,7 @@ impl Rule for SocketNoListener {
                 continue;
             };
             let owner = scene.owner(flow.dst);
-            match owner.and_then(|owner| listener(owner, protocol, port)) {
+            match owner.and_then(|owner| listeners(owner, protocol, port).into_iter().next()) {
                 Some(sock) => {
                     let (addr, port) = sock.local_endpoint();
                     listening = Some(format!("{addr} port {port} is listened on"));
@@ -67,7 +67,7 @@ impl Rule for SocketNoListener {
 }
 
 /// The protocol and port that were refused by the destination itself.
-fn refused_port(flow: &Flow<'_>) -> Option<(SockProtocol, u16)> {
+pub(super) fn refused_port(flow: &Flow<'_>) -> Option<(SockProtocol, u16)> {
     let Purpose::Destination(service) = flow.purpose else {
         return None;
     };
@@ -97,10 +97,11 @@ fn is_forged(flow: &Flow<'_>, target: &Hop<'_>) -> bool {
     own.is_some_and(|own| own != reset)
 }
 
-fn listener(owner: &Vantage, protocol: SockProtocol, port: u16) -> Option<&Sock> {
-    let sockets = owner.state()?.sockets.as_ref()?;
-    let mut all = sockets.items.iter();
-    all.find(|s| s.protocol == protocol && s.local_port == port && s.is_listening())
+/// The sockets that wait on a port, whatever address they are bound to.
+pub(super) fn listeners(owner: &Vantage, protocol: SockProtocol, port: u16) -> Vec<&Sock> {
+    let sockets = owner.state().and_then(|s| s.sockets.as_ref());
+    let all = sockets.map_or(&[][..], |dump| &dump.items).iter();
+    all.filter(|s| s.protocol == protocol && s.local_port == port && s.is_listening()).collect()
 }
 
 fn finding(
@@ -147,7 +148,11 @@ fn finding(
 }
 
 /// The counter by which the destination's kernel says that it refused.
-fn reaction(owner: &Vantage, protocol: SockProtocol, flow: &Flow<'_>) -> Option<Evidence> {
+pub(super) fn reaction(
+    owner: &Vantage,
+    protocol: SockProtocol,
+    flow: &Flow<'_>,
+) -> Option<Evidence> {
     let (group, name) = match (protocol, flow.dst.is_ipv6()) {
         (SockProtocol::Udp, false) => ("Udp", "NoPorts"),
         (SockProtocol::Udp, true) => ("Udp6", "NoPorts"),

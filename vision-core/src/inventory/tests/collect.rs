@@ -16,12 +16,13 @@ fn failure(errno: i32) -> Error {
 fn run(passes: Vec<Result<Pass>>) -> (Result<Dump<usize>>, usize) {
     let mut passes = passes.into_iter();
     let mut made = 0;
-    let dump = collect(|each| {
+    let pass = |each: &mut dyn FnMut(usize)| {
         made += 1;
         each(made);
         each(made);
         passes.next().expect("no more passes than these")
-    });
+    };
+    let dump = collect(pass, |row| *row);
     (dump, made)
 }
 

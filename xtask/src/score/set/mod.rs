@@ -4,6 +4,7 @@ mod addr;
 mod dns;
 mod healthy;
 mod link;
+mod mixed;
 mod neigh;
 mod route;
 mod socket;
@@ -28,6 +29,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Scenario> {
         unnamed::ALL,
         healthy::ALL,
         traps::ALL,
+        mixed::ALL,
     ]
     .into_iter()
     .flatten()

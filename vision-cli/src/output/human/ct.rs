@@ -1,0 +1,166 @@
+use std::io::{self, Write};
+
+use serde::Serialize;
+use vision_core::inventory::{CtCount, CtCounters, CtEntry, CtProtocol, CtStatus, CtTuple};
+
+use crate::output::json::Object;
+use crate::output::text::Put;
+use crate::output::{Human, Row, Style, esc};
+
+/// A tracked connection.
+#[derive(Debug)]
+pub struct CtRow(pub CtEntry);
+
+impl Row for CtRow {
+    /// Writes it as `conntrack -L` does.
+    fn line(&self, out: &mut Vec<u8>, style: &Style) -> io::Result<()> {
+        let CtRow(entry) = self;
+        let start = out.len();
+        out.put(entry.protocol.name().unwrap_or("unknown"));
+        out.left(start, 8);
+        number(out, " ", entry.protocol.raw());
+        if let Some(timeout) = entry.timeout_s {
+            number(out, " ", timeout);
+        }
+        state(out, entry);
+        tuple(out, &entry.original, entry.protocol);
+        if let Some(zone) = entry.original.zone {
+            number(out, " zone-orig=", zone);
+        }
+        counters(out, entry.original_counters);
+        if entry.is_unreplied() {
+            out.put(" ");
+            Style::paint(out, style.warn, |out| {
+                out.put("[UNREPLIED]");
+                Ok(())
+            })?;
+        }
+        tuple(out, &entry.reply, entry.protocol);
+        if let Some(zone) = entry.reply.zone {
+            number(out, " zone-reply=", zone);
+        }
+        counters(out, entry.reply_counters);
+        flag(out, entry.status);
+        if let Some(mark) = entry.mark {
+            number(out, " mark=", mark);
+        }
+        rare(out, entry)?;
+        if let Some(uses) = entry.uses {
+            number(out, " use=", uses);
+        }
+        out.put("\n");
+        Ok(())
+    }
+
+    fn members(&self, object: &mut Object<'_>) -> io::Result<()> {
+        object.members(&self.0)
+    }
+}
+
+#[inline]
+fn number(out: &mut Vec<u8>, name: &str, value: impl Into<u64>) {
+    out.put(name);
+    out.uint(value.into());
+}
+
+#[inline]
+fn state(out: &mut Vec<u8>, entry: &CtEntry) {
+    let name = match (&entry.tcp, &entry.sctp, &entry.dccp) {
+        (Some(tcp), ..) => tcp.state.name(),
+        (_, Some(sctp), _) => sctp.state.name(),
+        (_, _, Some(dccp)) => dccp.state.name(),
+        (None, None, None) => return,
+    };
+    out.put(" ");
+    out.put(name.unwrap_or("unknown"));
+}
+
+#[inline]
+fn tuple(out: &mut Vec<u8>, tuple: &CtTuple, protocol: CtProtocol) {
+    out.put(" src=");
+    out.ip(tuple.src);
+    out.put(" dst=");
+    out.ip(tuple.dst);
+    if let (Some(src), Some(dst)) = (tuple.src_port, tuple.dst_port) {
+        if protocol == CtProtocol::Gre {
+            // A vector takes all.
+            return drop(write!(out, " srckey={src:#x} dstkey={dst:#x}"));
+        }
+        number(out, " sport=", src);
+        number(out, " dport=", dst);
+    }
+    if let Some(icmp) = tuple.icmp {
+        number(out, " type=", icmp.kind);
+        number(out, " code=", icmp.code);
+        number(out, " id=", icmp.id);
+    }
+}
+
+#[inline]
+fn counters(out: &mut Vec<u8>, counters: Option<CtCounters>) {
+    if let Some(CtCounters { packets, bytes, .. }) = counters {
+        number(out, " packets=", packets);
+        number(out, " bytes=", bytes);
+    }
+}
+
+/// The one that says most.
+#[inline]
+fn flag(out: &mut Vec<u8>, status: CtStatus) {
+    for (flag, text) in [
+        (CtStatus::HW_OFFLOAD, " [HW_OFFLOAD]"),
+        (CtStatus::OFFLOAD, " [OFFLOAD]"),
+        (CtStatus::ASSURED, " [ASSURED]"),
+    ] {
+        if status.contains(flag) {
+            return out.put(text);
+        }
+    }
+}
+
+#[inline]
+fn rare(out: &mut Vec<u8>, entry: &CtEntry) -> io::Result<()> {
+    if let Some(context) = &entry.secctx {
+        write!(out, " secctx={}", context.escaped())?;
+    }
+    if let Some(zone) = entry.zone {
+        number(out, " zone=", zone);
+    }
+    if let Some(helper) = &entry.helper {
+        write!(out, " helper={}", esc(helper))?;
+    }
+    for (n, label) in entry.labels.iter().enumerate() {
+        write!(out, "{}{label}", if n == 0 { " labels=" } else { "," })?;
+    }
+    Ok(())
+}
+
+/// How full the table is.
+#[derive(Debug, Serialize)]
+pub struct Count {
+    #[serde(flatten)]
+    count: CtCount,
+    percent: Option<f64>,
+}
+
+impl Count {
+    /// Adds the share.
+    pub fn new(count: CtCount) -> Self {
+        Self { percent: count.percent(), count }
+    }
+}
+
+impl Human for Count {
+    fn human(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
+        let CtCount { count, max, .. } = self.count;
+        let Some((max, percent)) = max.zip(self.percent) else {
+            return writeln!(out, "{count} connections, no limit");
+        };
+        let paint = match percent {
+            90.0.. => style.bad,
+            70.0.. => style.warn,
+            _ => style.good,
+        };
+        writeln!(out, "{count} of {max} connections, {paint}{percent:.1} %{paint:#}")
+    }
+}

@@ -1,0 +1,201 @@
+//! JSON as this program writes it: compact, and safe to look at on a terminal.
+
+mod serializer;
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use self::serializer::Json;
+
+/// Writes one object and a line feed.
+pub fn line<T: Serialize>(out: &mut dyn Write, value: &T) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    append(&mut bytes, value)?;
+    bytes.push(b'\n');
+    out.write_all(&bytes)
+}
+
+/// Appends one value to what is there already.
+#[inline]
+pub fn append<T: Serialize>(out: &mut Vec<u8>, value: &T) -> io::Result<()> {
+    Ok(value.serialize(&mut Json::new(out))?)
+}
+
+/// An object whose members come from several places.
+pub struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    begun: bool,
+}
+
+impl<'a> Object<'a> {
+    /// Begins it.
+    pub fn new(out: &'a mut Vec<u8>) -> Self {
+        Self { out, begun: false }
+    }
+
+    /// Adds the members of another object.
+    pub fn members<T: Serialize>(&mut self, value: &T) -> io::Result<()> {
+        let start = self.out.len();
+        append(self.out, value)?;
+        // `{…}` becomes `,…` but for the first one, and nothing if there is nothing in it.
+        self.out.pop();
+        let empty = self.out.len() == start + 1;
+        match self.out.get_mut(start) {
+            _ if empty => self.out.truncate(start),
+            Some(brace) if self.begun => *brace = b',',
+            _ => {}
+        }
+        self.begun |= !empty;
+        Ok(())
+    }
+
+    /// Adds one member; the name is a plain word.
+    pub fn member<T: Serialize>(&mut self, name: &str, value: &T) -> io::Result<()> {
+        self.out.extend_from_slice(if self.begun { b",\"" } else { b"{\"" });
+        self.begun = true;
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        append(self.out, value)
+    }
+
+    /// Ends it.
+    pub fn end(self) {
+        self.out.extend_from_slice(if self.begun { b"}" } else { b"{}" });
+    }
+}
+
+/// Appends a string, escaping beyond what JSON demands whatever could deceive a reader on a
+/// terminal: DEL, C1 controls, direction overrides and invisible characters.
+#[inline]
+fn string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    inner(out, text);
+    out.push(b'"');
+}
+
+/// Appends what stands between the quotation marks.
+#[inline]
+fn inner(out: &mut Vec<u8>, text: &str) {
+    match text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
+        true => out.extend_from_slice(text.as_bytes()),
+        false => text.chars().for_each(|c| escaped(out, c)),
+    }
+}
+
+#[cold]
+fn escaped(out: &mut Vec<u8>, c: char) {
+    let short = match c {
+        '"' | '\\' => c,
+        '\n' => 'n',
+        '\r' => 'r',
+        '\t' => 't',
+        _ if c < ' ' || is_deceptive(c) => {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                out.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
+            }
+            return;
+        }
+        _ => return out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+    };
+    out.extend_from_slice(&[b'\\', short as u8]);
+}
+
+fn is_deceptive(c: char) -> bool {
+    // What the text form would not show as it is, JSON does not either; ASCII is JSON's own affair.
+    c == '\x7f'
+        || (!c.is_ascii() && super::esc(c.encode_utf8(&mut [0; 4])).to_string().starts_with('\\'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Serialize;
+
+    use super::*;
+
+    fn written<T: Serialize>(value: &T) -> String {
+        let mut bytes = Vec::new();
+        append(&mut bytes, value).expect("a vector takes all");
+        String::from_utf8(bytes).expect("UTF-8")
+    }
+
+    #[test]
+    fn no_control_character_is_written_raw_and_all_read_back() {
+        let text = "a\x1b\x7f\u{9b}\u{202e}\u{e0001}é\"\\\r\n\t\x08";
+        let written = written(&text);
+        let wanted = "\"a\\u001b\\u007f\\u009b\\u202e\\udb40\\udc01é\\\"\\\\\\r\\n\\t\\u0008\"";
+        assert_eq!(written, wanted);
+        assert_eq!(serde_json::from_str::<String>(&written).expect("JSON"), text);
+    }
+
+    #[derive(Serialize)]
+    enum Kind {
+        Unit,
+        Newtype(i64),
+        Tuple(u8, bool),
+        Struct { a: f64, b: Option<()> },
+    }
+
+    #[derive(Serialize)]
+    struct Everything {
+        kinds: Vec<Kind>,
+        map: BTreeMap<u32, char>,
+        named: BTreeMap<&'static str, Vec<u8>>,
+        pair: (i8, f32),
+        big: (u64, i64, u128),
+        odd: f64,
+        empty: [u8; 0],
+        #[serde(flatten)]
+        inner: Inner,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        left_out: Option<u8>,
+    }
+
+    #[derive(Serialize)]
+    struct Inner {
+        text: &'static str,
+        nothing: Option<u8>,
+        something: Option<u8>,
+    }
+
+    #[test]
+    fn it_writes_what_serde_json_writes() {
+        let value = Everything {
+            kinds: vec![
+                Kind::Unit,
+                Kind::Newtype(-7),
+                Kind::Tuple(255, true),
+                Kind::Struct { a: 0.1, b: None },
+            ],
+            map: BTreeMap::from([(1, 'x'), (20, 'é')]),
+            named: BTreeMap::from([("k", vec![1, 2]), ("e", vec![])]),
+            pair: (-128, 1.5),
+            big: (u64::MAX, i64::MIN, u128::MAX),
+            odd: f64::NAN,
+            empty: [],
+            inner: Inner { text: "plain", nothing: None, something: Some(0) },
+            left_out: None,
+        };
+        assert_eq!(written(&value), serde_json::to_string(&value).expect("JSON"));
+    }
+
+    #[test]
+    fn objects_join() {
+        let inner = Inner { text: "a", nothing: None, something: None };
+        let mut out = Vec::new();
+        let mut object = Object::new(&mut out);
+        object.members(&BTreeMap::<String, u8>::new()).expect("empty");
+        object.members(&inner).expect("members");
+        object.members(&BTreeMap::<String, u8>::new()).expect("empty");
+        object.member("more", &[1]).expect("a member");
+        object.members(&BTreeMap::from([("last", 2)])).expect("members");
+        object.end();
+        let wanted = r#"{"text":"a","nothing":null,"something":null,"more":[1],"last":2}"#;
+        assert_eq!(String::from_utf8(out).expect("UTF-8"), wanted);
+        let mut out = Vec::new();
+        Object::new(&mut out).end();
+        assert_eq!(out, b"{}");
+    }
+}
