@@ -91,6 +91,8 @@
 //!
 //! Linux only.
 
+#[cfg(feature = "tokio")]
+pub mod aio;
 pub mod base;
 #[cfg(feature = "dns")]
 pub mod doctor;

@@ -13,7 +13,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("inventory", "base netns netlink wire", "nix"),
     ("probe", "base sys netns socket wire inventory", "nix socket2"),
     ("doctor", "base netns wire inventory probe", "nix serde_json"),
-    ("aio", "base", "tokio"),
+    ("aio", "base", "tokio futures_core"),
 ];
 /// Foreign crates that one file only may name.
 const DOORS: &[(&str, &str)] =

@@ -52,6 +52,10 @@ pub(crate) enum TcpCommand {
 /// What became of a connect, and what came over the connection.
 #[derive(Debug)]
 pub(crate) enum TcpInput<'a> {
+    /// The first SYN leaves at this very moment.
+    Connecting {
+        slot: usize,
+    },
     Connected {
         slot: usize,
         local: Option<SocketAddr>,
@@ -298,6 +302,11 @@ impl Machine for TcpMachine {
 
     fn handle(&mut self, input: TcpInput<'_>, now: Instant) {
         match input {
+            TcpInput::Connecting { slot } => {
+                if let Some(state) = self.slots.get_mut(slot) {
+                    *state = Slot { started: now, deadline: now + self.probe.wait, talk: None };
+                }
+            }
             TcpInput::Connected { slot, local } => self.connected(slot, local, now),
             TcpInput::Failed { slot, reason, icmp, ttl } => {
                 let started = self.slots.get(slot).map_or(now, |s| s.started);
