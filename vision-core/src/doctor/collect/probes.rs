@@ -23,6 +23,10 @@ const TCP_WAIT: Duration = Duration::from_millis(1300);
 const DNS_WAIT: Duration = Duration::from_millis(800);
 /// Between two solicitations, and after the last.
 const NEIGH_WAIT: Duration = Duration::from_millis(250);
+/// Three solicitations a second apart, and a little (net.ipv4.neigh.*.mcast_solicit, retrans_time).
+const KERNEL_GIVES_UP: Duration = Duration::from_millis(3400);
+/// What the gap is called when neighbours may not be asked for.
+const SOLICITATION: &str = "neighbour solicitation";
 /// How long a second holder of an address is listened for.
 const LINGER: Duration = Duration::from_millis(20);
 
@@ -40,6 +44,8 @@ pub(super) struct Prober<'a> {
     silent: Vec<IpAddr>,
     /// Whether the same was asked before.
     again: bool,
+    /// Whether neighbours could not be asked for.
+    blind: bool,
 }
 
 impl<'a> Prober<'a> {
@@ -57,6 +63,11 @@ impl<'a> Prober<'a> {
             sent: 0,
             silent: Vec::new(),
             again: case.search.is_some(),
+            blind: case
+                .vantages
+                .iter()
+                .flat_map(|v| &v.rounds)
+                .any(|round| round.gaps.iter().any(|gap| gap.what == SOLICITATION)),
         }
     }
 
@@ -192,7 +203,7 @@ impl<'a> Prober<'a> {
                 self.records.push(ProbeRecord::Neigh(report));
                 Ok(())
             }
-            Err(e) => self.survive("neighbour solicitation", e),
+            Err(e) => self.survive(SOLICITATION, e),
         }
     }
 
@@ -308,11 +319,19 @@ impl<'a> Prober<'a> {
     }
 
     fn tcp_wait(&self, dst: IpAddr) -> Duration {
-        let dead = self.next_hop(dst).is_some_and(|(next, _)| self.silent.contains(&next));
-        // A second round knows the symptom; its packets are for the counters on the way.
-        match dead || self.again {
-            true => TCP_WAIT / 3,
-            false => TCP_WAIT,
+        let Some((next, link)) = self.next_hop(dst) else { return TCP_WAIT };
+        let table = self.before.as_ref().and_then(|s| s.neighbours.as_ref());
+        let mut entries = table.map_or(&[][..], |dump| &dump.items).iter();
+        let unresolved = entries.any(|e| {
+            let open = [NeighState::Incomplete, NeighState::Failed].contains(&e.state);
+            e.ifindex == link.ifindex && e.dst == next && open
+        });
+        match (self.blind && unresolved, self.silent.contains(&next) || self.again) {
+            // Without a question of our own, only the kernel's giving up tells.
+            (true, _) => KERNEL_GIVES_UP,
+            // A second round knows the symptom; its packets are for the counters on the way.
+            (false, true) => TCP_WAIT / 3,
+            (false, false) => TCP_WAIT,
         }
     }
 
