@@ -50,7 +50,7 @@ pub struct PingArgs {
 #[derive(Debug, Args)]
 #[command(after_help = TCP_HELP)]
 pub struct TcpArgs {
-    /// Whom and which ports: HOST:PORT or HOST:PORT,PORT-PORT; an IPv6 address in brackets
+    /// Whom and which ports: HOST:PORT or HOST:PORT,PORT-PORT; an IPv6 address goes in brackets
     #[arg(value_name = "HOST:PORTS")]
     pub endpoint: Endpoint,
     /// Time to wait for each connection, and for what comes over it

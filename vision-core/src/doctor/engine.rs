@@ -143,7 +143,8 @@ fn verdict(scene: &Scene<'_>, findings: &[Finding]) -> Verdict {
                 flows.any(|f| f.outcome == Outcome::Works)
             };
             let open = scene.failing().any(|f| !explained(f.purpose));
-            let tables = scene.target.state().is_some_and(|s| s.links.is_some());
+            let tables =
+                scene.target.state().is_some_and(|s| s.links.is_some() && s.addrs.is_some());
             match open || !tables {
                 true => Verdict::Inconclusive,
                 false => Verdict::Healthy,

@@ -7,7 +7,9 @@ use super::Site;
 use crate::base::{Budget, Error, Gap, Result, Timestamp};
 use crate::doctor::case::{CaseFile, ProbeRecord, Probing, RouteRecord};
 use crate::doctor::fib;
-use crate::inventory::{Link, Route, RouteAnswer, RouteKind, RouteQuery, RouteTable, Snapshot};
+use crate::inventory::{
+    Link, NeighState, Route, RouteAnswer, RouteKind, RouteQuery, RouteTable, Snapshot,
+};
 use crate::netns::FileOrigin;
 use crate::probe::{
     DnsQuery, EchoOutcome, HostsTable, NeighProbe, Ping, Probe, ResetTtl, Resolve, ResolverConfig,
@@ -281,8 +283,10 @@ impl<'a> Prober<'a> {
         let Some((next, link)) = self.next_hop(dst) else { return false };
         let table = self.before.as_ref().and_then(|s| s.neighbours.as_ref());
         let mut entries = table.map_or(&[][..], |dump| &dump.items).iter();
+        // What was set by hand the kernel does not renew.
         let believed = entries
             .find(|e| e.ifindex == link.ifindex && e.dst == next)
+            .filter(|entry| entry.state != NeighState::Permanent)
             .and_then(|entry| entry.lladdr);
         self.records.iter().any(|record| match record {
             ProbeRecord::Neigh(report) if report.to == next => {
