@@ -2,6 +2,7 @@
 
 mod examine;
 mod follow;
+mod neighbours;
 mod probes;
 mod segment;
 mod survey;
