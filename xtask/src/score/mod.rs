@@ -80,7 +80,7 @@ impl Options {
     fn wants(&self, scenario: &Scenario) -> bool {
         let label = report::expected(scenario.expect);
         let only = self.only.as_deref();
-        only.is_none_or(|only| label.contains(only) || scenario.name.contains(only))
+        only.is_none_or(|only| label.contains(only) || report::name(scenario).contains(only))
     }
 }
 
@@ -101,14 +101,15 @@ fn examine(scenarios: &[Scenario], vision: &std::path::Path, jobs: usize) -> Vec
     let next = Mutex::new(scenarios.iter().enumerate());
     let done = Mutex::new(Vec::new());
     thread::scope(|scope| {
-        for _ in 0..jobs.max(1) {
-            scope.spawn(|| {
+        for seat in 0..jobs.max(1) {
+            let (next, done) = (&next, &done);
+            scope.spawn(move || {
                 loop {
                     let taken = next.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some((index, &scenario)) = taken else {
                         return;
                     };
-                    let outcome = exam::sit(&scenario, vision).map(|answer| {
+                    let outcome = exam::sit(&scenario, vision, seat).map(|answer| {
                         let mark = mark::mark(scenario.expect, &answer);
                         (answer, mark)
                     });
