@@ -8,7 +8,7 @@ mod dns;
 mod doctor;
 mod explain;
 mod link;
-mod names;
+pub mod names;
 mod neigh;
 mod ns;
 mod ping;

@@ -153,10 +153,10 @@ impl Output {
     /// # Errors
     /// What `produce` says, if no row was written before, and what writing says. An error after
     /// the first row is part of the output and comes back as `Ok(Some(..))`.
-    pub fn rows<T: Row, Tail: Serialize>(
+    pub fn rows<Tail: Serialize>(
         &mut self,
         name: &'static str,
-        produce: impl FnOnce(&mut dyn FnMut(&T) -> io::Result<()>) -> Result<Tail>,
+        produce: impl FnOnce(&mut dyn FnMut(&dyn Row) -> io::Result<()>) -> Result<Tail>,
     ) -> Result<Option<Error>, Failure> {
         let (out, style) = (&mut self.out, &self.style);
         let head = envelope::Envelope::<()>::open(self.schema, &self.target, name);

@@ -117,6 +117,78 @@ fn sockets_agree_with_ss() {
 }
 
 #[test]
+fn tracked_connections_agree_with_conntrack() {
+    let Some(lab) = lab() else { return };
+    let node = lab.node("c").expect("a node");
+    node.sh("sysctl -qw net.netfilter.nf_conntrack_acct=1 net.netfilter.nf_conntrack_timestamp=1");
+    node.sh("nft 'table inet f { chain i { type filter hook output priority 0; ct state new ct mark set 7; }; }'");
+    let server = node.enter(|| std::net::TcpListener::bind("127.0.0.1:8080")).expect("listens");
+    let _peer = node.enter(|| std::net::TcpStream::connect("127.0.0.1:8080")).expect("connects");
+    let udp = node.enter(|| std::net::UdpSocket::bind("[::1]:0")).expect("bound");
+    udp.send_to(b"x", "[::1]:53").expect("sent");
+    node.sh("ping -q -c1 127.0.0.1");
+    // Times move, and so may the number of those who look.
+    let lines = |text: &str| -> BTreeSet<String> {
+        let fixed = |word: &&str| !word.starts_with("delta-time=") && !word.starts_with("use=");
+        let line = |line: &str| {
+            let words = line.split_whitespace().enumerate().filter(|(n, _)| *n != 2);
+            words.map(|(_, word)| word).filter(fixed).collect::<Vec<_>>().join(" ")
+        };
+        text.lines().map(line).collect()
+    };
+    for (ours, theirs) in [
+        ("", ""),
+        ("--proto tcp", "-p tcp"),
+        ("--proto tcp --src 127.0.0.1 --dport 8080", "-p tcp -s 127.0.0.1 --dport 8080"),
+        ("-6", "-f ipv6"),
+        ("--dst 127.0.0.0/8", "-d 127.0.0.0/8"),
+    ] {
+        let mine = vision_in(&node, &format!("ct {ours}")).expect(0).out;
+        let other = node.sh(&format!("conntrack -L {theirs} 2>/dev/null"));
+        assert_eq!(lines(&mine), lines(&other), "ct {ours}");
+        assert!(!mine.is_empty(), "ct {ours}");
+    }
+    drop(server);
+    let json = vision_in(&node, "ct --json --proto udp").expect(0).json();
+    assert_eq!(schema(&json), "vision/ct@1");
+    let row = &json["report"]["connections"][0];
+    assert_eq!((&row["protocol"], &row["original"]["dst_port"]), (&"udp".into(), &53.into()));
+    assert_eq!(row["status"].as_array().map(|s| s.contains(&"confirmed".into())), Some(true));
+    let count = vision_in(&node, "ct --count --json").expect(0).json();
+    assert_eq!(schema(&count), "vision/ct-count@1");
+    assert_eq!(count["report"]["count"], 3);
+    assert!(vision_in(&node, "ct --count").expect(0).out.starts_with("3 of "));
+    let denied = powerless(&node, "ct").expect(4);
+    assert!(denied.err.contains("CAP_NET_ADMIN"), "{denied:?}");
+    powerless(&node, "ct --count").expect(4);
+    assert!(vision_in(&node, "ct --proto no").expect(2).err.contains("`no` is not tcp"));
+}
+
+#[test]
+fn owners_of_sockets_are_shown_as_ss_shows_them() {
+    let Some(lab) = lab() else { return };
+    let node = lab.node("o").expect("a node");
+    let owner = node.spawn("nc.openbsd -l -k 127.0.0.1 8080");
+    let line = (0..500).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        Some(node.sh("ss -Htlnp")).filter(|text| !text.is_empty())
+    });
+    let theirs = line.expect("it listens");
+    let users = theirs.split_whitespace().last().expect("a column");
+    let ours = vision_in(&node, "sock -l -t -p").expect(0).out;
+    assert_eq!(ours.lines().nth(1).and_then(|l| l.split_whitespace().last()), Some(users));
+    assert!(ours.lines().next().is_some_and(|head| head.ends_with("users")), "{ours}");
+    let json = vision_in(&node, "sock -l -p --json").expect(0).json();
+    let first = &json["report"]["sockets"][0]["owners"][0];
+    assert_eq!(first["pid"], owner.pid());
+    assert_eq!(first["comm"], "nc.openbsd");
+    // Without the right to look at others', the rest is still there.
+    let some = powerless(&node, "sock -l -p").expect(0);
+    assert!(some.err.contains("SYS_PTRACE"), "{some:?}");
+    assert!(some.out.contains("127.0.0.1:8080"), "{some:?}");
+}
+
+#[test]
 fn namespaces_are_listed_identified_and_entered() {
     let Some(lab) = lab() else { return };
     let node = lab.node("n").expect("a node");

@@ -246,11 +246,10 @@ impl TcpMachine {
             gaps.push(Gap::new("ports", why));
         }
         // What waits for a state or goes on without end is meant to be ended.
-        if let (Some(count), None) = (self.probe.count, self.probe.until) {
-            if self.round < count {
-                let why = format!("the run ended after {} of {count}", self.round);
-                gaps.push(Gap::new("rounds", why));
-            }
+        let wanted = self.probe.count.filter(|_| self.probe.until.is_none());
+        if let Some(count) = wanted.filter(|count| self.round < *count) {
+            let why = format!("the run ended after {} of {count}", self.round);
+            gaps.push(Gap::new("rounds", why));
         }
         gaps
     }
@@ -287,10 +286,10 @@ impl Machine for TcpMachine {
             self.next_round();
         }
         let next = self.next_start(now);
-        if next.is_some_and(|at| at <= now) {
-            if let Some(command) = self.start(now) {
-                return Step::Do(command);
-            }
+        if next.is_some_and(|at| at <= now)
+            && let Some(command) = self.start(now)
+        {
+            return Step::Do(command);
         }
         let deadline = |slot: &usize| self.slots.get(*slot).map(|s| s.deadline);
         let expiry = self.open.iter().filter_map(deadline).min();

@@ -45,7 +45,7 @@ impl FromStr for Payload {
         while let Some((plain, escape)) = rest.split_once('\\') {
             bytes.extend_from_slice(plain.as_bytes());
             rest = unescape(escape, &mut bytes).ok_or_else(|| {
-                let shown: String = escape.chars().take(4).collect();
+                let shown: String = escape.chars().take(9).collect();
                 let why = "after a backslash means nothing; for a backslash write two";
                 Error::invalid("escape", format!("`{shown}` {why}"))
             })?;
