@@ -57,6 +57,7 @@ pub(super) fn mark(expect: Expect, answer: &Answer) -> Mark {
         Expect::Unnamed { allowed, unchecked } => {
             mark.wrong = wrong_causes(allowed, answer);
             let found = first_cause(answer).is_some_and(|cause| allowed.contains(&cause));
+            mark.misplaced = found && is_misplaced(answer);
             if !found {
                 want_verdict(&mut mark, answer, "inconclusive");
                 want_unchecked(&mut mark, answer, unchecked);

@@ -30,7 +30,7 @@ pub(crate) fn run(args: &[String]) -> Result<bool> {
         }
         None => build()?,
     };
-    let scenarios: Vec<Scenario> = set::all().filter(|s| options.wants(s)).copied().collect();
+    let scenarios: Vec<Scenario> = set::all().filter(|s| options.wants(s)).collect();
     if scenarios.is_empty() {
         return Err("no scenario of that name".into());
     }

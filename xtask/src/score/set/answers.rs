@@ -151,8 +151,8 @@ fn forwarded(lab: &Lab) -> Built {
     let (web, server) = (bridge.container("web"), bridge.container("dns"));
     let dns = serve(server, zone(server))?;
     bridge.host.try_sh(&format!(
-        "nft 'add table ip fwd; add chain ip fwd pre {{ type nat hook prerouting priority -100 ; }}
-         add rule ip fwd pre udp dport 53 dnat to {}'",
+        "nft 'add table ip to_dns; add chain ip to_dns pre {{ type nat hook prerouting priority -100 ; }}
+         add rule ip to_dns pre udp dport 53 dnat to {}'",
         server.v4()
     ))?;
     Ok(Site::in_process(with_dns(web, web.gateway_v4())?).keep(dns).ask("db.example:80"))

@@ -15,7 +15,6 @@ const SILENT: &str = "neigh.no-answer";
 const STALE: &str = "neigh.stale-mac";
 const MUTE: &str = "neigh.arp-off";
 const STATIC: &str = "neigh.wrong-static";
-const GATEWAY: &str = "neigh.gateway-no-answer";
 
 pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(SILENT, "bridge, v4 address nobody has, TCP", absent_v4).seen(),
@@ -41,15 +40,13 @@ pub(super) const ALL: &[Scenario] = &[
         .seen(),
     Scenario::fault(MUTE, "wire, v4 on-link", mute_v4),
     Scenario::fault(MUTE, "chain, v6 routed, TCP, by pid", mute_v6).seen(),
-    Scenario::fault(MUTE, "bridge, gateway beyond, nothing asked", mute_health).or(&[GATEWAY]),
+    Scenario::fault(MUTE, "bridge, gateway beyond, nothing asked", mute_health)
+        .or(&["neigh.gateway-no-answer"]),
     Scenario::fault(MUTE, "chain, router's far port, v4", mute_router).seen(),
     Scenario::fault(STATIC, "far side pins us wrongly, v4", pinned_far_side).seen(),
     Scenario::fault(STATIC, "router pins the destination wrongly, v6 TCP", pinned_on_router).seen(),
     Scenario::unnamed("router pins the destination wrongly, v6 TCP", &[STATIC], pinned_on_router),
     Scenario::fault(STATIC, "bridge host pins the container wrongly", pinned_on_host).seen(),
-    Scenario::fault(GATEWAY, "second router of two lost its gateway", second_gateway)
-        .or(&[SILENT])
-        .seen(),
     Scenario::healthy("REACHABLE entry of a host that has gone, unused", gone_unused).seen(),
     Scenario::healthy("no resolution, entries by hand that are right", mute_but_pinned).seen(),
     Scenario::healthy("stale entry that the kernel renews by itself", stale_right).seen(),
@@ -208,13 +205,6 @@ fn pinned_on_host(lab: &Lab) -> Built {
     let server = listen(bridge.outside(), 443)?;
     lab.fault(&bridge.host, Fault::WrongNeighbour { dev: "br0", ip: web.v4().into() })?;
     Ok(Site::at(web).keep(server).ask_tcp(bridge.outside().v4(), 443).blame(&bridge.host))
-}
-
-fn second_gateway(lab: &Lab) -> Built {
-    let [a, r, s, b] = lab.chain(["a", "r1", "r2", "b"])?;
-    lab.fault(&s, Fault::ArpSilent { dev: "eth0" })?;
-    r.try_sh("ip neigh flush dev eth1")?;
-    Ok(Site::at(&a).ask(b.v4()).blame(&r))
 }
 
 fn gone_unused(lab: &Lab) -> Built {

@@ -17,7 +17,6 @@ const DEAD: &str = "route.dead-default-preferred";
 const WIDE: &str = "route.prefix-too-wide";
 const SHARE: &str = "route.multipath-dead-hop";
 const TTL: &str = "route.ttl-too-small";
-const GATEWAY: &str = "neigh.gateway-no-answer";
 
 pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(REFUSES, "chain, unreachable prefix, v4 TCP", refuses_v4),
@@ -52,15 +51,8 @@ pub(super) const ALL: &[Scenario] = &[
 fn refuses_v4(lab: &Lab) -> Built {
     let [a, _, b] = lab.chain(["a", "r", "b"])?;
     let server = listen(&b, 443)?;
-    let prefix = format!("{}/25", b.v4());
-    a.try_sh(&format!("ip route add unreachable {}/25", subnet(&prefix)))?;
+    a.try_sh(&format!("ip route add unreachable {}/25", beside(&b, 0)))?;
     Ok(Site::at(&a).keep(server).ask_tcp(b.v4(), 443).blame(&a))
-}
-
-/// The first address of a prefix' /24.
-fn subnet(prefix: &str) -> String {
-    let parts: Vec<&str> = prefix.split(['.', '/']).take(3).collect();
-    format!("{}.0", parts.join("."))
 }
 
 fn refuses_by_rule(lab: &Lab) -> Built {
@@ -229,9 +221,10 @@ fn share_v4(lab: &Lab) -> Built {
     Ok(Site::at(&a).keep(server).ask_tcp(b.v4(), 80).blame(&a))
 }
 
+/// Nearly every flow takes the dead one.
 fn split_v4(node: &Node) -> Result<()> {
     node.try_sh(&format!(
-        "ip route replace default nexthop via {} nexthop via {}",
+        "ip route replace default nexthop via {} weight 255 nexthop via {} weight 1",
         beside(node, 250),
         node.gateway_v4()
     ))?;
@@ -243,7 +236,8 @@ fn share_v6(lab: &Lab) -> Built {
     let server = listen(&b, 80)?;
     a.try_sh(&format!(
         "ip -6 route del default
-         ip -6 route add default nexthop via {} dev eth0 nexthop via fe80::dead dev eth0",
+         ip -6 route add default nexthop via {} dev eth0 weight 1 \
+         nexthop via fe80::dead dev eth0 weight 255",
         a.gateway_v6()
     ))?;
     Ok(Site::at(&a).keep(server).ask_tcp(b.v6(), 80).blame(&a))
@@ -253,7 +247,7 @@ fn share_group(lab: &Lab) -> Built {
     let [a, _, b] = lab.chain(["a", "r", "b"])?;
     a.try_sh(&format!(
         "ip nexthop add id 1 via {} dev eth0; ip nexthop add id 2 via {} dev eth0
-         ip nexthop add id 10 group 1/2; ip route replace default nhid 10",
+         ip nexthop add id 10 group 1,1/2,255; ip route replace default nhid 10",
         a.gateway_v4(),
         beside(&a, 250)
     ))?;
@@ -295,110 +289,4 @@ fn ttl_of_destination(lab: &Lab) -> Built {
     let server = listen(&b, 80)?;
     b.sysctl("net/ipv4/ip_default_ttl", "1")?;
     Ok(Site::at(&a).keep(server).ask_tcp(b.v4(), 80).blame(&b))
-}
-
-pub(super) const ROUTERS: &[Scenario] = &[
-    Scenario::fault("route.none", "first router of two lacks the route, v4", none_on_router).seen(),
-    Scenario::fault("route.none", "second router lacks the route, v6 TCP", none_on_second).seen(),
-    Scenario::fault("route.none", "destination has no way back", no_way_back)
-        .or(&["route.return-missing"])
-        .seen(),
-    Scenario::fault("route.none", "router has no way back", no_way_back_on_router)
-        .or(&["route.return-missing"])
-        .seen(),
-    Scenario::unnamed("router has no way back", &["route.return-missing"], no_way_back_on_router),
-    Scenario::fault("route.blackhole", "on the router, v4 TCP", hole_on_router).seen(),
-    Scenario::fault("route.blackhole", "on the bridge host, nothing comes back", hole_on_host)
-        .seen(),
-    Scenario::fault("route.blackhole", "on the destination, for us", hole_on_destination).seen(),
-    Scenario::unnamed(
-        "blackhole on the destination, for us",
-        &["route.blackhole", "route.return-missing"],
-        hole_on_destination,
-    ),
-    Scenario::fault(REFUSES, "on the router, v4 TCP", refused_by_router).seen(),
-    Scenario::unnamed("router's route is unreachable, v4 TCP", &[REFUSES], refused_by_router),
-    Scenario::fault(REFUSES, "prohibit on the second router, v6", prohibited_by_second).seen(),
-    Scenario::unnamed(
-        "prohibit on the second router, v6",
-        &[REFUSES, "firewall.reject"],
-        prohibited_by_second,
-    ),
-    Scenario::fault(DIVERTS, "on the router, by source, to a dead gateway", diverted_on_router)
-        .or(&[GATEWAY])
-        .seen(),
-];
-
-fn none_on_router(lab: &Lab) -> Built {
-    let [a, r, _, b] = lab.chain(["a", "r1", "r2", "b"])?;
-    r.try_sh(&format!("ip route del {}/24", beside(&b, 0)))?;
-    Ok(Site::at(&a).ask(b.v4()).blame(&r))
-}
-
-fn none_on_second(lab: &Lab) -> Built {
-    let [a, _, s, _, b] = lab.chain(["a", "r1", "r2", "r3", "b"])?;
-    let server = listen(&b, 443)?;
-    s.try_sh(&format!("ip -6 route del {}/64", beside_v6(&b, 0)))?;
-    Ok(Site::in_process(a.sleeper()).keep(server).ask_tcp(b.v6(), 443).blame(&s))
-}
-
-fn no_way_back(lab: &Lab) -> Built {
-    let [a, _, b] = lab.chain(["a", "r", "b"])?;
-    b.try_sh("ip route del default")?;
-    Ok(Site::at(&a).ask(b.v4()).blame(&b))
-}
-
-fn no_way_back_on_router(lab: &Lab) -> Built {
-    let [a, _, s, b] = lab.chain(["a", "r1", "r2", "b"])?;
-    let server = listen(&b, 443)?;
-    s.try_sh(&format!("ip route del {}/24", beside(&a, 0)))?;
-    Ok(Site::at(&a).keep(server).ask_tcp(b.v4(), 443).blame(&s))
-}
-
-fn hole_on_router(lab: &Lab) -> Built {
-    let [a, r, b] = lab.chain(["a", "r", "b"])?;
-    let server = listen(&b, 80)?;
-    r.try_sh(&format!("ip route add blackhole {}/32", b.v4()))?;
-    Ok(Site::at(&a).keep(server).ask_tcp(b.v4(), 80).blame(&r))
-}
-
-fn hole_on_host(lab: &Lab) -> Built {
-    let bridge = lab.bridge_with_uplink("host", &["web"])?;
-    let outside = bridge.outside();
-    bridge.host.try_sh(&format!("ip -6 route add blackhole {}/128", outside.v6()))?;
-    Ok(Site::at(bridge.container("web")).ask(outside.v6()).blame(&bridge.host))
-}
-
-fn hole_on_destination(lab: &Lab) -> Built {
-    let [a, _, b] = lab.chain(["a", "r", "b"])?;
-    let server = listen(&b, 80)?;
-    b.try_sh(&format!("ip route add blackhole {}/32", a.v4()))?;
-    Ok(Site::at(&a).keep(server).ask_tcp(b.v4(), 80).blame(&b))
-}
-
-fn refused_by_router(lab: &Lab) -> Built {
-    let [a, r, b] = lab.chain(["a", "r", "b"])?;
-    let server = listen(&b, 80)?;
-    r.try_sh(&format!("ip route add unreachable {}/32", b.v4()))?;
-    Ok(Site::at(&a).keep(server).ask_tcp(b.v4(), 80).blame(&r))
-}
-
-fn prohibited_by_second(lab: &Lab) -> Built {
-    let [a, _, s, b] = lab.chain(["a", "r1", "r2", "b"])?;
-    s.try_sh(&format!("ip -6 route add prohibit {}/128", b.v6()))?;
-    Ok(Site::at(&a).ask(b.v6()).blame(&s))
-}
-
-/// The rule goes by the source, as those of machines with two uplinks do.
-fn diverted_on_router(lab: &Lab) -> Built {
-    let [a, r, b] = lab.chain(["a", "r", "b"])?;
-    let server = listen(&b, 80)?;
-    r.try_sh(&format!(
-        "ip route add default via {} dev eth1 table 200
-         ip rule add from {}/24 iif eth0 to {}/32 lookup 200 priority 500",
-        beside(&b, 250),
-        beside(&a, 0),
-        b.v4()
-    ))?;
-    Ok(Site::at(&a).keep(server).ask_tcp(b.v4(), 80).blame(&r))
 }
