@@ -60,7 +60,8 @@ impl Rule for AddrDuplicate {
         for addr in failed {
             let (flow, severity) = flow_about(scene, addr.local);
             // Another address that can be used makes it a blemish.
-            let spare = has_spare(scene, addr);
+            let spare =
+                has_spare(scene, addr) || scene.destinations().any(|f| f.outcome == Outcome::Works);
             let severity = if spare { severity.max(Severity::Note) } else { severity };
             let mut hit = refused_by_the_kernel(&here, addr.ifindex, addr.local).hit(flow, 0);
             hit.finding.severity = severity;

@@ -48,9 +48,13 @@ impl Rule for RouteNone {
 /// On the way back the sender's address may have been translated: only a destination that counts
 /// answers it could not send shows that it matters.
 fn fails_to_answer(hop: &Hop<'_>) -> bool {
+    let moved = |group: &str, name: &str| hop.vantage.moved(group, name).unwrap_or(0);
     let (group, name) = no_route_counter(hop.family());
-    hop.vantage.role == VantageRole::Destination
-        && hop.vantage.moved(group, name).is_some_and(|by| by > 0)
+    let (asked, answered) = match hop.family() {
+        Family::V4 => (moved("Icmp", "InEchos"), moved("Icmp", "OutEchoReps")),
+        Family::V6 => (moved("Icmp6", "InEchos"), moved("Icmp6", "OutEchoReplies")),
+    };
+    hop.vantage.role == VantageRole::Destination && (moved(group, name) > 0 || asked > answered)
 }
 
 /// A router out of sight said that it has no route.
