@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use vision_core::{Error, Result, Selector};
 
-pub use self::probe::{ArpArgs, DnsArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs};
+pub use self::probe::{ArpArgs, DnsArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
 pub use self::read::{
     CtArgs, LinkArgs, NeighArgs, NsArgs, NsVerb, RouteArgs, RouteGet, RouteVerb, SockArgs,
 };

@@ -4,16 +4,16 @@ use std::{fs, path::Path};
 
 /// Room, the rooms it may import, and the foreign crates behind its door.
 const ROOMS: &[(&str, &str, &str)] = &[
-    ("base", "", "nix ipnet jiff"),
+    ("base", "", "nix ipnet jiff getrandom"),
     ("wire", "base", "etherparse"),
     ("sys", "base", "nix socket2"),
     ("netns", "base sys", "nix"),
     ("socket", "base sys netns", "nix socket2"),
     ("netlink", "base sys netns", "nix netlink_bindings"),
     ("inventory", "base netns netlink wire", "nix"),
-    ("probe", "base sys netns socket wire inventory", "nix socket2 getrandom"),
-    ("doctor", "base netns inventory probe", "serde_json"),
-    ("aio", "base", "tokio"),
+    ("probe", "base sys netns socket wire inventory", "nix socket2"),
+    ("doctor", "base netns wire inventory probe", "nix serde_json"),
+    ("aio", "base", "tokio futures_core"),
 ];
 /// Foreign crates that one file only may name.
 const DOORS: &[(&str, &str)] =

@@ -19,7 +19,7 @@ impl Stop {
     /// Ties a switch to a budget.
     ///
     /// # Errors
-    /// [`Error::Sys`] when no descriptor is left.
+    /// A system error when no descriptor is left.
     pub fn under(budget: Budget) -> Result<(Budget, Self)> {
         let cancel = Cancel::new()?;
         Ok((budget.cancelled_by(&cancel), Self(cancel)))

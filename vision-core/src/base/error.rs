@@ -249,6 +249,7 @@ impl DecodeError {
         Self { layer, offset, need, have }
     }
 
+    #[cfg(feature = "dns")]
     pub(crate) fn malformed(layer: Layer, offset: usize) -> Self {
         Self { layer, offset, need: 0, have: 0 }
     }

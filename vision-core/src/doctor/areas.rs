@@ -25,7 +25,7 @@ pub(super) fn areas(
             }
         })
         .collect();
-    areas.push(firewall(verdict, unchecked));
+    areas.push(firewall(scene, verdict, unchecked));
     areas
 }
 
@@ -106,31 +106,55 @@ fn neighbours(scene: &Scene<'_>) -> Seen {
             if !shown.contains(&text) {
                 shown.push(text);
             }
+        } else if let (Some(next), Some(entry)) = (hop.next_hop(), hop.entry()) {
+            let lladdr = entry.lladdr.map(|lladdr| format!(" {lladdr}")).unwrap_or_default();
+            let text = format!("{next}{lladdr} {}", entry.state);
+            if !shown.contains(&text) {
+                shown.push(text);
+            }
         }
     }
     joined(shown, "no next hop was asked for")
 }
 
 fn nameservers(scene: &Scene<'_>) -> Seen {
-    let flows = scene.flows.iter().filter(|flow| flow.purpose == Purpose::Nameserver);
-    let works = |flow: &Flow<'_>| flow.outcome == Outcome::Works;
-    let shown = flows.filter(|flow| works(flow)).map(|flow| format!("{} answers", flow.dst));
-    joined(shown.collect(), "no nameserver was asked")
+    let flows = || scene.flows.iter().filter(|flow| flow.purpose == Purpose::Nameserver);
+    let works = |flow: &&Flow<'_>| flow.outcome == Outcome::Works;
+    let answering = flows().filter(works).map(|flow| format!("{} answers", flow.dst));
+    let failing: Vec<_> = flows()
+        .filter(|flow| !works(flow))
+        .map(|flow| format!("{}: {}", flow.dst, super::rules::outcome(flow)))
+        .collect();
+    match failing.is_empty() {
+        true => joined(answering.collect(), "no nameserver was asked"),
+        false => joined(answering.collect(), &failing.join(", ")),
+    }
 }
 
 fn sockets(scene: &Scene<'_>) -> Seen {
     let works = scene.destinations().filter(|flow| flow.outcome == Outcome::Works);
     let shown = works.map(|flow| format!("{}: answered", super::rules::question(flow)));
-    joined(shown.collect(), "no destination answered")
+    let nothing = match scene.destinations().next() {
+        Some(_) => "no destination answered",
+        None => "no destination was given",
+    };
+    joined(shown.collect(), nothing)
 }
 
-fn firewall(verdict: Verdict, unchecked: &[Unchecked]) -> Area {
+/// Filters are not read; what came through shows that they let it through.
+fn firewall(scene: &Scene<'_>, verdict: Verdict, unchecked: &[Unchecked]) -> Area {
     let class = Class::Firewall;
-    let why = unchecked.iter().find(|u| u.what == class.name());
-    match (verdict, why) {
-        (_, Some(unchecked)) => {
-            Area { class, state: AreaState::Unchecked, text: unchecked.why.clone() }
+    let passed = scene.flows.iter().any(|flow| {
+        let crosses = matches!(flow.purpose, Purpose::Destination(_) | Purpose::Nameserver);
+        crosses && flow.outcome == Outcome::Works
+    });
+    let why = unchecked.iter().find(|u| u.what == class.name()).map(|u| u.why.clone());
+    let (state, text) = match (why, verdict == Verdict::Healthy && passed) {
+        (None, true) => (AreaState::Ok, "the probes passed".to_owned()),
+        (None, false) => {
+            (AreaState::Unchecked, "nothing was sent that a filter could stop".to_owned())
         }
-        _ => Area { class, state: AreaState::Ok, text: "the probes passed".to_owned() },
-    }
+        (Some(why), _) => (AreaState::Unchecked, why),
+    };
+    Area { class, state, text }
 }

@@ -2,8 +2,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Question;
-use crate::base::{Family, Gap, Result, Timestamp};
-use crate::inventory::{Addr, Link, Neighbour, RouteAnswer, RouteQuery, Snapshot};
+use crate::base::{Family, Gap, Prefix, Timestamp};
+use crate::inventory::{Addr, Link, NeighState, Neighbour, RouteAnswer, RouteQuery, Snapshot};
 use crate::netns::NetnsId;
 use crate::probe::{DnsReport, Resolution};
 use crate::probe::{NeighReport, PingReport, TcpReport, UdpReport};
@@ -137,6 +137,20 @@ pub struct Search {
     pub refused: usize,
     /// What stood in the way.
     pub gaps: Vec<Gap>,
+    /// Destinations that were sought on a link and found on another network.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub elsewhere: Vec<Elsewhere>,
+}
+
+/// An address that is held by a namespace of another network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Elsewhere {
+    /// The address with its owner's prefix length.
+    pub addr: Prefix,
+    /// What the owner is called.
+    pub place: String,
 }
 
 impl CaseFile {
@@ -178,7 +192,7 @@ impl CaseFile {
     /// # Errors
     /// [`crate::Error::Invalid`] when a value cannot be written, which no case made here contains.
     #[cfg(feature = "serde")]
-    pub fn to_json(&self) -> Result<String> {
+    pub fn to_json(&self) -> crate::Result<String> {
         serde_json::to_string_pretty(self)
             .map_err(|e| crate::Error::invalid("case file", e.to_string()))
     }
@@ -188,7 +202,7 @@ impl CaseFile {
     /// # Errors
     /// [`crate::Error::Invalid`] saying where the file departs from the form.
     #[cfg(feature = "serde")]
-    pub fn from_json(text: &str) -> Result<Self> {
+    pub fn from_json(text: &str) -> crate::Result<Self> {
         let case: Self = serde_json::from_str(text)
             .map_err(|e| crate::Error::invalid("case file", e.to_string()))?;
         match case.schema == Self::SCHEMA {
@@ -258,17 +272,43 @@ impl Vantage {
         })
     }
 
-    /// Tells whether the table has another link-layer address for a neighbour than it answered from.
+    /// Returns what the table believed about a neighbour before anything was asked.
+    pub(crate) fn believed(&self, ifindex: u32, addr: IpAddr) -> Option<&Neighbour> {
+        self.rounds.iter().find_map(|round| {
+            let all = &round.before.neighbours.as_ref()?.items;
+            all.iter().find(|e| e.ifindex == ifindex && e.dst == addr && e.lladdr.is_some())
+        })
+    }
+
+    /// Tells whether the table had another link-layer address for a neighbour than it answers from.
     pub(crate) fn disputes(&self, addr: IpAddr) -> bool {
+        self.disputed(addr).is_some()
+    }
+
+    /// Tells whether such an entry was set by hand, so that the kernel keeps it all the same.
+    pub(crate) fn pins_wrongly(&self, addr: IpAddr) -> bool {
+        self.disputed(addr).is_some_and(|entry| entry.state == NeighState::Permanent)
+    }
+
+    fn disputed(&self, addr: IpAddr) -> Option<&Neighbour> {
         let mut reports = self.probes().filter_map(|probe| match probe {
             ProbeRecord::Neigh(report) if report.to == addr && !report.answers.is_empty() => {
                 Some(report)
             }
             _ => None,
         });
-        reports.any(|report| {
-            let believed = self.neighbour(report.ifindex, addr).and_then(|entry| entry.lladdr);
-            believed.is_some_and(|lladdr| !report.holders().contains(&lladdr))
+        reports.find_map(|report| {
+            let entry = self.believed(report.ifindex, addr)?;
+            entry.lladdr.filter(|lladdr| !report.holders().contains(lladdr)).map(|_| entry)
+        })
+    }
+
+    /// Tells whether a neighbour answered anything: a solicitation or an echo request.
+    pub(crate) fn heard_from(&self, addr: IpAddr) -> bool {
+        self.probes().any(|probe| match probe {
+            ProbeRecord::Neigh(report) => report.to == addr && !report.answers.is_empty(),
+            ProbeRecord::Ping(report) => report.to == addr && report.summary().received > 0,
+            _ => false,
         })
     }
 

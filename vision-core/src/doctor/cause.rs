@@ -30,14 +30,36 @@ causes! {
     LinkDown = "link.down";
     /// The interface has no carrier: the other end is down or gone.
     LinkPeerDown = "link.peer-down";
+    /// The loopback interface is down.
+    LinkLoopbackDown = "link.loopback-down";
     /// The interface has no address of the family.
     AddrNone = "addr.none";
+    /// Two machines on the link claim one address.
+    AddrDuplicate = "addr.duplicate";
+    /// The only IPv6 address is still being checked for duplicates.
+    AddrTentative = "addr.tentative";
     /// No route leads to the destination.
     RouteNone = "route.none";
+    /// A route refuses the packets and says so.
+    RouteUnreachable = "route.unreachable";
     /// A route discards the packets silently.
     RouteBlackhole = "route.blackhole";
+    /// A policy rule sends the packets another way than the main table.
+    RouteRuleDiverts = "route.rule-diverts";
+    /// The preferred default route leads to a dead gateway, another would work.
+    RouteDeadDefaultPreferred = "route.dead-default-preferred";
+    /// An interface's prefix covers hosts that are not on its link.
+    RoutePrefixTooWide = "route.prefix-too-wide";
+    /// One next hop of a multipath route does not answer.
+    RouteMultipathDeadHop = "route.multipath-dead-hop";
+    /// Packets leave with a time to live too small for the way.
+    RouteTtlTooSmall = "route.ttl-too-small";
     /// A neighbour entry set by hand has the wrong link-layer address.
     NeighWrongStatic = "neigh.wrong-static";
+    /// The neighbour table has an address the neighbour no longer has.
+    NeighStaleMac = "neigh.stale-mac";
+    /// An Ethernet link does not resolve neighbours.
+    NeighArpOff = "neigh.arp-off";
     /// The gateway does not answer on the link.
     NeighGatewayNoAnswer = "neigh.gateway-no-answer";
     /// A neighbour on the own link does not answer.
@@ -46,8 +68,34 @@ causes! {
     DnsServerSilent = "dns.server-silent";
     /// The name does not exist.
     DnsNxdomain = "dns.nxdomain";
+    /// resolv.conf names no nameserver.
+    DnsNoNameserver = "dns.no-nameserver";
+    /// The nameserver is a loopback address where nobody listens.
+    DnsLoopbackNameserver = "dns.loopback-nameserver";
+    /// Nothing listens on the nameserver's port.
+    DnsPortClosed = "dns.port-closed";
+    /// The nameserver failed to find out.
+    DnsServfail = "dns.servfail";
+    /// The nameserver does not serve this client or name.
+    DnsRefused = "dns.refused";
+    /// The first nameserver is silent, a later one answers.
+    DnsFirstServerDead = "dns.first-server-dead";
+    /// A nameserver takes long to answer.
+    DnsSlow = "dns.slow";
+    /// Replies come from another address than the one asked.
+    DnsReplyWrongSource = "dns.reply-wrong-source";
+    /// A name was found after many that do not exist.
+    DnsSearchAmplification = "dns.search-amplification";
     /// Nobody listens on the port.
     SocketNoListener = "socket.no-listener";
+    /// The service listens on the loopback only.
+    SocketLoopbackOnly = "socket.loopback-only";
+    /// The service listens on one IP version only.
+    SocketFamilyOnly = "socket.family-only";
+    /// The service listens and does not accept.
+    SocketAcceptQueueFull = "socket.accept-queue-full";
+    /// IPv6 is switched off.
+    Ipv6Disabled = "ipv6.disabled";
 }
 
 impl Cause {

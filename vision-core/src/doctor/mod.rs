@@ -8,13 +8,17 @@ mod case;
 mod cause;
 mod collect;
 mod engine;
+mod fib;
+mod flows;
 mod plan;
 mod question;
 mod report;
 mod rules;
 mod scene;
 
-pub use case::{CaseFile, ProbeRecord, Probing, Round, RouteRecord, Search, Vantage, VantageRole};
+pub use case::{
+    CaseFile, Elsewhere, ProbeRecord, Probing, Round, RouteRecord, Search, Vantage, VantageRole,
+};
 pub use cause::Cause;
 pub use collect::{Vantages, collect, diagnose};
 pub use engine::judge;

@@ -102,8 +102,12 @@ impl fmt::Display for Question {
         let Self::Reach { host, service } = self else {
             return f.write_str("health");
         };
+        // A host of that name would be taken for the prefix.
+        let like_a_prefix =
+            matches!(host, Host::Name(name) if ["tcp", "udp", "tls"].contains(&name.as_str()));
         let (prefix, port) = match service {
             Service::Host => return write!(f, "{host}"),
+            Service::Tcp(port) if like_a_prefix => ("tcp:", port),
             Service::Tcp(port) => ("", port),
             Service::Udp(port) => ("udp:", port),
             Service::Tls(port) => ("tls:", port),
@@ -143,6 +147,8 @@ mod tests {
             ("fd00::1", "fd00::1"),
             ("[fd00::1]:80", "[fd00::1]:80"),
             ("udp:db:53", "udp:db:53"),
+            ("tcp:udp:4", "tcp:udp:4"),
+            ("tcp:db:4", "db:4"),
             ("tls:db:443", "tls:db:443"),
             ("https://user@db/x?y", "tls:db:443"),
             ("http://[fd00::1]:8080/", "http://[fd00::1]:8080"),

@@ -2,14 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::case::{CaseFile, ProbeRecord, Vantage, VantageRole};
-use super::{Question, Service};
+use super::Service;
+use super::case::{CaseFile, Vantage, VantageRole};
+use super::flows::{anywhere, flows_of, unasked};
 use crate::base::{Family, Reason, Timestamp, Ttl};
 use crate::inventory::{Link, Neighbour, RefusalCause, Route, RouteAnswer, RouteKind};
-use crate::probe::{DnsAttempt, DnsOutcome, DnsReport, ResolveOutcome};
-use crate::probe::{
-    EchoOutcome, IcmpError, NeighReport, PingReport, TcpOutcome, TcpReport, UdpOutcome,
-};
+use crate::probe::{IcmpError, NeighReport};
 
 /// The whole case as the rules see it.
 pub(super) struct Scene<'a> {
@@ -23,6 +21,8 @@ pub(super) struct Flow<'a> {
     pub(super) dst: IpAddr,
     pub(super) purpose: Purpose,
     pub(super) outcome: Outcome,
+    /// It failed at first and works since the next hop was asked for: asking renewed the entry.
+    pub(super) mended: bool,
     pub(super) at: Timestamp,
     /// From the target on, as far as the way could be followed.
     pub(super) hops: Vec<Hop<'a>>,
@@ -39,6 +39,8 @@ pub(super) enum Purpose {
     Nameserver,
     /// The default route leads there.
     Gateway,
+    /// Programs of the namespace talk to each other there.
+    Loopback,
     /// Nobody in particular: whether the namespace can send anything at all.
     Anywhere,
 }
@@ -65,6 +67,11 @@ impl Outcome {
     pub(super) fn failed(self) -> bool {
         !matches!(self, Self::Works | Self::Unasked)
     }
+
+    /// Tells whether somebody said what is wrong.
+    pub(super) fn is_told(self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Unreachable(_) | Self::Local(_))
+    }
 }
 
 /// One namespace on a flow's way, and where it sends the packets next.
@@ -78,7 +85,7 @@ pub(super) struct Hop<'a> {
 }
 
 impl<'a> Hop<'a> {
-    fn new(vantage: &'a Vantage, towards: IpAddr, fallback: Timestamp) -> Self {
+    pub(super) fn new(vantage: &'a Vantage, towards: IpAddr, fallback: Timestamp) -> Self {
         let record = vantage.route(towards);
         let at = record.map_or(fallback, |record| record.at);
         Self { vantage, towards, answer: record.map(|record| &record.answer), at }
@@ -130,6 +137,11 @@ impl<'a> Hop<'a> {
         self.vantage.neighbour(self.egress()?.ifindex, self.next_hop()?)
     }
 
+    /// What the table believed about the next hop before it was asked for.
+    pub(super) fn believed(&self) -> Option<&'a Neighbour> {
+        self.vantage.believed(self.egress()?.ifindex, self.next_hop()?)
+    }
+
     pub(super) fn solicited(&self) -> Option<&'a NeighReport> {
         self.vantage.solicited(self.egress()?.ifindex, self.next_hop()?)
     }
@@ -157,23 +169,41 @@ impl<'a> Scene<'a> {
     pub(super) fn of(case: &'a CaseFile) -> Option<Self> {
         let target = case.target()?;
         let mut flows: Vec<Flow<'a>> = Vec::new();
-        for probe in target.probes().rev() {
-            for flow in flows_of(case, target, probe) {
-                // The latest word about a destination counts.
-                let known = |f: &Flow<'_>| f.dst == flow.dst && f.purpose == flow.purpose;
-                if !flows.iter().any(known) {
-                    flows.push(flow);
+        for flow in target.probes().rev().flat_map(|probe| flows_of(case, target, probe)) {
+            let known = |f: &&mut Flow<'_>| f.dst == flow.dst && f.purpose == flow.purpose;
+            match flows.iter_mut().find(known) {
+                None => flows.push(flow),
+                // The latest word counts, but routers limit their errors: silence after one is no news.
+                Some(later) if later.outcome == Outcome::Silent && flow.outcome.is_told() => {
+                    *later = flow;
                 }
+                Some(later) if later.outcome == Outcome::Works && flow.outcome.failed() => {
+                    let next = later.hops.first().and_then(Hop::next_hop);
+                    later.mended |= next.is_some_and(|next| target.disputes(next));
+                }
+                Some(_) => {}
             }
         }
         flows.reverse();
         flows.extend(unasked(case, target, &flows));
         flows.extend(anywhere(case, target));
+        // What leaves the namespace matters more than what stays inside.
+        flows.sort_by_key(|flow| flow.purpose == Purpose::Loopback);
         Some(Self { case, target, flows })
     }
 
     pub(super) fn failing(&self) -> impl Iterator<Item = &Flow<'a>> {
         self.flows.iter().filter(|flow| flow.outcome.failed())
+    }
+
+    /// Every hop of every failing flow, there and back: the flow's number, the flow, the hop's
+    /// position on the way, the hop.
+    pub(super) fn failing_hops(&self) -> impl Iterator<Item = (usize, &Flow<'a>, usize, &Hop<'a>)> {
+        let failing = self.flows.iter().enumerate().filter(|(_, flow)| flow.outcome.failed());
+        failing.flat_map(|(n, flow)| {
+            let hops = flow.hops.iter().chain(&flow.back).enumerate();
+            hops.map(move |(position, hop)| (n, flow, position, hop))
+        })
     }
 
     pub(super) fn destinations(&self) -> impl Iterator<Item = &Flow<'a>> {
@@ -185,238 +215,6 @@ impl<'a> Scene<'a> {
         if addr.is_loopback() || self.target.owns(addr) {
             return Some(self.target);
         }
-        let found =
-            self.case.vantages.iter().find(|v| v.role == VantageRole::Destination && v.owns(addr));
-        found
+        self.case.vantages.iter().find(|v| v.role == VantageRole::Destination && v.owns(addr))
     }
-}
-
-/// What one probe says about one address.
-struct Told {
-    dst: IpAddr,
-    purpose: Purpose,
-    outcome: Outcome,
-    at: Option<Timestamp>,
-}
-
-fn flows_of<'a>(case: &'a CaseFile, target: &'a Vantage, probe: &ProbeRecord) -> Vec<Flow<'a>> {
-    let told = match probe {
-        ProbeRecord::Dns(report) => told_by_servers(&[report]),
-        // A name that was found, or does not exist, says nothing bad about the servers.
-        ProbeRecord::Resolve(r) if r.outcome == ResolveOutcome::TryAgain => {
-            let reports: Vec<_> = r.tried.iter().map(|tried| &tried.report).collect();
-            told_by_servers(&reports)
-        }
-        probe => told_by(case, target, probe).into_iter().collect(),
-    };
-    let flow = |told: Told| {
-        let Told { dst, purpose, outcome, at } = told;
-        let at = at.unwrap_or(case.at);
-        let (hops, back) = (hops_to(case, target, dst, at), hops_back(case, target, dst, at));
-        Flow { dst, purpose, outcome, at, hops, back }
-    };
-    told.into_iter().map(flow).collect()
-}
-
-fn told_by(case: &CaseFile, target: &Vantage, probe: &ProbeRecord) -> Option<Told> {
-    let service = match case.question {
-        Question::Reach { service, .. } => Some(service),
-        Question::Health => None,
-    };
-    let destination = service.map(Purpose::Destination);
-    let (dst, purpose, outcome, at) = match probe {
-        ProbeRecord::Tcp(report) => {
-            (report.to, destination?, of_tcp(report, service?)?, started(report))
-        }
-        ProbeRecord::Udp(report) => {
-            (report.to.ip(), destination?, of_udp(&report.outcome), report.sent.first().copied())
-        }
-        ProbeRecord::Ping(report) if service == Some(Service::Host) => {
-            (report.to, destination?, of_ping(report), report.echoes.first().map(|e| e.sent_at))
-        }
-        // Sent only where the table and the gateway's own answer differ.
-        ProbeRecord::Ping(report) if service.is_none() && target.disputes(report.to) => {
-            let at = report.echoes.first().map(|echo| echo.sent_at);
-            (report.to, Purpose::Gateway, of_ping(report), at)
-        }
-        ProbeRecord::Neigh(report) if service.is_none() && is_gateway(target, report.to) => {
-            (report.to, Purpose::Gateway, of_neigh(report), report.requests.first().copied())
-        }
-        _ => return None,
-    };
-    Some(Told { dst, purpose, outcome, at })
-}
-
-/// What each server did with the questions put to it, in the order of the servers.
-fn told_by_servers(reports: &[&DnsReport]) -> Vec<Told> {
-    let attempts = || reports.iter().flat_map(|report| &report.attempts);
-    let mut servers: Vec<IpAddr> = Vec::new();
-    for attempt in attempts() {
-        if !servers.contains(&attempt.server.ip()) {
-            servers.push(attempt.server.ip());
-        }
-    }
-    let told = |dst: IpAddr| {
-        let own: Vec<_> = attempts().filter(|attempt| attempt.server.ip() == dst).collect();
-        let at = own.first().map(|attempt| attempt.sent_at);
-        Told { dst, purpose: Purpose::Nameserver, outcome: of_dns(&own), at }
-    };
-    servers.into_iter().map(told).collect()
-}
-
-fn hops_to<'a>(
-    case: &'a CaseFile,
-    target: &'a Vantage,
-    dst: IpAddr,
-    at: Timestamp,
-) -> Vec<Hop<'a>> {
-    let others = case.vantages.iter().skip(1).filter(|v| v.route(dst).is_some());
-    [target].into_iter().chain(others).map(|vantage| Hop::new(vantage, dst, at)).collect()
-}
-
-/// The way back starts at the destination and looks up the address the target sends from.
-fn hops_back<'a>(
-    case: &'a CaseFile,
-    target: &'a Vantage,
-    dst: IpAddr,
-    at: Timestamp,
-) -> Vec<Hop<'a>> {
-    let source = match target.route(dst).map(|record| &record.answer) {
-        Some(RouteAnswer::Route(route)) => route.prefsrc,
-        _ => None,
-    };
-    let Some(source) = source else {
-        return Vec::new();
-    };
-    let others = case.vantages.iter().skip(1).rev().filter(|v| v.route(source).is_some());
-    others.map(|vantage| Hop::new(vantage, source, at)).collect()
-}
-
-/// Tells whether a default route leads there.
-fn is_gateway(target: &Vantage, addr: IpAddr) -> bool {
-    let routes = target.state().and_then(|s| s.routes.as_ref());
-    let mut defaults = routes.map_or(&[][..], |dump| &dump.items).iter().filter(|r| r.is_default());
-    defaults.any(|route| {
-        route.gateway == Some(addr) || route.nexthops.iter().any(|hop| hop.gateway == Some(addr))
-    })
-}
-
-fn started(report: &TcpReport) -> Option<Timestamp> {
-    report.attempts.first().and_then(|attempt| attempt.started_at)
-}
-
-/// `None` when the report says nothing about the service asked for.
-fn of_tcp(report: &TcpReport, service: Service) -> Option<Outcome> {
-    let best = report.attempts.iter().find(|a| a.outcome.is_open()).or(report.attempts.first())?;
-    let outcome = match &best.outcome {
-        TcpOutcome::Open { .. } => Outcome::Works,
-        TcpOutcome::Refused { icmp, ttl, .. } => Outcome::Refused { icmp: *icmp, ttl: *ttl },
-        TcpOutcome::Unreachable { icmp, .. } => Outcome::Unreachable(*icmp),
-        TcpOutcome::LocalError { reason, .. } => Outcome::Local(*reason),
-        TcpOutcome::TimedOut | TcpOutcome::Pending => Outcome::Silent,
-    };
-    match (service, outcome) {
-        // Of a host as such, a reset shows that it is there; otherwise its ping tells more.
-        (Service::Host, Outcome::Works | Outcome::Refused { icmp: None, .. }) => {
-            Some(Outcome::Works)
-        }
-        (Service::Host, _) => None,
-        (_, outcome) => Some(outcome),
-    }
-}
-
-fn of_udp(outcome: &UdpOutcome) -> Outcome {
-    match outcome {
-        UdpOutcome::Reply { .. } => Outcome::Works,
-        UdpOutcome::Closed { icmp, .. } => Outcome::Refused { icmp: Some(*icmp), ttl: None },
-        UdpOutcome::Unreachable { icmp, .. } => Outcome::Unreachable(*icmp),
-        UdpOutcome::LocalError { reason } => Outcome::Local(*reason),
-        UdpOutcome::Silent => Outcome::Silent,
-    }
-}
-
-pub(super) fn of_ping(report: &PingReport) -> Outcome {
-    let outcomes = || report.echoes.iter().map(|echo| &echo.outcome);
-    if outcomes().any(|outcome| matches!(outcome, EchoOutcome::Reply { .. })) {
-        return Outcome::Works;
-    }
-    let told = outcomes().find_map(|outcome| match outcome {
-        EchoOutcome::Unreachable(icmp) => Some(Outcome::Unreachable(*icmp)),
-        EchoOutcome::LocalError { reason, .. } => Some(Outcome::Local(*reason)),
-        _ => None,
-    });
-    told.unwrap_or(Outcome::Silent)
-}
-
-fn of_dns(attempts: &[&DnsAttempt]) -> Outcome {
-    if attempts.iter().any(|attempt| attempt.answer().is_some()) {
-        return Outcome::Works;
-    }
-    let told = attempts.iter().find_map(|attempt| match &attempt.outcome {
-        DnsOutcome::PortClosed { .. } => Some(Outcome::Refused { icmp: None, ttl: None }),
-        DnsOutcome::Unreachable { icmp, .. } => Some(Outcome::Unreachable(*icmp)),
-        DnsOutcome::LocalError { reason } => Some(Outcome::Local(*reason)),
-        _ => None,
-    });
-    told.unwrap_or(Outcome::Silent)
-}
-
-fn of_neigh(report: &NeighReport) -> Outcome {
-    match (report.answers.is_empty(), report.requests.is_empty()) {
-        (false, _) => Outcome::Works,
-        (true, false) => Outcome::Silent,
-        (true, true) => Outcome::Unasked,
-    }
-}
-
-/// Destinations that were looked up and never sent to: probing was not allowed or not possible.
-fn unasked<'a>(case: &'a CaseFile, target: &'a Vantage, known: &[Flow<'a>]) -> Vec<Flow<'a>> {
-    let Question::Reach { service, .. } = case.question else {
-        return Vec::new();
-    };
-    let looked_up = target.rounds.first().map(|round| round.probes.iter()).into_iter().flatten();
-    let records = looked_up.filter_map(|probe| match probe {
-        ProbeRecord::Route(record) => Some(record),
-        _ => None,
-    });
-    let fresh = records.filter(|r| !known.iter().any(|flow| flow.dst == r.query.dst));
-    let flow = |dst, at| Flow {
-        dst,
-        purpose: Purpose::Destination(service),
-        outcome: Outcome::Unasked,
-        at,
-        hops: hops_to(case, target, dst, at),
-        back: Vec::new(),
-    };
-    // A nameserver's look-up is no destination's.
-    let servers: Vec<IpAddr> = nameservers(target);
-    fresh.filter(|r| !servers.contains(&r.query.dst)).map(|r| flow(r.query.dst, r.at)).collect()
-}
-
-pub(super) fn nameservers(target: &Vantage) -> Vec<IpAddr> {
-    let resolver = target.rounds.first().and_then(|round| round.before.resolver.as_ref());
-    resolver.map_or_else(Vec::new, |r| r.nameservers.iter().map(|server| server.addr).collect())
-}
-
-/// Whether the namespace could send anything: some link is up, has a carrier and an address.
-fn anywhere<'a>(case: &'a CaseFile, target: &'a Vantage) -> Vec<Flow<'a>> {
-    let tables_known = target.state().is_some_and(|s| s.links.is_some() && s.addrs.is_some());
-    if case.question != Question::Health || !tables_known {
-        return Vec::new();
-    }
-    let families = Family::BOTH.into_iter().filter(|f| case.family.is_none_or(|only| only == *f));
-    let families: Vec<_> = families.collect();
-    let alive = |link: &&Link| link.is_up() && link.has_carrier() && !link.is_loopback();
-    let usable = |family: &Family| {
-        let mut links = target.links().iter().filter(alive);
-        links.any(|link| has_address(target, link, *family))
-    };
-    let outcome = match families.iter().any(usable) {
-        true => Outcome::Works,
-        false => Outcome::Local(Reason::new(nix::libc::ENETUNREACH)),
-    };
-    let dst = families.first().copied().unwrap_or(Family::V4).unspecified();
-    let at = target.state().map_or(case.at, |s| s.at);
-    let hops = vec![Hop { vantage: target, towards: dst, answer: None, at }];
-    vec![Flow { dst, purpose: Purpose::Anywhere, outcome, at, hops, back: Vec::new() }]
 }

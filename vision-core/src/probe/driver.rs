@@ -18,7 +18,8 @@ use crate::netns::Target;
 /// moment and the target's pidfd, so that a reactor needs nothing else.
 pub(crate) struct Session<M, C> {
     machine: M,
-    channel: C,
+    /// Gone with the target, for sockets keep a dead namespace alive.
+    channel: Option<C>,
     target: Target,
     epoll: Epoll,
     timer: TimerFd,
@@ -32,7 +33,8 @@ impl<M: Machine, C: Channel<M>> Session<M, C> {
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags);
         let timer = timer.map_err(|e| Error::sys(Op::Timer, e))?;
-        let session = Self { machine, channel, target: target.clone(), epoll, timer, done: false };
+        let (channel, target) = (Some(channel), target.clone());
+        let session = Self { machine, channel, target, epoll, timer, done: false };
         session.register()?;
         // The first moment of the machine is now.
         session.arm(Duration::ZERO)?;
@@ -44,14 +46,17 @@ impl<M: Machine, C: Channel<M>> Session<M, C> {
         if let Some(pidfd) = self.target.pidfd() {
             result = result.and_then(|()| self.add(pidfd, EpollFlags::EPOLLIN));
         }
-        self.channel.watch(&mut |fd, wanted| {
+        let mut watch = |fd: BorrowedFd<'_>, wanted: PollFlags| {
             let mut flags = EpollFlags::empty();
             flags.set(EpollFlags::EPOLLIN, wanted.contains(PollFlags::POLLIN));
             flags.set(EpollFlags::EPOLLOUT, wanted.contains(PollFlags::POLLOUT));
             if result.is_ok() {
                 result = self.add(fd, flags);
             }
-        });
+        };
+        if let Some(channel) = &self.channel {
+            channel.watch(&mut watch);
+        }
         result
     }
 
@@ -68,11 +73,11 @@ impl<M: Machine, C: Channel<M>> Session<M, C> {
     }
 
     fn pump(&mut self) -> Result<()> {
-        while !self.done {
+        while let Some(channel) = self.channel.as_mut().filter(|_| !self.done) {
             let now = Instant::now();
-            self.channel.drain(&mut self.machine, now)?;
+            channel.drain(&mut self.machine, now)?;
             match self.machine.poll(now) {
-                Step::Do(command) => self.channel.perform(command, &mut self.machine, now)?,
+                Step::Do(command) => channel.perform(command, &mut self.machine, now)?,
                 Step::WaitUntil(at) => return self.arm(at.saturating_duration_since(now)),
                 Step::Done => self.done = true,
             }
@@ -104,7 +109,10 @@ impl<M: Machine, C: Channel<M>> EventSource for Session<M, C> {
         if let Some(event) = self.machine.next_event() {
             return Ok(Some(event));
         }
-        self.target.check_alive()?;
+        if let Err(exited) = self.target.check_alive() {
+            self.channel = None;
+            return Err(exited);
+        }
         self.pump()?;
         Ok(self.machine.next_event())
     }

@@ -18,9 +18,12 @@ pub use dns::{
     DnsReport, DnsTransport, DnssecOk, HostsEntry, HostsTable, Letters, Recursion, Resolution,
     Resolve, ResolveOutcome, ResolvedBy, ResolverConfig, Transport, Tried,
 };
-pub use neigh::{NeighAnswer, NeighProbe, NeighReport, NeighSession};
-pub use ping::{Echo, EchoOutcome, Ping, PingReport, PingSession, PingSummary};
-pub use tcp::{ResetTtl, TcpAttempt, TcpOutcome, TcpProbe, TcpReport, TcpSession};
+pub use neigh::{NeighAnswer, NeighProbe, NeighReport, NeighSession, OwnAddress};
+pub use ping::{Echo, EchoOutcome, Ping, PingReport, PingSession, PingSummary, RttSummary, Stall};
+pub use tcp::{
+    ExchangeEnd, Payload, ResetTtl, TcpAttempt, TcpExchange, TcpOutcome, TcpProbe, TcpReport,
+    TcpSession, TcpSummary, Until,
+};
 pub use udp::{UdpOutcome, UdpProbe, UdpReport};
 
 use crate::base::{Budget, Family, Result, Timestamp};

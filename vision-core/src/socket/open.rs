@@ -68,6 +68,10 @@ pub(crate) fn open(kind: Kind, options: &Options) -> Result<Socket> {
         ask_for_ttl(&socket, family)?;
     }
     ask_for_errors(&socket, family)?;
+    if matches!(kind, Kind::Tcp(_)) && options.source.is_some_and(|source| source.port() != 0) {
+        // Several destinations may be tried from one port at the same time.
+        socket.set_reuse_address(true).map_err(|e| Error::sys(Op::SetOption, e))?;
+    }
     bind(&socket, options)?;
     Ok(socket)
 }

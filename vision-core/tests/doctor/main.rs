@@ -1,5 +1,8 @@
 //! The doctor against faults injected into real namespaces.
 
+mod recorded;
+mod second;
+
 use std::time::Duration;
 
 use vision_core::doctor::{
@@ -48,6 +51,7 @@ fn examine_process(node: &Node, process: &Proc, question: &str) -> Diagnosis {
     let text = case.to_json().expect("a case can be written");
     let saved = CaseFile::from_json(&text).expect("what was written can be read");
     assert_eq!(judge(&saved), diagnosis);
+    recorded::keep(&text, &diagnosis);
     diagnosis
 }
 
@@ -219,7 +223,8 @@ fn a_dead_gateway_explains_names_that_do_not_resolve() {
     let Some(lab) = require(Lab::new()) else { return };
     let ([a, r, b], _keep) = row(&lab);
     let process = with_resolver(&a, &format!("nameserver {}\n", b.v4()));
-    r.sh("sysctl -qw net.ipv4.conf.all.arp_ignore=8; ip neigh flush all");
+    r.sh("sysctl -qw net.ipv4.conf.all.arp_ignore=8");
+    a.sh("ip neigh flush all");
     let diagnosis = examine_process(&a, &process, "db.example.test:80");
     must_prove(&diagnosis, "neigh.gateway-no-answer");
     let said: Vec<_> = diagnosis.consequences.iter().map(|c| c.summary.as_str()).collect();

@@ -40,11 +40,9 @@ fn write_finding(finding: &Finding, out: &mut dyn Write, style: &Style) -> io::R
         write_evidence(evidence, &finding.subject, width, out)?;
     }
     writeln!(out, "   |")?;
-    let proof = match finding.confidence {
-        Confidence::Proved => "a probe showed it, and what was seen on its path explains it",
-        Confidence::Likely => "likely, not proved: a part of the chain could not be seen",
-    };
-    writeln!(out, "   = proof: {proof}")?;
+    if finding.confidence == Confidence::Likely {
+        writeln!(out, "   = likely, not proved: a part of the chain could not be seen")?;
+    }
     match &finding.fix {
         Some(fix) => write_fix(fix, out, good),
         None => Ok(()),

@@ -14,7 +14,7 @@ pub mod resolution;
 pub mod route;
 pub mod sock;
 mod table;
-mod tcp;
+pub mod tcp;
 
 use std::io::{self, Write};
 use std::time::Duration;

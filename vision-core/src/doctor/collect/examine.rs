@@ -1,6 +1,7 @@
 //! Puts the question to the network from inside the target.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use super::Site;
 use super::probes::Prober;
@@ -8,7 +9,6 @@ use crate::base::{Budget, Error, Family, Host, Result};
 use crate::doctor::case::{CaseFile, Probing};
 use crate::doctor::plan::Step;
 use crate::doctor::{Question, Service};
-use crate::inventory::RouteAnswer;
 use crate::netns::FileOrigin;
 
 /// Asks what the steps call for and files the answers under the target's latest round.
@@ -52,8 +52,8 @@ fn second_round(case: &CaseFile, steps: &[Step], prober: &mut Prober<'_>) -> Res
             Step::SignOfLife { server } => prober.sign_of_life(*server)?,
             Step::Follow { dst } if prober.is_server(*dst) => {
                 way_to(*dst, prober)?;
-                // It has been silent once; this try is for the counters on the way.
-                prober.ask_server(*dst, 1)?;
+                // It has been silent once; a slow one gets its time now.
+                prober.ask_server(*dst, asked_name(case), PATIENT, 1)?;
             }
             Step::Follow { dst } => match &case.question {
                 Question::Reach { service, .. } => {
@@ -63,7 +63,7 @@ fn second_round(case: &CaseFile, steps: &[Step], prober: &mut Prober<'_>) -> Res
                         prober.ping(*dst)?;
                     }
                 }
-                Question::Health => way_to(*dst, prober)?,
+                Question::Health => gateway(*dst, prober)?,
             },
             Step::Examine | Step::Again { .. } => {}
         }
@@ -71,15 +71,28 @@ fn second_round(case: &CaseFile, steps: &[Step], prober: &mut Prober<'_>) -> Res
     Ok(())
 }
 
-/// The gateways and nameservers of the namespace.
+/// How long a nameserver may take when it was silent before.
+const PATIENT: Duration = Duration::from_millis(1900);
+/// How long it may take at first.
+const BRISK: Duration = Duration::from_millis(800);
+
+fn asked_name(case: &CaseFile) -> Option<&str> {
+    match &case.question {
+        Question::Reach { host: Host::Name(name), .. } => Some(name),
+        _ => None,
+    }
+}
+
+/// The loopback, the addresses, the gateways and the nameservers of the namespace.
 fn health(case: &CaseFile, prober: &mut Prober<'_>) -> Result<()> {
     let wanted = |addr: &IpAddr| case.family.is_none_or(|family| family == Family::of(*addr));
+    if prober.probing() == Probing::Active {
+        // Nobody listens on port 1: a reset shows that the loopback works.
+        prober.tcp(Ipv4Addr::LOCALHOST.into(), &[1])?;
+        prober.own_addresses()?;
+    }
     for addr in prober.gateways().into_iter().filter(wanted) {
-        way_to(addr, prober)?;
-        // Where table and answer differ, only a packet that goes by the table shows who is right.
-        if prober.is_believed_elsewhere(addr) {
-            prober.ping(addr)?;
-        }
+        gateway(addr, prober)?;
     }
     if prober.resolver_origin() == Some(FileOrigin::Inherited) {
         let why = "the namespace has no resolv.conf of its own";
@@ -88,17 +101,35 @@ fn health(case: &CaseFile, prober: &mut Prober<'_>) -> Result<()> {
     }
     for server in prober.servers().into_iter().filter(wanted) {
         way_to(server, prober)?;
-        prober.ask_server(server, 2)?;
+        prober.ask_server(server, None, BRISK, 2)?;
+    }
+    Ok(())
+}
+
+/// A gateway the table knows is asked by the table first: an answer past the table would mend a
+/// stale entry before it could be shown.
+fn gateway(addr: IpAddr, prober: &mut Prober<'_>) -> Result<()> {
+    prober.look_up(addr)?;
+    if prober.probing() == Probing::Passive {
+        return Ok(());
+    }
+    if prober.is_known(addr) && prober.ping_once(addr)? {
+        return Ok(());
+    }
+    prober.solicit_next_hop(addr)?;
+    if prober.has_renewed(addr) {
+        prober.ping_once(addr)?;
     }
     Ok(())
 }
 
 /// The look-up and the first hop, without the probe itself.
 fn way_to(addr: IpAddr, prober: &mut Prober<'_>) -> Result<()> {
-    if let Some(RouteAnswer::Route(_)) = prober.look_up(addr)? {
-        prober.solicit_next_hop(addr)?;
+    prober.look_up(addr)?;
+    match prober.is_known(addr) {
+        true => Ok(()),
+        false => prober.solicit_next_hop(addr),
     }
-    Ok(())
 }
 
 /// Finds the addresses of a destination, and files how.
@@ -131,6 +162,19 @@ fn reach(addr: IpAddr, service: Service, prober: &mut Prober<'_>) -> Result<()> 
     if prober.probing() == Probing::Passive {
         return Ok(());
     }
+    knock(addr, service, prober)?;
+    if !prober.answered(addr) {
+        prober.solicit_next_hop(addr)?;
+        // The answer has renewed the entry: if that was the fault, it works now.
+        if prober.has_renewed(addr) {
+            knock(addr, service, prober)?;
+        }
+        prober.other_ways(addr)?;
+    }
+    prober.all_paths(addr)
+}
+
+fn knock(addr: IpAddr, service: Service, prober: &mut Prober<'_>) -> Result<()> {
     match service {
         Service::Host => prober.host(addr),
         Service::Udp(port) => prober.udp(addr, port),

@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::Site;
 use crate::base::{Budget, Error, Gap, Result, Timestamp};
 use crate::doctor::case::{CaseFile, ProbeRecord, Probing, RouteRecord};
-use crate::inventory::{Link, RouteAnswer, RouteKind, RouteQuery, Snapshot};
+use crate::doctor::{Question, Service};
+use crate::inventory::{Link, NeighState, RouteAnswer, RouteKind, RouteQuery, Snapshot};
 use crate::netns::FileOrigin;
 use crate::probe::{
-    DnsQuery, HostsTable, NeighProbe, Ping, Probe, ResetTtl, Resolve, ResolverConfig, TcpOutcome,
+    DnsQuery, EchoOutcome, HostsTable, Ping, Probe, ResetTtl, Resolve, ResolverConfig, TcpOutcome,
     TcpProbe, UdpProbe,
 };
 use crate::wire::dns::{Name, RecordType};
@@ -19,22 +20,30 @@ const TCP_WAIT: Duration = Duration::from_millis(1300);
 /// How long a nameserver may take per try.
 const DNS_WAIT: Duration = Duration::from_millis(800);
 /// Between two solicitations, and after the last.
-const NEIGH_WAIT: Duration = Duration::from_millis(250);
-/// How long a second holder of an address is listened for.
-const LINGER: Duration = Duration::from_millis(20);
+pub(super) const NEIGH_WAIT: Duration = Duration::from_millis(250);
+/// Three solicitations a second apart, and a little (net.ipv4.neigh.*.mcast_solicit, retrans_time).
+const KERNEL_GIVES_UP: Duration = Duration::from_millis(3400);
+/// What the gap is called when neighbours may not be asked for.
+pub(super) const SOLICITATION: &str = "neighbour solicitation";
 
 /// Asks from inside one namespace and keeps the answers.
 pub(super) struct Prober<'a> {
-    site: &'a mut Site,
-    budget: &'a Budget,
-    probing: Probing,
-    before: Option<Snapshot>,
-    scope: u32,
-    records: Vec<ProbeRecord>,
-    gaps: Vec<Gap>,
-    sent: usize,
+    pub(super) site: &'a mut Site,
+    pub(super) budget: &'a Budget,
+    pub(super) probing: Probing,
+    pub(super) before: Option<Snapshot>,
+    pub(super) scope: u32,
+    pub(super) records: Vec<ProbeRecord>,
+    pub(super) gaps: Vec<Gap>,
+    pub(super) sent: usize,
     /// Next hops that were asked for and stayed silent: connects need not wait long.
-    silent: Vec<IpAddr>,
+    pub(super) silent: Vec<IpAddr>,
+    /// Whether the same was asked before.
+    pub(super) again: bool,
+    /// Whether neighbours could not be asked for.
+    pub(super) blind: bool,
+    /// IP protocol and port of what was asked about.
+    service: Option<(u8, u16)>,
 }
 
 impl<'a> Prober<'a> {
@@ -51,6 +60,13 @@ impl<'a> Prober<'a> {
             gaps: Vec::new(),
             sent: 0,
             silent: Vec::new(),
+            again: case.search.is_some(),
+            service: selector_of(&case.question),
+            blind: case
+                .vantages
+                .iter()
+                .flat_map(|v| &v.rounds)
+                .any(|round| round.gaps.iter().any(|gap| gap.what == SOLICITATION)),
         }
     }
 
@@ -72,7 +88,7 @@ impl<'a> Prober<'a> {
         self.gaps.push(Gap::new(what, why));
     }
 
-    fn links(&self) -> &[Link] {
+    pub(super) fn links(&self) -> &[Link] {
         let links = self.before.as_ref().and_then(|s| s.links.as_ref());
         links.map_or(&[], |dump| &dump.items)
     }
@@ -107,9 +123,8 @@ impl<'a> Prober<'a> {
 
     /// The gateways of the default routes, best metric first, once each.
     pub(super) fn gateways(&self) -> Vec<IpAddr> {
-        let routes = self.before.as_ref().and_then(|s| s.routes.as_ref());
-        let mut defaults: Vec<_> = routes
-            .map_or(&[][..], |dump| &dump.items)
+        let mut defaults: Vec<_> = self
+            .routes()
             .iter()
             .filter(|r| r.is_default() && r.kind == RouteKind::Unicast)
             .collect();
@@ -127,7 +142,7 @@ impl<'a> Prober<'a> {
     }
 
     /// What ends the whole round is passed on; the rest leaves a gap.
-    fn survive(&mut self, what: &str, error: Error) -> Result<()> {
+    pub(super) fn survive(&mut self, what: &str, error: Error) -> Result<()> {
         match error {
             Error::Elapsed | Error::Cancelled | Error::TargetExited(_) => Err(error),
             other => {
@@ -141,6 +156,11 @@ impl<'a> Prober<'a> {
     pub(super) fn look_up(&mut self, dst: IpAddr) -> Result<Option<RouteAnswer>> {
         let mut query = RouteQuery::to(dst);
         query.oif = Some(self.scope).filter(|scope| *scope != 0);
+        // Policy rules may look at protocol and port (4.17).
+        if let Some((protocol, port)) = self.service.filter(|_| !self.is_server(dst)) {
+            query.ip_protocol = Some(protocol);
+            query.dport = Some(port);
+        }
         let at = Timestamp::now();
         match self.site.inventory.route_to(&query, self.budget) {
             Ok(answer) => {
@@ -152,70 +172,30 @@ impl<'a> Prober<'a> {
         }
     }
 
-    /// Asks live for the neighbour that packets to `dst` are handed to.
-    pub(super) fn solicit_next_hop(&mut self, dst: IpAddr) -> Result<()> {
-        let Some((next, link)) = self.next_hop(dst) else {
-            return Ok(());
-        };
-        let asked = self.records.iter().any(|r| matches!(r, ProbeRecord::Neigh(n) if n.to == next));
-        let ethernet = link.address.is_some_and(|a| a.to_ethernet().is_some());
-        if self.probing == Probing::Passive || asked || !ethernet || link.is_noarp() {
-            return Ok(());
-        }
-        let name = String::from_utf8_lossy(link.name.as_bytes()).into_owned();
-        let probe = NeighProbe::new(next, name)
-            .count(3)
-            .interval(NEIGH_WAIT)
-            .wait(NEIGH_WAIT)
-            .stop_after_answer(LINGER);
-        match probe.run(&self.site.target, self.budget) {
-            Ok(report) => {
-                self.sent += report.requests.len();
-                if report.answers.is_empty() {
-                    self.silent.push(next);
-                }
-                self.records.push(ProbeRecord::Neigh(report));
-                Ok(())
-            }
-            Err(e) => self.survive("neighbour solicitation", e),
-        }
-    }
-
-    fn next_hop(&self, dst: IpAddr) -> Option<(IpAddr, Link)> {
-        let route = self.records.iter().rev().find_map(|record| match record {
-            ProbeRecord::Route(r) if r.query.dst == dst => match &r.answer {
-                RouteAnswer::Route(route) => Some(route),
-                _ => None,
-            },
-            _ => None,
-        })?;
-        let ifindex = route.oif_ifindex.filter(|_| route.kind == RouteKind::Unicast)?;
-        let link = self.links().iter().find(|link| link.ifindex == ifindex)?;
-        let alive = link.has_carrier() && !link.is_loopback();
-        alive.then(|| (route.gateway.unwrap_or(dst), link.clone()))
-    }
-
-    /// Tells whether the table has another link-layer address for a neighbour than it answers from.
-    pub(super) fn is_believed_elsewhere(&self, addr: IpAddr) -> bool {
-        let reports = self.records.iter().filter_map(|record| match record {
-            ProbeRecord::Neigh(report) if report.to == addr => Some(report),
-            _ => None,
-        });
-        let Some(report) = reports.last().filter(|report| !report.answers.is_empty()) else {
-            return false;
-        };
-        let table = self.before.as_ref().and_then(|s| s.neighbours.as_ref());
-        let entries = table.map_or(&[][..], |dump| &dump.items).iter();
-        let mut entries = entries.filter(|e| e.ifindex == report.ifindex && e.dst == addr);
-        let believed = entries.next().and_then(|entry| entry.lladdr);
-        believed.is_some_and(|lladdr| !report.holders().contains(&lladdr))
+    /// Tells whether any probe of this round was answered by `addr`.
+    pub(super) fn answered(&self, addr: IpAddr) -> bool {
+        self.records.iter().any(|record| match record {
+            ProbeRecord::Tcp(r) if r.to == addr => r.attempts.iter().any(|a| a.outcome.is_open()),
+            ProbeRecord::Udp(r) if r.to.ip() == addr => r.answer().is_some(),
+            ProbeRecord::Ping(r) if r.to == addr => r.summary().received > 0,
+            _ => false,
+        })
     }
 
     fn tcp_wait(&self, dst: IpAddr) -> Duration {
-        let dead = self.next_hop(dst).is_some_and(|(next, _)| self.silent.contains(&next));
-        match dead {
-            true => TCP_WAIT / 3,
-            false => TCP_WAIT,
+        let Some((next, link)) = self.next_hop(dst) else { return TCP_WAIT };
+        let table = self.before.as_ref().and_then(|s| s.neighbours.as_ref());
+        let mut entries = table.map_or(&[][..], |dump| &dump.items).iter();
+        let unresolved = entries.any(|e| {
+            let open = [NeighState::Incomplete, NeighState::Failed].contains(&e.state);
+            e.ifindex == link.ifindex && e.dst == next && open
+        });
+        match (self.blind && unresolved, self.silent.contains(&next) || self.again) {
+            // Without a question of our own, only the kernel's giving up tells.
+            (true, _) => KERNEL_GIVES_UP,
+            // A second round knows the symptom; its packets are for the counters on the way.
+            (false, true) => TCP_WAIT / 3,
+            (false, false) => TCP_WAIT,
         }
     }
 
@@ -260,14 +240,34 @@ impl<'a> Prober<'a> {
     pub(super) fn host(&mut self, addr: IpAddr) -> Result<()> {
         match self.ping(addr)? {
             true => Ok(()),
+            // A router that spoke up has said enough.
+            false if self.was_told(addr) => Ok(()),
             false => self.tcp(addr, &[443, 80]),
         }
     }
 
+    fn was_told(&self, addr: IpAddr) -> bool {
+        self.records.iter().any(|record| match record {
+            ProbeRecord::Ping(r) if r.to == addr => r.echoes.iter().any(|echo| {
+                matches!(echo.outcome, EchoOutcome::Unreachable(_) | EchoOutcome::LocalError { .. })
+            }),
+            _ => false,
+        })
+    }
+
+    /// Sends two echo requests; tells whether one was answered.
     pub(super) fn ping(&mut self, addr: IpAddr) -> Result<bool> {
         let wait = self.tcp_wait(addr) / 2;
-        let ping = Ping::new(addr).count(2).interval(wait / 2).wait(wait).scope(self.scope);
-        match ping.run(&self.site.target, self.budget) {
+        self.run_ping(Ping::new(addr).count(2).interval(wait / 2).wait(wait))
+    }
+
+    /// Sends one echo request with little patience.
+    pub(super) fn ping_once(&mut self, addr: IpAddr) -> Result<bool> {
+        self.run_ping(Ping::new(addr).count(1).wait(NEIGH_WAIT))
+    }
+
+    fn run_ping(&mut self, ping: Ping) -> Result<bool> {
+        match ping.scope(self.scope).run(&self.site.target, self.budget) {
             Ok(report) => {
                 self.sent += report.echoes.len();
                 let answered = report.summary().received > 0;
@@ -278,15 +278,23 @@ impl<'a> Prober<'a> {
         }
     }
 
-    /// Asks a nameserver for the root's own servers: any answer, a refusal too, shows it is there.
-    pub(super) fn ask_server(&mut self, server: IpAddr, tries: u8) -> Result<()> {
+    /// Asks a nameserver for a name, or for the root's servers: any answer, a refusal too, shows
+    /// that it is there.
+    pub(super) fn ask_server(
+        &mut self,
+        server: IpAddr,
+        name: Option<&str>,
+        wait: Duration,
+        tries: u8,
+    ) -> Result<()> {
         if self.probing == Probing::Passive {
             return Ok(());
         }
-        let query = DnsQuery::new(Name::root(), RecordType::Ns)
-            .server(SocketAddr::new(server, 53))
-            .timeout(DNS_WAIT)
-            .tries(tries);
+        let query = match name.and_then(|name| name.parse().ok()) {
+            Some(name) => DnsQuery::new(name, RecordType::A),
+            None => DnsQuery::new(Name::root(), RecordType::Ns),
+        };
+        let query = query.server(SocketAddr::new(server, 53)).timeout(wait).tries(tries);
         match query.run(&self.site.target, self.budget) {
             Ok(report) => {
                 self.sent += report.attempts.len();
@@ -332,5 +340,14 @@ impl<'a> Prober<'a> {
             }
             Err(e) => self.survive("name resolution", e).map(|()| Vec::new()),
         }
+    }
+}
+
+/// IP protocol and port that packets of a question carry.
+fn selector_of(question: &Question) -> Option<(u8, u16)> {
+    let Question::Reach { service, .. } = question else { return None };
+    match service {
+        Service::Udp(port) => Some((17, *port)),
+        service => Some((6, service.tcp_port()?)),
     }
 }

@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use super::text::{Draft, evidence, look_up, shown, symptom};
 use super::{Answer, Rule, RuleMeta};
 use crate::base::Family;
-use crate::doctor::scene::{Flow, Hop, Purpose, Scene};
+use crate::doctor::scene::{Flow, Hop, Outcome, Purpose, Scene};
 use crate::doctor::{Cause, SubjectKind};
 use crate::inventory::{Link, Sections};
 
@@ -28,11 +28,9 @@ impl Rule for AddrNone {
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let mut hits = Vec::new();
-        for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
-            for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
-                if let Some(link) = bare_link(flow, position, hop) {
-                    hits.push(finding(flow, hop, link).hit(n, position));
-                }
+        for (n, flow, position, hop) in scene.failing_hops() {
+            if let Some(link) = bare_link(flow, position, hop) {
+                hits.push(finding(flow, hop, link).hit(n, position));
             }
         }
         Answer::from_hits(hits, || {
@@ -58,7 +56,10 @@ fn bare_link<'a>(flow: &Flow<'_>, position: usize, hop: &Hop<'a>) -> Option<&'a 
     };
     // A route may outlive the address; then packets carry a source nobody can answer to.
     // A router needs no address to pass packets on.
-    let matters = hop.has_no_route() || position == 0 && hop.egress().is_some();
+    // A refusal by the destination shows that it was reached all the same.
+    let arrived = matches!(flow.outcome, Outcome::Refused { .. });
+    let routed = position == 0 && hop.egress().is_some() && !arrived;
+    let matters = hop.has_no_route() || routed;
     if stays_on_link || !matters || hop.has_address(hop.family()) {
         return None;
     }

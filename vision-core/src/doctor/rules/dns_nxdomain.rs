@@ -1,5 +1,5 @@
 use super::text::{Draft, evidence};
-use super::{Answer, Hit, Rule, RuleMeta};
+use super::{Answer, Hit, Rule, RuleMeta, SAID_FIRST};
 use crate::doctor::case::ProbeRecord;
 use crate::doctor::scene::{Hop, Scene};
 use crate::doctor::{Cause, Evidence, Finding, SubjectKind};
@@ -19,9 +19,6 @@ static META: RuleMeta =
 
 pub(super) struct DnsNxdomain;
 
-/// A name that does not exist comes before every flow: there is nobody to send to.
-pub(super) const BEFORE_ALL_FLOWS: usize = usize::MAX;
-
 impl Rule for DnsNxdomain {
     fn meta(&self) -> &'static RuleMeta {
         &META
@@ -36,7 +33,8 @@ impl Rule for DnsNxdomain {
             None => Answer::NotApplicable,
             Some(r) if r.outcome == ResolveOutcome::NoSuchName => {
                 let finding = finding(scene, r);
-                Answer::Confirmed(vec![Hit { flow: BEFORE_ALL_FLOWS, hop: 0, finding }])
+                // There is nobody to send to: this comes before every flow.
+                Answer::Confirmed(vec![Hit { flow: SAID_FIRST, hop: 0, overrides: false, finding }])
             }
             Some(r) if r.outcome == ResolveOutcome::Found => {
                 let found: Vec<_> = r.addresses.iter().map(ToString::to_string).collect();

@@ -1,16 +1,43 @@
 //! One file per cause: what it is, how it shows, how it is told from its neighbours. Pure.
 
+mod addr_duplicate;
 mod addr_none;
+mod addr_tentative;
+mod dns;
+mod dns_first_server_dead;
+mod dns_loopback_nameserver;
+mod dns_no_nameserver;
 mod dns_nxdomain;
+mod dns_port_closed;
+mod dns_refused;
+mod dns_reply_wrong_source;
+mod dns_search_amplification;
 mod dns_server_silent;
+mod dns_servfail;
+mod dns_slow;
+mod ipv6_disabled;
 mod link_down;
+mod link_loopback_down;
 mod link_missing;
 mod link_peer_down;
+mod narrow;
+mod neigh_arp_off;
 mod neigh_gateway_no_answer;
 mod neigh_no_answer;
+mod neigh_stale_mac;
 mod neigh_wrong_static;
+mod refusing;
 mod route_blackhole;
+mod route_dead_default_preferred;
+mod route_multipath_dead_hop;
 mod route_none;
+mod route_prefix_too_wide;
+mod route_rule_diverts;
+mod route_ttl_too_small;
+mod route_unreachable;
+mod socket_accept_queue_full;
+mod socket_family_only;
+mod socket_loopback_only;
 mod socket_no_listener;
 mod text;
 
@@ -52,8 +79,15 @@ pub(super) struct Hit {
     pub(super) flow: usize,
     /// How far from the target; the way back counts on from the destination.
     pub(super) hop: usize,
+    /// Explains the flow better than anything else found on its way.
+    pub(super) overrides: bool,
     pub(super) finding: Finding,
 }
+
+/// The flow of a finding that comes before every flow: without a name there is nobody to send to.
+pub(super) const SAID_FIRST: usize = usize::MAX;
+/// The flow of a finding that breaks nothing that was asked.
+pub(super) const SAID_LAST: usize = usize::MAX - 1;
 
 impl Answer {
     /// Confirmed if there are hits, else ruled out with what was seen instead.
@@ -68,17 +102,41 @@ impl Answer {
 /// All rules, in the order in which a packet meets what they are about.
 pub(super) const ALL: &[&dyn Rule] = &[
     &link_missing::LinkMissing,
+    &link_loopback_down::LinkLoopbackDown,
     &link_down::LinkDown,
     &link_peer_down::LinkPeerDown,
+    &ipv6_disabled::Ipv6Disabled,
     &addr_none::AddrNone,
+    &addr_tentative::AddrTentative,
+    &addr_duplicate::AddrDuplicate,
     &route_blackhole::RouteBlackhole,
+    &route_unreachable::RouteUnreachable,
     &route_none::RouteNone,
+    &route_rule_diverts::RouteRuleDiverts,
+    &route_dead_default_preferred::RouteDeadDefaultPreferred,
+    &route_multipath_dead_hop::RouteMultipathDeadHop,
+    &route_prefix_too_wide::RoutePrefixTooWide,
+    &route_ttl_too_small::RouteTtlTooSmall,
+    &neigh_arp_off::NeighArpOff,
     &neigh_wrong_static::NeighWrongStatic,
+    &neigh_stale_mac::NeighStaleMac,
     &neigh_gateway_no_answer::NeighGatewayNoAnswer,
     &neigh_no_answer::NeighNoAnswer,
+    &dns_no_nameserver::DnsNoNameserver,
+    &dns_loopback_nameserver::DnsLoopbackNameserver,
+    &dns_port_closed::DnsPortClosed,
+    &dns_reply_wrong_source::DnsReplyWrongSource,
+    &dns_first_server_dead::DnsFirstServerDead,
     &dns_server_silent::DnsServerSilent,
+    &dns_servfail::DnsServfail,
+    &dns_refused::DnsRefused,
     &dns_nxdomain::DnsNxdomain,
+    &dns_slow::DnsSlow,
+    &dns_search_amplification::DnsSearchAmplification,
+    &socket_loopback_only::SocketLoopbackOnly,
+    &socket_family_only::SocketFamilyOnly,
     &socket_no_listener::SocketNoListener,
+    &socket_accept_queue_full::SocketAcceptQueueFull,
 ];
 
 /// Returns what is known about a cause: what it is, how it shows, how it is told, what to do.

@@ -61,7 +61,7 @@ impl Draft {
     }
 
     pub(super) fn hit(self, flow: usize, hop: usize) -> Hit {
-        Hit { flow, hop, finding: self.finding }
+        Hit { flow, hop, overrides: false, finding: self.finding }
     }
 }
 
@@ -86,7 +86,8 @@ pub(in crate::doctor) fn question(flow: &Flow<'_>) -> String {
             format!("TCP connect to {}", with_port(port))
         }
         Purpose::Nameserver => format!("DNS query to {dst}"),
-        Purpose::Gateway => format!("{} for the gateway {dst}", solicitation(flow.dst)),
+        Purpose::Gateway => format!("the gateway {dst}"),
+        Purpose::Loopback => format!("TCP connect to {dst} on the loopback"),
         Purpose::Anywhere => "any link that is up, has a carrier and an address".to_owned(),
     }
 }

@@ -74,6 +74,9 @@ impl NeighMachine {
             }
             .to_bytes()
             .to_vec(),
+            (IpAddr::V6(target), IpAddr::V6(source)) if source.is_unspecified() => {
+                ndp::duplicate_probe(target)
+            }
             (IpAddr::V6(target), _) => ndp::solicitation(target, self.station.mac),
             (IpAddr::V4(_), IpAddr::V6(_)) => Vec::new(),
         }
@@ -83,19 +86,39 @@ impl NeighMachine {
         match input {
             NeighInput::Arp(bytes) => {
                 let arp = Arp::parse(bytes)?;
-                let ours = arp.operation == arp::REPLY
-                    && IpAddr::V4(arp.sender_ip) == self.to
-                    && arp.target_mac == self.station.mac;
-                ours.then(|| (LinkAddr::ethernet(arp.sender_mac), None))
+                let holds = match self.station.own {
+                    None => self.is_answer(&arp),
+                    Some(_) => self.is_claim(&arp),
+                };
+                holds.then(|| (LinkAddr::ethernet(arp.sender_mac), None))
             }
             NeighInput::Icmpv6 { hop_limit, bytes } => {
                 // Anything below 255 came through a router (RFC 4861 §7.1.2).
                 let advert = Advertisement::parse(bytes).filter(|_| *hop_limit == Some(255))?;
                 let mac = advert.mac.filter(|_| IpAddr::V6(advert.target) == self.to)?;
+                let is_own = self.station.own.is_some() && mac == self.station.mac;
+                if is_own {
+                    return None;
+                }
                 Some((LinkAddr::ethernet(mac), Some(advert.is_router)))
             }
             NeighInput::SendFailed(_) => None,
         }
+    }
+
+    fn is_answer(&self, arp: &Arp) -> bool {
+        arp.operation == arp::REPLY
+            && IpAddr::V4(arp.sender_ip) == self.to
+            && arp.target_mac == self.station.mac
+    }
+
+    /// Whether somebody else uses the address, or is about to (RFC 5227 §2.1.1): any packet from
+    /// it, or a probe for it.
+    fn is_claim(&self, arp: &Arp) -> bool {
+        let probes = arp.operation == arp::REQUEST
+            && arp.sender_ip.is_unspecified()
+            && IpAddr::V4(arp.target_ip) == self.to;
+        arp.sender_mac != self.station.mac && (IpAddr::V4(arp.sender_ip) == self.to || probes)
     }
 
     fn end(&self) -> Option<Instant> {
@@ -165,12 +188,13 @@ impl Machine for NeighMachine {
             interface: self.station.name,
             ifindex: self.station.ifindex,
             source: self.station.source,
-            method: match self.to {
-                IpAddr::V4(_) => Method::Packet,
-                IpAddr::V6(_) => Method::Raw,
+            method: match (self.to, self.station.own) {
+                (IpAddr::V6(_), None) => Method::Raw,
+                (IpAddr::V4(_), _) | (_, Some(_)) => Method::Packet,
             },
             requests,
             answers: self.answers,
+            own: self.station.own,
             gaps,
         }
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use self::channel::NeighChannel;
 use self::machine::NeighMachine;
-pub use self::report::{NeighAnswer, NeighReport};
+pub use self::report::{NeighAnswer, NeighReport, OwnAddress};
 use super::driver::Session;
 use super::{Anchor, Probe};
 use crate::base::{Budget, Error, EventSource, Result};
@@ -46,6 +46,14 @@ pub struct NeighProbe {
     interval: Duration,
     wait: Duration,
     linger: Option<Duration>,
+    purpose: Purpose,
+}
+
+/// What is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Holder,
+    Duplicates,
 }
 
 /// The shortest interval between two broadcasts that is still polite.
@@ -62,6 +70,7 @@ impl NeighProbe {
             interval: Duration::from_secs(1),
             wait: Duration::from_secs(1),
             linger: None,
+            purpose: Purpose::Holder,
         }
     }
 
@@ -88,6 +97,15 @@ impl NeighProbe {
     /// Asks on behalf of this address instead of the interface's own.
     pub fn source(self, source: IpAddr) -> Self {
         Self { source: Some(source), ..self }
+    }
+
+    /// Searches for anybody else who has the address, as a host does before it takes one: asks on
+    /// behalf of nobody (RFC 5227 §2.1.1, RFC 4862 §5.4.2) and takes every claim for an answer.
+    ///
+    /// The interface may have the address itself; [`NeighReport::is_duplicate`] gives the verdict.
+    /// A host that is just running its own IPv6 duplicate detection for the address gives it up.
+    pub fn duplicates(self) -> Self {
+        Self { purpose: Purpose::Duplicates, ..self }
     }
 
     /// Starts asking and hands over a stream of answers.

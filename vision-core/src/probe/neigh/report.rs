@@ -26,8 +26,27 @@ pub struct NeighReport {
     pub requests: Vec<Timestamp>,
     /// Every answer, in order of arrival.
     pub answers: Vec<NeighAnswer>,
+    /// In a search for duplicates: whether the interface itself has the address.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub own: Option<OwnAddress>,
     /// What was not done, and why.
     pub gaps: Vec<Gap>,
+}
+
+/// How an address that is searched for duplicates stands on the own interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum OwnAddress {
+    /// The interface does not have it.
+    Absent,
+    /// The interface has it.
+    Held,
+    /// The kernel's own duplicate detection is under way.
+    Tentative,
+    /// The kernel's own duplicate detection found another holder (`dadfailed`, RFC 4862 §5.4.5).
+    DadFailed,
 }
 
 /// One answer to a solicitation.
@@ -48,6 +67,12 @@ pub struct NeighAnswer {
 }
 
 impl NeighReport {
+    /// Tells whether a search for duplicates found one: anybody else who has the address, whether
+    /// or not the interface itself does. `None` when nothing of the kind was searched for.
+    pub fn is_duplicate(&self) -> Option<bool> {
+        self.own.map(|own| own == OwnAddress::DadFailed || !self.answers.is_empty())
+    }
+
     /// Lists the different link-layer addresses that answered, in order of arrival.
     pub fn holders(&self) -> Vec<LinkAddr> {
         let mut holders = Vec::new();

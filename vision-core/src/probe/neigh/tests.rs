@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::machine::{NeighInput, NeighMachine};
 use super::station::Station;
-use super::{NeighProbe, NeighReport};
+use super::{NeighProbe, NeighReport, OwnAddress};
 use crate::base::{Reason, Timestamp};
 use crate::netns::Netns;
 use crate::probe::Anchor;
@@ -20,6 +20,7 @@ struct Script {
     machine: NeighMachine,
     start: Instant,
     sent: usize,
+    last: Vec<u8>,
 }
 
 fn ms(millis: u64) -> Duration {
@@ -33,16 +34,22 @@ fn probe(to: &str) -> NeighProbe {
 
 impl Script {
     fn new(probe: &NeighProbe, source: &str) -> Self {
+        Self::with(probe, source, None)
+    }
+
+    fn duplicates(to: &str, own: OwnAddress) -> Self {
+        let nobody = if to.contains(':') { "::" } else { "0.0.0.0" };
+        Self::with(&probe(to).duplicates(), nobody, Some(own))
+    }
+
+    fn with(probe: &NeighProbe, source: &str, own: Option<OwnAddress>) -> Self {
         let start = Instant::now();
         let anchor = Anchor::new(start, Timestamp::from_unix_nanos(0));
-        let station = Station {
-            ifindex: 2,
-            name: "eth0".into(),
-            mac: OWN_MAC,
-            source: source.parse().expect("address"),
-        };
+        let source = source.parse().expect("address");
+        let station = Station { ifindex: 2, name: "eth0".into(), mac: OWN_MAC, source, own };
         let netns = Netns::current().expect("own namespace").id();
-        Self { machine: NeighMachine::new(probe, station, netns, anchor), start, sent: 0 }
+        let machine = NeighMachine::new(probe, station, netns, anchor);
+        Self { machine, start, sent: 0, last: Vec::new() }
     }
 
     fn v4() -> Self {
@@ -53,7 +60,10 @@ impl Script {
         let now = self.start + ms(millis);
         loop {
             match self.machine.poll(now) {
-                Step::Do(_) => self.sent += 1,
+                Step::Do(bytes) => {
+                    self.sent += 1;
+                    self.last = bytes;
+                }
                 Step::WaitUntil(at) => {
                     return Some(at.duration_since(self.start).as_millis() as u64);
                 }
@@ -163,4 +173,44 @@ fn a_refused_send_ends_the_run_with_a_gap() {
     script.hear(0, NeighInput::SendFailed(Reason::new(nix::libc::ENETDOWN)));
     assert_eq!(script.at(0), None);
     assert!(script.end(0).gaps[0].why.contains("ENETDOWN"));
+}
+
+#[test]
+fn a_search_for_duplicates_speaks_for_nobody() {
+    let mut script = Script::duplicates("10.0.0.2", OwnAddress::Absent);
+    script.at(0);
+    let probe = Arp::parse(&script.last).expect("ARP");
+    assert_eq!((probe.sender_ip, probe.target_ip), (Ipv4Addr::UNSPECIFIED, PEER));
+    assert_eq!(script.end(500).is_duplicate(), Some(false));
+}
+
+#[test]
+fn every_claim_counts_as_a_duplicate_except_our_own() {
+    let arp = |operation, mac, sender_ip, target_ip| {
+        Arp { operation, sender_mac: mac, sender_ip, target_mac: [0; 6], target_ip }.to_bytes()
+    };
+    let (nobody, other) = (Ipv4Addr::UNSPECIFIED, Ipv4Addr::new(10, 0, 0, 9));
+    let cases = [
+        (arp(arp::REPLY, PEER_MAC, PEER, nobody), true),
+        (arp(arp::REQUEST, PEER_MAC, PEER, other), true),
+        (arp(arp::REQUEST, PEER_MAC, nobody, PEER), true),
+        (arp(arp::REQUEST, PEER_MAC, other, PEER), false),
+        (arp(arp::REQUEST, OWN_MAC, PEER, PEER), false),
+        (arp(arp::REPLY, PEER_MAC, other, nobody), false),
+    ];
+    for (bytes, is_duplicate) in cases {
+        let mut script = Script::duplicates("10.0.0.2", OwnAddress::Held);
+        script.at(0);
+        script.hear(1, NeighInput::Arp(&bytes));
+        assert_eq!(script.end(500).is_duplicate(), Some(is_duplicate), "{bytes:?}");
+    }
+}
+
+#[test]
+fn the_kernels_own_finding_is_a_duplicate_without_any_answer() {
+    let mut script = Script::duplicates("fd00::2", OwnAddress::DadFailed);
+    script.at(0);
+    assert_eq!(script.last.first(), Some(&0x60), "a whole IPv6 packet");
+    assert_eq!(script.end(500).is_duplicate(), Some(true));
+    assert_eq!(Script::v4().end(0).is_duplicate(), None);
 }

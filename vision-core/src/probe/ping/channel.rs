@@ -3,8 +3,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
 use nix::poll::PollFlags;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::ReceiveTimestampns;
 use socket2::{SockAddr, Socket};
 
+use super::clocks::Clocks;
 use super::machine::{IcmpOrLocal, PingInput, PingMachine, Request};
 use crate::base::{Error, Family, Op, Reason, Result};
 use crate::probe::machine::{Channel, Machine};
@@ -19,6 +22,7 @@ pub(crate) struct PingChannel {
     method: Method,
     to: SockAddr,
     buffer: Vec<u8>,
+    clocks: Clocks,
 }
 
 impl PingChannel {
@@ -28,13 +32,16 @@ impl PingChannel {
         let (socket, method) = match socket::open(Kind::IcmpDatagram(family), options) {
             Ok(socket) => (socket, Method::Datagram),
             // Outside ping_group_range; what else is wrong shows with the raw socket again.
-            Err(Error::Permission { .. } | Error::Sys { .. }) => {
+            Err(Error::Permission { op: Op::OpenRaw, .. } | Error::Sys { .. }) => {
                 (socket::open(Kind::IcmpRaw(family), options)?, Method::Raw)
             }
             Err(e) => return Err(e),
         };
         let to = socket::with_scope(to, 0, scope).into();
-        Ok(Self { socket, family, method, to, buffer: vec![0; 65_536] })
+        // Without the kernel's stamp a reply counts from the moment it is read.
+        let _ = setsockopt(&socket, ReceiveTimestampns, &true);
+        let (buffer, clocks) = (vec![0; 65_536], Clocks::read());
+        Ok(Self { socket, family, method, to, buffer, clocks })
     }
 
     pub(crate) fn method(&self) -> Method {
@@ -61,7 +68,8 @@ impl PingChannel {
                     Err(_) => continue,
                 },
             };
-            machine.handle(PingInput::Message { from, ttl, bytes }, now);
+            let at = self.clocks.arrival(received.stamp);
+            machine.handle(PingInput::Message { from, ttl, at, bytes }, now);
         }
     }
 }
@@ -81,6 +89,8 @@ fn origin(family: Family, error: &QueuedError) -> IcmpOrLocal {
 
 impl Channel<PingMachine> for PingChannel {
     fn perform(&mut self, request: Request, machine: &mut PingMachine, now: Instant) -> Result<()> {
+        self.clocks = Clocks::read();
+        machine.handle(PingInput::Sending { seq: request.seq, at: self.clocks.monotonic }, now);
         if let Err(e) = socket::send_to(&self.socket, &request.bytes, &self.to) {
             // EMSGSIZE is queued as well, with the MTU: the queue's entry says more.
             self.drain(machine, now)?;

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::{Echo, EchoOutcome, Ping, PingReport};
+use super::{Echo, EchoOutcome, Ping, PingReport, Stall, is_group};
 use crate::base::{Family, Gap, Reason, Ttl};
 use crate::netns::NetnsId;
 use crate::probe::machine::{Machine, Step};
@@ -24,6 +24,13 @@ pub(crate) struct PingMachine {
     next_send: Option<Instant>,
     /// Request `n` has sequence number `n + 1`.
     sent: Vec<Instant>,
+    /// When each request counts as lost.
+    deadlines: Vec<Instant>,
+    /// When the machine asked to be woken.
+    wake: Option<Instant>,
+    stalls: Vec<Stall>,
+    /// Requests before this index were open when the process was stopped.
+    stalled_before: usize,
     echoes: Vec<Echo>,
     /// Everything before this index is decided.
     oldest_open: usize,
@@ -32,6 +39,9 @@ pub(crate) struct PingMachine {
     ignored: u32,
     local_mtu: Option<u32>,
 }
+
+/// Woken so much later than asked, the process was stopped or the machine was.
+const STALL: Duration = Duration::from_millis(200);
 
 /// Send this request.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,9 +54,11 @@ pub(crate) struct Request {
 #[derive(Debug)]
 pub(crate) enum PingInput<'a> {
     /// An ICMP message without its IP header.
-    Message { from: IpAddr, ttl: Option<Ttl>, bytes: &'a [u8] },
+    Message { from: IpAddr, ttl: Option<Ttl>, at: Instant, bytes: &'a [u8] },
     /// An error from the queue, with the start of the request it belongs to.
     Error { error: IcmpOrLocal, quoted: &'a [u8] },
+    /// A request is handed to the kernel at this very moment.
+    Sending { seq: u16, at: Instant },
     /// The kernel refused a request.
     SendFailed { seq: u16, reason: Reason },
 }
@@ -87,6 +99,10 @@ impl PingMachine {
             anchor,
             next_send: None,
             sent: Vec::new(),
+            deadlines: Vec::new(),
+            wake: None,
+            stalls: Vec::new(),
+            stalled_before: 0,
             echoes: Vec::new(),
             oldest_open: 0,
             events: VecDeque::new(),
@@ -110,6 +126,7 @@ impl PingMachine {
         let echo = EchoMessage { id: self.id, seq, payload: &self.payload };
         let bytes = echo.request(self.family());
         self.sent.push(now);
+        self.deadlines.push(now + self.wait);
         let sent_at = self.anchor.wall(now);
         self.echoes.push(Echo { seq, sent_at, outcome: EchoOutcome::Pending });
         // After a pause of the whole process the rhythm starts anew instead of catching up.
@@ -120,10 +137,10 @@ impl PingMachine {
 
     fn expire(&mut self, now: Instant) {
         for index in self.oldest_open..self.echoes.len() {
-            let overdue = self.sent.get(index).is_some_and(|sent| *sent + self.wait <= now);
+            let overdue = self.deadlines.get(index).is_some_and(|at| *at <= now);
             match self.echoes.get(index).map(|echo| &echo.outcome) {
                 Some(EchoOutcome::Pending) if overdue => {
-                    self.decide(index, EchoOutcome::Lost { late: None });
+                    self.decide(index, self.without_reply(index, None));
                 }
                 Some(EchoOutcome::Pending) => break,
                 _ => {}
@@ -134,6 +151,26 @@ impl PingMachine {
         }
     }
 
+    /// What a request comes to that was not answered in time.
+    fn without_reply(&self, index: usize, late: Option<Duration>) -> EchoOutcome {
+        match index < self.stalled_before {
+            true => EchoOutcome::Stalled { late },
+            false => EchoOutcome::Lost { late },
+        }
+    }
+
+    /// Notices that nobody looked for a while: the time does not count against open requests.
+    fn notice_stall(&mut self, now: Instant) {
+        let Some(wake) = self.wake.take_if(|wake| *wake + STALL <= now) else {
+            return;
+        };
+        let lasted = now.saturating_duration_since(wake);
+        self.stalls.push(Stall { at: self.anchor.wall(wake), lasted });
+        let open = self.deadlines.iter_mut().skip(self.oldest_open);
+        open.for_each(|deadline| *deadline += lasted);
+        self.stalled_before = self.sent.len();
+    }
+
     fn decide(&mut self, index: usize, outcome: EchoOutcome) {
         if let Some(echo) = self.echoes.get_mut(index) {
             echo.outcome = outcome;
@@ -141,7 +178,7 @@ impl PingMachine {
         }
     }
 
-    fn take_reply(&mut self, from: IpAddr, ttl: Option<Ttl>, bytes: &[u8], now: Instant) {
+    fn take_reply(&mut self, from: IpAddr, ttl: Option<Ttl>, bytes: &[u8], at: Instant) {
         let Ok(Some(reply)) = EchoMessage::reply(self.family(), bytes) else {
             return;
         };
@@ -150,20 +187,23 @@ impl PingMachine {
             return;
         }
         let cookie = |bytes: &[u8]| bytes.get(..self.cookie_bytes).map(<[u8]>::to_vec);
-        let group = match self.to {
-            IpAddr::V4(to) => to.is_multicast() || to.is_broadcast(),
-            IpAddr::V6(to) => to.is_multicast(),
-        };
-        let is_ours = (from == self.to || group) && cookie(reply.payload) == cookie(&self.payload);
+        let is_ours = (from == self.to || is_group(self.to))
+            && cookie(reply.payload) == cookie(&self.payload);
         let index = usize::from(reply.seq).wrapping_sub(1);
         let Some(sent) = self.sent.get(index).filter(|_| is_ours).copied() else {
             self.ignored += 1;
             return;
         };
-        let rtt = now.saturating_duration_since(sent);
+        let rtt = at.saturating_duration_since(sent);
         match self.echoes.get_mut(index).map(|echo| &mut echo.outcome) {
+            Some(EchoOutcome::Pending) if rtt > self.wait => {
+                self.decide(index, self.without_reply(index, Some(rtt)));
+            }
             Some(EchoOutcome::Pending) => self.decide(index, EchoOutcome::Reply { from, rtt, ttl }),
-            Some(EchoOutcome::Lost { late: late @ None }) => *late = Some(rtt),
+            Some(
+                EchoOutcome::Lost { late: late @ None }
+                | EchoOutcome::Stalled { late: late @ None },
+            ) => *late = Some(rtt),
             _ => self.duplicates += 1,
         }
     }
@@ -199,22 +239,30 @@ impl Machine for PingMachine {
     type Report = PingReport;
 
     fn poll(&mut self, now: Instant) -> Step<Request> {
+        self.notice_stall(now);
         self.expire(now);
         let due = self.next_send.unwrap_or(now);
         if !self.all_sent() && due <= now {
             return Step::Do(self.send(now));
         }
-        let expiry = self.sent.get(self.oldest_open).map(|sent| *sent + self.wait);
+        let expiry = self.deadlines.get(self.oldest_open).copied();
         let next_send = (!self.all_sent()).then_some(due);
-        match [expiry, next_send].into_iter().flatten().min() {
+        self.wake = [expiry, next_send].into_iter().flatten().min();
+        match self.wake {
             Some(at) => Step::WaitUntil(at),
             None => Step::Done,
         }
     }
 
     fn handle(&mut self, input: PingInput<'_>, now: Instant) {
+        self.notice_stall(now);
         match input {
-            PingInput::Message { from, ttl, bytes } => self.take_reply(from, ttl, bytes, now),
+            PingInput::Message { from, ttl, at, bytes } => self.take_reply(from, ttl, bytes, at),
+            PingInput::Sending { seq, at } => {
+                if let Some(sent) = self.sent.get_mut(usize::from(seq).wrapping_sub(1)) {
+                    *sent = at;
+                }
+            }
             PingInput::Error { error, quoted } => self.take_error(error, quoted),
             PingInput::SendFailed { seq, reason } => {
                 let mtu_bytes = self.local_mtu.take();
@@ -247,6 +295,7 @@ impl Machine for PingMachine {
             echoes: self.echoes,
             duplicates: self.duplicates,
             ignored: self.ignored,
+            stalls: self.stalls,
             gaps,
         }
     }

@@ -1,6 +1,7 @@
 //! ICMP echo.
 
 mod channel;
+mod clocks;
 mod machine;
 mod report;
 #[cfg(test)]
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use self::channel::PingChannel;
 use self::machine::PingMachine;
-pub use self::report::{Echo, EchoOutcome, PingReport, PingSummary};
+pub use self::report::{Echo, EchoOutcome, PingReport, PingSummary, RttSummary, Stall};
 use super::driver::Session;
 use super::{Anchor, Df, Probe};
 use crate::base::{Budget, Error, EventSource, Result, Ttl, fill_random};
@@ -48,6 +49,9 @@ pub struct Ping {
 /// The shortest interval to one address that is still polite.
 const FLOOR: Duration = Duration::from_millis(2);
 
+/// The shortest interval to a group, where each request may be answered by many.
+const GROUP_FLOOR: Duration = Duration::from_secs(1);
+
 /// An IPv4 packet holds 65 535 bytes, of which the two headers take 28.
 const MAX_SIZE_BYTES: usize = 65_507;
 
@@ -75,7 +79,7 @@ impl Ping {
         Self { count: None, ..self }
     }
 
-    /// Leaves this much time between two requests; at least 2 ms.
+    /// Leaves this much time between two requests; at least 2 ms, to a group at least a second.
     pub fn interval(self, interval: Duration) -> Self {
         Self { interval, ..self }
     }
@@ -147,15 +151,27 @@ impl Ping {
     }
 
     fn check(&self) -> Result<()> {
-        if self.interval < FLOOR {
-            let why = format!("{:?} is below the polite floor of 2ms", self.interval);
+        let floor = if is_group(self.to) { GROUP_FLOOR } else { FLOOR };
+        if self.interval < floor {
+            let why = format!("{:?} is below the polite floor of {floor:?}", self.interval);
             return Err(Error::invalid("interval", why));
+        }
+        if let Some(dscp) = self.options.dscp.filter(|dscp| *dscp > 63) {
+            return Err(Error::invalid("dscp", format!("{dscp} is not a number from 0 to 63")));
         }
         if self.size_bytes > MAX_SIZE_BYTES {
             let why = format!("{} exceeds {MAX_SIZE_BYTES} bytes", self.size_bytes);
             return Err(Error::invalid("payload size", why));
         }
         Ok(())
+    }
+}
+
+/// Whether many hosts may answer.
+fn is_group(to: IpAddr) -> bool {
+    match to {
+        IpAddr::V4(to) => to.is_multicast() || to.is_broadcast(),
+        IpAddr::V6(to) => to.is_multicast(),
     }
 }
 

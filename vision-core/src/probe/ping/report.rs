@@ -24,6 +24,9 @@ pub struct PingReport {
     pub duplicates: u32,
     /// Packets that looked like replies and were not ours: wrong sender or wrong payload.
     pub ignored: u32,
+    /// When this process was kept from looking, which counts against nobody.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub stalls: Vec<Stall>,
     /// What was not done, and why.
     pub gaps: Vec<Gap>,
 }
@@ -73,6 +76,21 @@ pub enum EchoOutcome {
         )]
         late: Option<Duration>,
     },
+    /// Nothing came within the wait, during which this process was stopped: no loss of the
+    /// network's.
+    Stalled {
+        /// How long after the request a reply was found.
+        #[cfg_attr(
+            feature = "serde",
+            serde(
+                default,
+                rename = "late_ns",
+                with = "crate::base::nanos::option",
+                skip_serializing_if = "Option::is_none"
+            )
+        )]
+        late: Option<Duration>,
+    },
     /// The kernel refused to send it.
     LocalError {
         /// Why.
@@ -83,6 +101,18 @@ pub enum EchoOutcome {
     },
     /// Still open when the run was ended.
     Pending,
+}
+
+/// A time in which the process, or the whole machine, did not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Stall {
+    /// When it should have been awake again.
+    pub at: Timestamp,
+    /// How much later it was.
+    #[cfg_attr(feature = "serde", serde(rename = "lasted_ns", with = "crate::base::nanos"))]
+    pub lasted: Duration,
 }
 
 /// The figures under a ping's list of replies.
@@ -116,9 +146,10 @@ pub struct RttSummary {
 }
 
 impl PingReport {
-    /// Sums the echoes up; requests still open count as neither answered nor lost.
+    /// Sums the echoes up; requests still open, or overtaken by a stall, count as neither
+    /// answered nor lost.
     pub fn summary(&self) -> PingSummary {
-        let decided = self.echoes.iter().filter(|e| e.outcome != EchoOutcome::Pending).count();
+        let decided = self.echoes.iter().filter(|e| e.outcome.is_decided()).count();
         let rtts: Vec<u64> = self.echoes.iter().filter_map(Echo::rtt_ns).collect();
         let lost = decided - rtts.len();
         let loss_percent = match decided {
@@ -127,6 +158,12 @@ impl PingReport {
         };
         let sent = self.echoes.len();
         PingSummary { sent, received: rtts.len(), loss_percent, rtt: RttSummary::of(&rtts) }
+    }
+}
+
+impl EchoOutcome {
+    fn is_decided(&self) -> bool {
+        !matches!(self, Self::Pending | Self::Stalled { .. })
     }
 }
 
@@ -141,7 +178,7 @@ impl Echo {
 }
 
 impl RttSummary {
-    fn of(rtts: &[u64]) -> Option<Self> {
+    pub(crate) fn of(rtts: &[u64]) -> Option<Self> {
         let (min, max) = (*rtts.iter().min()?, *rtts.iter().max()?);
         let count = rtts.len() as f64;
         let mean = rtts.iter().map(|r| *r as f64).sum::<f64>() / count;

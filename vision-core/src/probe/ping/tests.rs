@@ -58,7 +58,8 @@ impl Script {
     }
 
     fn hear(&mut self, millis: u64, from: IpAddr, bytes: &[u8]) {
-        let input = PingInput::Message { from, ttl: Some(Ttl(64)), bytes };
+        let at = self.start + ms(millis);
+        let input = PingInput::Message { from, ttl: Some(Ttl(64)), at, bytes };
         self.machine.handle(input, self.start + ms(millis));
     }
 
@@ -218,4 +219,34 @@ fn a_payload_too_short_for_the_cookie_is_still_told_apart_by_its_id() {
     assert_eq!(EchoMessage::quoted_request(Family::V4, &script.sent[0].bytes), Some((0x1234, 1)));
     script.reply(2, 1);
     assert_eq!(rtt_ms(&script.end(2), 0), Some(2));
+}
+
+#[test]
+fn a_stopped_process_counts_as_a_stall_and_not_as_loss() {
+    let mut script = Script::new(&Ping::new(peer()).count(9).interval(ms(100)).wait(ms(300)));
+    script.at(0);
+    assert_eq!(script.at(100), Some(200));
+    // Stopped at 150 ms, awake at 3150 ms: the reply to the first request waited in the socket.
+    let bytes = script.reply_bytes(1);
+    let (from, at) = (peer(), script.start + ms(150));
+    let input = PingInput::Message { from, ttl: None, at, bytes: &bytes };
+    script.machine.handle(input, script.start + ms(3150));
+    assert_eq!(script.at(3150), Some(3200));
+    let report = script.end(4000);
+    assert_eq!(rtt_ms(&report, 0), Some(150));
+    assert_eq!(report.echoes[1].outcome, EchoOutcome::Stalled { late: None });
+    assert_eq!(report.echoes.len(), 3, "no burst");
+    let stall = report.stalls[0];
+    assert_eq!((stall.at.as_unix_nanos(), stall.lasted), (200_000_000, ms(2950)));
+    assert_eq!(report.summary().loss_percent, 50.0, "the third was sent after the stall");
+}
+
+#[test]
+fn the_moment_of_sending_is_the_channels_word() {
+    let mut script = Script::new(&two());
+    script.at(0);
+    let at = script.start + ms(3);
+    script.machine.handle(PingInput::Sending { seq: 1, at }, at);
+    script.reply(8, 1);
+    assert_eq!(rtt_ms(&script.end(8), 0), Some(5));
 }

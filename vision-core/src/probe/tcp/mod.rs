@@ -2,8 +2,10 @@
 
 mod channel;
 mod machine;
+mod payload;
 mod report;
 mod resets;
+mod talk;
 #[cfg(test)]
 mod tests;
 
@@ -11,9 +13,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use self::channel::TcpChannel;
+use self::channel::{TcpChannel, Then};
 use self::machine::TcpMachine;
-pub use self::report::{TcpAttempt, TcpOutcome, TcpReport};
+pub use self::payload::Payload;
+pub use self::report::{ExchangeEnd, TcpAttempt, TcpExchange, TcpOutcome, TcpReport, TcpSummary};
+use self::talk::{Exchange, KEPT_BYTES};
 use super::driver::Session;
 use super::{Anchor, Probe};
 use crate::base::{Budget, Error, EventSource, Pacer, Result, Ttl};
@@ -22,8 +26,12 @@ use crate::socket::Options;
 
 /// Connects to one or more ports of an address and says, per port, what happened.
 ///
-/// Needs no capability. Open connections are closed with a reset at once; at most 64 are being
-/// opened at the same time, at most a hundred are started per second.
+/// Needs no capability. Connections are closed with a reset as soon as they have served; at most
+/// 64 are being opened at the same time, at most a hundred are started per second.
+///
+/// With [`TcpProbe::banner`], [`TcpProbe::send`] or [`TcpProbe::expect`] something is said and
+/// heard over each connection; with [`TcpProbe::count`] or [`TcpProbe::until`] all ports are tried
+/// again and again.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -42,11 +50,28 @@ pub struct TcpProbe {
     to: IpAddr,
     scope: u32,
     ports: Vec<u16>,
+    count: Option<u16>,
+    interval: Duration,
+    until: Option<Until>,
     wait: Duration,
+    exchange: Option<Exchange>,
     pacer: Pacer,
     options: Options,
     resets: ResetTtl,
 }
+
+/// The state that a run of rounds waits for.
+// closed: the two words a person waits with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Until {
+    /// A round in which every port is open, and the bytes expected come if any are.
+    Open,
+    /// A round in which no port is.
+    Closed,
+}
+
+/// The shortest interval between two rounds that is still polite.
+const FLOOR: Duration = Duration::from_millis(2);
 
 /// Whether the time to live of resets is looked at.
 // closed: it is or it is not.
@@ -66,7 +91,11 @@ impl TcpProbe {
             to,
             scope: 0,
             ports: ports.into_iter().collect(),
+            count: Some(1),
+            interval: Duration::from_secs(1),
+            until: None,
             wait: Duration::from_secs(2),
+            exchange: None,
             pacer: Pacer::per_second(100, 64),
             options: Options::default(),
             resets: ResetTtl::Unseen,
@@ -78,7 +107,47 @@ impl TcpProbe {
         Self { resets, ..self }
     }
 
-    /// Waits this long for each connection.
+    /// Tries every port this many times, in rounds.
+    pub fn count(self, count: u16) -> Self {
+        Self { count: Some(count), ..self }
+    }
+
+    /// Goes on until the budget ends, at most 65 535 rounds.
+    pub fn endless(self) -> Self {
+        Self { count: None, ..self }
+    }
+
+    /// Leaves this much time between the beginnings of two rounds, at least 2 ms; a second unless
+    /// said otherwise. A round is over before the next begins.
+    pub fn interval(self, interval: Duration) -> Self {
+        Self { interval, ..self }
+    }
+
+    /// Goes on until a state is reached or the budget ends; the report says which.
+    pub fn until(self, until: Until) -> Self {
+        Self { until: Some(until), count: None, ..self }
+    }
+
+    /// Reads what the peer says first: until it pauses for 100 ms, closes, 4096 bytes have come
+    /// or the wait is over, which begins anew with the connection.
+    pub fn banner(mut self) -> Self {
+        self.exchange.get_or_insert_default();
+        self
+    }
+
+    /// Sends these bytes, at most 4096, and reads as with [`TcpProbe::banner`].
+    pub fn send(mut self, bytes: impl Into<Payload>) -> Self {
+        self.exchange.get_or_insert_default().send = bytes.into();
+        self
+    }
+
+    /// Reads until these bytes have come, among at most 4096.
+    pub fn expect(mut self, bytes: impl Into<Payload>) -> Self {
+        self.exchange.get_or_insert_default().expect = Some(bytes.into());
+        self
+    }
+
+    /// Waits this long for each connection, and as long for what comes over it.
     pub fn wait(self, wait: Duration) -> Self {
         Self { wait, ..self }
     }
@@ -120,17 +189,35 @@ impl TcpProbe {
     /// Starts connecting and hands over a stream of attempts as they are decided.
     ///
     /// # Errors
-    /// [`Error::Invalid`] without a port, [`Error::NotFound`] for a missing interface or source
+    /// [`Error::Invalid`] without a port or beyond a limit named above, [`Error::NotFound`] for a missing interface or source
     /// address, [`Error::Permission`].
     pub fn start(&self, target: &Target) -> Result<TcpSession> {
+        self.check()?;
+        let netns = target.open()?;
+        let resets = (self.resets == ResetTtl::Seen).then_some(self.to);
+        let after = if self.exchange.is_some() { Then::Talk } else { Then::Close };
+        let channel = TcpChannel::open(netns.clone(), self.options.clone(), after, resets)?;
+        let machine = TcpMachine::new(self, netns.id(), Anchor::now());
+        Ok(TcpSession { session: Session::new(machine, channel, target)? })
+    }
+
+    fn check(&self) -> Result<()> {
         if self.ports.is_empty() {
             return Err(Error::invalid("ports", "none given"));
         }
-        let netns = target.open()?;
-        let resets = (self.resets == ResetTtl::Seen).then_some(self.to);
-        let channel = TcpChannel::open(netns.clone(), self.options.clone(), resets)?;
-        let machine = TcpMachine::new(self, netns.id(), Anchor::now());
-        Ok(TcpSession { session: Session::new(machine, channel, target)? })
+        if self.interval < FLOOR {
+            let why = format!("{:?} is below the polite floor of 2ms", self.interval);
+            return Err(Error::invalid("interval", why));
+        }
+        let exchange = self.exchange.iter();
+        let payloads = exchange.flat_map(|e| [Some(&e.send), e.expect.as_ref()]).flatten();
+        match payloads.map(|p| p.as_bytes().len()).find(|length| *length > KEPT_BYTES) {
+            None => Ok(()),
+            Some(length) => {
+                let why = format!("{length} bytes to send or expect exceed {KEPT_BYTES}");
+                Err(Error::invalid("payload size", why))
+            }
+        }
     }
 }
 

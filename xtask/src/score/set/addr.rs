@@ -4,7 +4,7 @@ use vision_lab::{Family, Fault, Lab};
 
 use super::Built;
 use crate::score::{
-    container::{nameserver, with_dns, with_hosts},
+    container::{listen, nameserver, with_dns, with_hosts},
     scenario::{Scenario, Site},
 };
 
@@ -17,7 +17,7 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(NONE, "wire, no v4, on-link", no_v4).related(AFTER),
     Scenario::fault(NONE, "wire, no v6, on-link TCP, by pid", no_v6).related(AFTER),
     Scenario::fault(NONE, "chain, no v4, routed, TCP", no_v4_routed).related(AFTER),
-    Scenario::fault(NONE, "bridge, v6 only in the hosts file, no v6", no_v6_by_name).related(AFTER),
+    Scenario::fault(NONE, "wire, v6 only in the hosts file, no v6", no_v6_by_name).related(AFTER),
     Scenario::fault(NONE, "bridge, neither family, nothing asked", no_address_at_all)
         .related(AFTER),
     Scenario::fault(NONE, "bridge, no v4, v4 nameserver, name", no_v4_for_dns).related(AFTER),
@@ -42,11 +42,11 @@ fn no_v4_routed(lab: &Lab) -> Built {
 }
 
 fn no_v6_by_name(lab: &Lab) -> Built {
-    let bridge = lab.bridge("host", &["web", "db"])?;
-    let web = bridge.container("web");
-    let process = with_hosts(web, &[&format!("{} db", bridge.container("db").v6())])?;
-    lab.fault(web, flush(Family::V6))?;
-    Ok(Site::in_process(process).ask("db:5432"))
+    let [a, b] = lab.pair()?;
+    let server = listen(&b, 5432)?;
+    let process = with_hosts(&a, &[&format!("{} db", b.v6())])?;
+    lab.fault(&a, flush(Family::V6))?;
+    Ok(Site::in_process(process).keep(server).ask("db:5432"))
 }
 
 fn no_address_at_all(lab: &Lab) -> Built {

@@ -1,6 +1,6 @@
 //! Sockets: `socket.no-listener`.
 
-use vision_lab::{Lab, UdpBehaviour, UdpServer};
+use vision_lab::{Family, Fault, Lab, UdpBehaviour, UdpServer};
 
 use super::Built;
 use crate::score::{
@@ -20,6 +20,7 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(NONE, "own address, v6", own_address),
     Scenario::fault(NONE, "wire, UDP, v4", udp_v4),
     Scenario::fault(NONE, "chain, UDP, v6, TCP is open there", udp_v6),
+    Scenario::fault(NONE, "bridge, no global v6, link-local reaches", by_link_local),
 ];
 
 fn on_link_v4(lab: &Lab) -> Built {
@@ -74,4 +75,12 @@ fn udp_v6(lab: &Lab) -> Built {
     let [a, _, b] = lab.chain(["a", "r", "b"])?;
     let server = listen(&b, 8125)?;
     Ok(Site::in_process(a.sleeper()).keep(server).ask_udp(b.v6(), 8125))
+}
+
+/// The gateway redirects a packet of a link-local source on its own link, and the peer's refusal comes back.
+fn by_link_local(lab: &Lab) -> Built {
+    let bridge = lab.bridge("host", &["web", "db"])?;
+    let web = bridge.container("web");
+    lab.fault(web, Fault::FlushAddr { dev: "eth0", family: Family::V6 })?;
+    Ok(Site::at(web).ask_tcp(bridge.container("db").v6(), 5432))
 }

@@ -2,11 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use vision_lab::{Fault, Hook, Lab, Proto, RouteKind, dns::DnsScript};
+use vision_lab::{Family, Fault, Hook, Lab, Proto, RouteKind, dns::DnsScript};
 
 use super::Built;
 use crate::score::{
-    container::{knock, listen, nameserver, serve, silent_nameserver, with_dns},
+    container::{container, knock, listen, nameserver, serve, silent_nameserver, with_dns, zone},
     scenario::{Scenario, Site},
 };
 
@@ -37,6 +37,12 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::healthy("pinned neighbour of another host", other_static),
     Scenario::healthy("spare interface down", spare_link_down),
     Scenario::healthy("nameserver silent, address asked", dns_not_asked),
+    Scenario::healthy("no global v6, reached from a link-local source", link_local_source),
+    Scenario::healthy("addresses on lo only, one interface without any", address_on_loopback),
+    Scenario::healthy(
+        "search domains of which the first do not exist, v6 server",
+        two_families_of_names,
+    ),
 ];
 
 fn failed_neighbour(lab: &Lab) -> Built {
@@ -236,4 +242,32 @@ fn dns_not_asked(lab: &Lab) -> Built {
     let (web, db) = (bridge.container("web"), bridge.container("db"));
     let kept = (silent_nameserver(db)?, listen(db, 5432)?);
     Ok(Site::in_process(with_dns(web, db.v4())?).keep(kept).ask_tcp(db.v4(), 5432))
+}
+
+/// The gateway redirects on its own link, and the peer knows the way back to a link-local address.
+fn link_local_source(lab: &Lab) -> Built {
+    let bridge = lab.bridge("host", &["web", "db"])?;
+    let (web, db) = (bridge.container("web"), bridge.container("db"));
+    let server = listen(db, 5432)?;
+    lab.fault(web, Fault::FlushAddr { dev: "eth0", family: Family::V6 })?;
+    Ok(Site::at(web).keep(server).ask_tcp(db.v6(), 5432))
+}
+
+/// As routed containers have it: the address is on lo, the link has none, the route says which source to use.
+fn address_on_loopback(lab: &Lab) -> Built {
+    let [a, b] = lab.pair()?;
+    a.try_sh(&format!(
+        "ip -4 addr flush dev eth0; ip addr add {own}/32 dev lo; ip route add {peer} dev eth0 src {own}",
+        own = a.v4(),
+        peer = b.v4(),
+    ))?;
+    Ok(Site::in_process(a.sleeper()).ask(b.v4()))
+}
+
+fn two_families_of_names(lab: &Lab) -> Built {
+    let bridge = lab.bridge("host", &["web", "db"])?;
+    let (web, db) = (bridge.container("web"), bridge.container("db"));
+    let kept = (serve(db, zone(db))?, listen(db, 80)?);
+    let lines = [&*format!("nameserver {}", db.v6()), "search no.invalid nor.invalid example"];
+    Ok(Site::in_process(container(web, &lines, &[])?).keep(kept).ask("http://api/"))
 }

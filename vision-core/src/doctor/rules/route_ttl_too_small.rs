@@ -1,0 +1,87 @@
+use super::text::{Draft, evidence, symptom};
+use super::{Answer, Rule, RuleMeta};
+use crate::base::Family;
+use crate::doctor::scene::{Hop, Outcome, Scene};
+use crate::doctor::{Cause, Risk, SubjectKind};
+use crate::inventory::Sections;
+use crate::probe::IcmpError;
+
+const DOCS: &str = "\
+Packets leave with a time to live, or hop limit, that is too small for the way, and a router throws
+them away.
+
+How it shows: near hosts work, far ones fail with EHOSTUNREACH; ICMP time-exceeded comes back.
+How it is told from a route loop: the namespace's own default is far below the usual 64.
+What to do: set net.ipv4.ip_default_ttl, or net.ipv6.conf.*.hop_limit, back to 64.";
+
+static META: RuleMeta =
+    RuleMeta { cause: Cause::RouteTtlTooSmall, needs: Sections::SYSCTLS, docs: DOCS };
+
+/// No path through a real network is shorter on purpose; defaults are 64 and more.
+const SMALL: u8 = 30;
+
+pub(super) struct RouteTtlTooSmall;
+
+impl Rule for RouteTtlTooSmall {
+    fn meta(&self) -> &'static RuleMeta {
+        &META
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Answer {
+        let mut hits = Vec::new();
+        for (n, flow) in scene.flows.iter().enumerate() {
+            let (Outcome::Unreachable(icmp), Some(hop)) = (flow.outcome, flow.hops.first()) else {
+                continue;
+            };
+            let Some((key, ttl)) = own_ttl(hop).filter(|_| is_time_exceeded(&icmp)) else {
+                continue;
+            };
+            if ttl >= SMALL {
+                continue;
+            }
+            let place = &hop.vantage.name;
+            let summary = format!(
+                "{place}: packets leave with a time to live of {ttl}, too small for {}",
+                flow.dst
+            );
+            let draft = Draft::new(META.cause, hop, SubjectKind::Namespace, summary)
+                .evidence(symptom(flow, hop))
+                .evidence(evidence(hop, hop.at, key.clone(), ttl.to_string()));
+            let draft = match key.starts_with("net.") {
+                true => draft.command(format!("sysctl -w {key}=64"), Risk::Safe),
+                false => draft.prose("take the hoplimit off the route"),
+            };
+            hits.push(draft.hit(n, 0));
+        }
+        let exceeded = scene.flows.iter().any(|f| match f.outcome {
+            Outcome::Unreachable(icmp) => is_time_exceeded(&icmp),
+            _ => false,
+        });
+        Answer::from_hits(hits, || match exceeded {
+            true => Answer::RuledOut("the own time to live is not small".to_owned()),
+            false => Answer::RuledOut("no router reported an exceeded time to live".to_owned()),
+        })
+    }
+}
+
+fn is_time_exceeded(icmp: &IcmpError) -> bool {
+    matches!((icmp.family, icmp.kind, icmp.code), (Family::V4, 11, 0) | (Family::V6, 3, 0))
+}
+
+/// The setting that decides about the family's time to live, and its value.
+fn own_ttl(hop: &Hop<'_>) -> Option<(String, u8)> {
+    let metric = hop.route().and_then(|route| route.metrics.as_ref()?.hoplimit);
+    if let Some(ttl) = metric.and_then(|ttl| u8::try_from(ttl).ok()) {
+        return Some((format!("hoplimit of the route to {}", hop.towards), ttl));
+    }
+    let sysctls = hop.vantage.state()?.sysctls.as_ref()?;
+    match hop.family() {
+        Family::V4 => Some(("net.ipv4.ip_default_ttl".to_owned(), sysctls.ip_default_ttl?)),
+        Family::V6 => {
+            let link = hop.egress()?;
+            let own = sysctls.interfaces.iter().find(|i| i.name == link.name)?;
+            let key = format!("net.ipv6.conf.{}.hop_limit", link.name.escaped());
+            Some((key, own.ipv6.as_ref()?.hop_limit?))
+        }
+    }
+}
