@@ -20,7 +20,7 @@ usage: cargo xtask TASK
 
   test [--forbid-skip]    install the oracles the tests need, run all tests, sum up
   ceilings [--aims]       check the length of files and functions
-  doctor-score [--vision PATH] [--only TEXT] [--jobs N] [--json]
+  doctor-score [--vision PATH] [--only TEXT] [--jobs N] [--json] [--bars]
                           examine the doctor over faults and healthy networks
   completions [FOLDER]    write shell completions (bash, zsh, fish) to target/completions
   man [FOLDER]            write manual pages to target/man";

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::areas::areas;
 use super::case::{CaseFile, ProbeRecord, Probing};
-use super::report::{Consequence, Diagnosis, Finding, RuledOut, Severity, Unchecked, Verdict};
+use super::report::{
+    Confidence, Consequence, Diagnosis, Finding, RuledOut, Severity, Unchecked, Verdict,
+};
 use super::rules::{self, Answer, Hit, SAID_LAST};
 use super::scene::{Outcome, Purpose, Scene};
 use super::{Cause, Question};
@@ -89,7 +91,10 @@ fn missing_section(scene: &Scene<'_>, needs: Sections) -> Option<String> {
 /// Each finding comes with the flow it was seen on.
 fn roots(scene: &Scene<'_>, mut hits: Vec<(usize, Hit)>) -> Vec<(usize, Finding)> {
     // A name comes before any flow, then the flows' own order: the hop first, then the layer.
-    hits.sort_by_key(|(rank, hit)| (hit.flow.wrapping_add(1), !hit.overrides, hit.hop, *rank));
+    // That a neighbour is silent says less than why.
+    hits.sort_by_key(|(rank, hit)| {
+        (hit.flow.wrapping_add(1), !hit.overrides, is_vague(hit), hit.hop, *rank)
+    });
     let mut explained = HashSet::new();
     let mut found: Vec<(usize, Finding)> = Vec::new();
     for (_, mut hit) in hits {
@@ -97,7 +102,10 @@ fn roots(scene: &Scene<'_>, mut hits: Vec<(usize, Hit)>) -> Vec<(usize, Finding)
         if hit.flow != SAID_LAST && !explained.insert(hit.flow) {
             continue;
         }
-        hit.finding.severity = hit.finding.severity.max(severity(scene, &hit));
+        // A rule that says warning or note has weighed what works itself.
+        if hit.finding.severity == Severity::Error {
+            hit.finding.severity = severity(scene, &hit);
+        }
         let same = |f: &Finding| f.cause == hit.finding.cause && f.subject == hit.finding.subject;
         if !found.iter().any(|(_, f)| same(f)) {
             found.push((hit.flow, hit.finding));
@@ -106,6 +114,10 @@ fn roots(scene: &Scene<'_>, mut hits: Vec<(usize, Hit)>) -> Vec<(usize, Finding)
     // Stable: within a severity the order of the flows stays.
     found.sort_by_key(|(_, finding)| finding.severity);
     found
+}
+
+fn is_vague(hit: &Hit) -> bool {
+    hit.finding.cause == Cause::NeighNoAnswer && hit.finding.confidence == Confidence::Likely
 }
 
 /// A fault that does not break what was asked is a note; one of several servers is a warning.

@@ -63,6 +63,14 @@ impl Summary {
     pub(super) fn perfect(&self) -> bool {
         self.imperfect == 0 && self.broken == 0
     }
+
+    /// The right cause first in 95 of 100 faults, hardly ever a wrong one, never a false alarm.
+    pub(super) fn meets_bars(&self) -> bool {
+        self.named * 100 >= self.faults * 95
+            && self.wrong_causes * 100 <= self.scenarios * 3
+            && self.broken * 100 <= self.scenarios
+            && self.false_alarms == 0
+    }
 }
 
 impl fmt::Display for Summary {

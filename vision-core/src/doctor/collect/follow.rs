@@ -34,8 +34,12 @@ pub(super) fn follow(
             break;
         };
         let Some(holder) = survey.holder((at, ifindex), next, budget) else {
+            let behind = gateway_of(case, at).and_then(|way| {
+                let gateway = survey.holder((at, way.0), way.1, budget)?;
+                survey.elsewhere(gateway, next, budget)
+            });
             if let Some(search) = &mut case.search {
-                search.elsewhere.extend(survey.elsewhere(at, next));
+                search.elsewhere.extend(behind);
             }
             break;
         };
@@ -48,6 +52,14 @@ pub(super) fn follow(
         at = holder;
     }
     Ok(())
+}
+
+/// The default gateway of a namespace of the case, with the link it is on.
+fn gateway_of(case: &CaseFile, id: NetnsId) -> Option<(u32, IpAddr)> {
+    let vantage = case.vantages.iter().find(|v| v.netns == id)?;
+    let routes = &vantage.state()?.routes.as_ref()?.items;
+    let mut defaults = routes.iter().filter(|route| route.is_default());
+    defaults.find_map(|route| Some((route.oif_ifindex?, route.gateway?)))
 }
 
 /// The link and the neighbour a look-up hands packets to.

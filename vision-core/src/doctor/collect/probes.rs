@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Site;
 use crate::base::{Budget, Error, Gap, Result, Timestamp};
 use crate::doctor::case::{CaseFile, ProbeRecord, Probing, RouteRecord};
+use crate::doctor::{Question, Service};
 use crate::inventory::{Link, NeighState, RouteAnswer, RouteKind, RouteQuery, Snapshot};
 use crate::netns::FileOrigin;
 use crate::probe::{
@@ -41,6 +42,8 @@ pub(super) struct Prober<'a> {
     pub(super) again: bool,
     /// Whether neighbours could not be asked for.
     pub(super) blind: bool,
+    /// IP protocol and port of what was asked about.
+    service: Option<(u8, u16)>,
 }
 
 impl<'a> Prober<'a> {
@@ -58,6 +61,7 @@ impl<'a> Prober<'a> {
             sent: 0,
             silent: Vec::new(),
             again: case.search.is_some(),
+            service: selector_of(&case.question),
             blind: case
                 .vantages
                 .iter()
@@ -152,6 +156,11 @@ impl<'a> Prober<'a> {
     pub(super) fn look_up(&mut self, dst: IpAddr) -> Result<Option<RouteAnswer>> {
         let mut query = RouteQuery::to(dst);
         query.oif = Some(self.scope).filter(|scope| *scope != 0);
+        // Policy rules may look at protocol and port (4.17).
+        if let Some((protocol, port)) = self.service.filter(|_| !self.is_server(dst)) {
+            query.ip_protocol = Some(protocol);
+            query.dport = Some(port);
+        }
         let at = Timestamp::now();
         match self.site.inventory.route_to(&query, self.budget) {
             Ok(answer) => {
@@ -331,5 +340,14 @@ impl<'a> Prober<'a> {
             }
             Err(e) => self.survive("name resolution", e).map(|()| Vec::new()),
         }
+    }
+}
+
+/// IP protocol and port that packets of a question carry.
+fn selector_of(question: &Question) -> Option<(u8, u16)> {
+    let Question::Reach { service, .. } = question else { return None };
+    match service {
+        Service::Udp(port) => Some((17, *port)),
+        service => Some((6, service.tcp_port()?)),
     }
 }

@@ -150,12 +150,17 @@ impl Survey {
         }
     }
 
-    /// Who holds an address that nobody on the segment answers for.
-    pub(super) fn elsewhere(&self, not: NetnsId, addr: IpAddr) -> Option<Elsewhere> {
-        let mut others = self.addrs.iter().filter(|(id, _)| **id != not);
-        others.find_map(|(id, addrs)| {
-            let found = addrs.iter().find(|a| a.local == addr)?;
-            Some(Elsewhere { addr: found.prefix(), place: self.name(*id) })
-        })
+    /// Who holds, on a network of the gateway, an address that nobody on the own link answers for.
+    pub(super) fn elsewhere(
+        &mut self,
+        gateway: NetnsId,
+        addr: IpAddr,
+        budget: &Budget,
+    ) -> Option<Elsewhere> {
+        let links = self.map.links.get(&gateway)?;
+        let ports: Vec<Port> = links.iter().map(|link| (gateway, link.ifindex)).collect();
+        let id = ports.into_iter().find_map(|port| self.holder(port, addr, budget))?;
+        let found = self.addrs.get(&id)?.iter().find(|a| a.local == addr)?;
+        Some(Elsewhere { addr: found.prefix(), place: self.name(id) })
     }
 }

@@ -1,6 +1,7 @@
 use super::text::{Draft, look_up, moved, no_route_counter, symptom};
 use super::{Answer, Rule, RuleMeta};
 use crate::base::Family;
+use crate::doctor::case::VantageRole;
 use crate::doctor::scene::{Flow, Hop, Outcome, Scene};
 use crate::doctor::{Cause, Confidence, SubjectKind};
 use crate::inventory::Sections;
@@ -28,8 +29,9 @@ impl Rule for RouteNone {
         let mut hits = Vec::new();
         for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
             for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
+                let forth = position < flow.hops.len();
                 let applies = hop.has_no_route() && hop.has_address(hop.family());
-                if applies {
+                if applies && (forth || fails_to_answer(hop)) {
                     hits.push(finding(flow, hop).hit(n, position));
                 }
             }
@@ -41,6 +43,18 @@ impl Rule for RouteNone {
             None => Answer::NotApplicable,
         })
     }
+}
+
+/// On the way back the sender's address may have been translated: only a destination that counts
+/// answers it could not send shows that it matters.
+fn fails_to_answer(hop: &Hop<'_>) -> bool {
+    let moved = |group: &str, name: &str| hop.vantage.moved(group, name).unwrap_or(0);
+    let (group, name) = no_route_counter(hop.family());
+    let (asked, answered) = match hop.family() {
+        Family::V4 => (moved("Icmp", "InEchos"), moved("Icmp", "OutEchoReps")),
+        Family::V6 => (moved("Icmp6", "InEchos"), moved("Icmp6", "OutEchoReplies")),
+    };
+    hop.vantage.role == VantageRole::Destination && (moved(group, name) > 0 || asked > answered)
 }
 
 /// A router out of sight said that it has no route.

@@ -46,8 +46,11 @@ impl Rule for RouteTtlTooSmall {
             );
             let draft = Draft::new(META.cause, hop, SubjectKind::Namespace, summary)
                 .evidence(symptom(flow, hop))
-                .evidence(evidence(hop, hop.at, key.clone(), ttl.to_string()))
-                .command(format!("sysctl -w {key}=64"), Risk::Safe);
+                .evidence(evidence(hop, hop.at, key.clone(), ttl.to_string()));
+            let draft = match key.starts_with("net.") {
+                true => draft.command(format!("sysctl -w {key}=64"), Risk::Safe),
+                false => draft.prose("take the hoplimit off the route"),
+            };
             hits.push(draft.hit(n, 0));
         }
         let exceeded = scene.flows.iter().any(|f| match f.outcome {
@@ -67,6 +70,10 @@ fn is_time_exceeded(icmp: &IcmpError) -> bool {
 
 /// The setting that decides about the family's time to live, and its value.
 fn own_ttl(hop: &Hop<'_>) -> Option<(String, u8)> {
+    let metric = hop.route().and_then(|route| route.metrics.as_ref()?.hoplimit);
+    if let Some(ttl) = metric.and_then(|ttl| u8::try_from(ttl).ok()) {
+        return Some((format!("hoplimit of the route to {}", hop.towards), ttl));
+    }
     let sysctls = hop.vantage.state()?.sysctls.as_ref()?;
     match hop.family() {
         Family::V4 => Some(("net.ipv4.ip_default_ttl".to_owned(), sysctls.ip_default_ttl?)),
