@@ -77,7 +77,9 @@ struct Options {
 impl Options {
     fn parse(args: &[String]) -> Result<Self> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let mut options = Self { vision: None, only: None, jobs: cores, json: false, bars: false };
+        // Most of an answer is waiting.
+        let mut options =
+            Self { vision: None, only: None, jobs: 2 * cores, json: false, bars: false };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
@@ -112,7 +114,7 @@ fn build() -> Result<PathBuf> {
     Ok(target_dir().join("debug/vision"))
 }
 
-/// Works off the scenarios, several at a time: most of an answer is waiting.
+/// Works off the scenarios, several at a time.
 fn examine(scenarios: &[Scenario], vision: &std::path::Path, jobs: usize) -> Vec<Examined> {
     let next = Mutex::new(scenarios.iter().enumerate());
     let done = Mutex::new(Vec::new());

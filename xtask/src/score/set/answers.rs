@@ -149,13 +149,15 @@ fn service_address(lab: &Lab) -> Built {
 fn forwarded(lab: &Lab) -> Built {
     let bridge = site(lab)?;
     let (web, server) = (bridge.container("web"), bridge.container("dns"));
-    let dns = serve(server, zone(server))?;
+    let kept = (serve(server, zone(server))?, listen(server, 80)?);
+    // Where bridged packets pass the host's filter, it does undo it.
+    let _ = bridge.host.sysctl("net/bridge/bridge-nf-call-iptables", "0");
     bridge.host.try_sh(&format!(
         "nft 'add table ip to_dns; add chain ip to_dns pre {{ type nat hook prerouting priority -100 ; }}
          add rule ip to_dns pre udp dport 53 dnat to {}'",
         server.v4()
     ))?;
-    Ok(Site::in_process(with_dns(web, web.gateway_v4())?).keep(dns).ask("db.example:80"))
+    Ok(Site::in_process(with_dns(web, web.gateway_v4())?).keep(kept).ask("db.example:80"))
 }
 
 fn another_port(lab: &Lab) -> Built {

@@ -245,13 +245,14 @@ fn share_v6(lab: &Lab) -> Built {
 
 fn share_group(lab: &Lab) -> Built {
     let [a, _, b] = lab.chain(["a", "r", "b"])?;
+    let server = listen(&b, 80)?;
     a.try_sh(&format!(
         "ip nexthop add id 1 via {} dev eth0; ip nexthop add id 2 via {} dev eth0
          ip nexthop add id 10 group 1,1/2,255; ip route replace default nhid 10",
         a.gateway_v4(),
         beside(&a, 250)
     ))?;
-    Ok(Site::in_process(a.sleeper()).ask(b.v4()).blame(&a))
+    Ok(Site::in_process(a.sleeper()).keep(server).ask_tcp(b.v4(), 80).blame(&a))
 }
 
 fn share_health(lab: &Lab) -> Built {
