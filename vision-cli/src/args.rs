@@ -1,14 +1,17 @@
 //! The command line as types.
 
+mod packet;
 mod probe;
 mod read;
 mod value;
 
+use std::ffi::OsString;
 use std::net::IpAddr;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use vision_core::{Error, Result, Selector};
 
+pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs};
 pub use self::probe::{ArpArgs, DnsArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
 pub use self::read::{
     CtArgs, LinkArgs, NeighArgs, NsArgs, NsVerb, RouteArgs, RouteGet, RouteVerb, SockArgs,
@@ -54,8 +57,10 @@ pub struct Global {
     #[arg(id = "global-json", long = "json", global = true)]
     pub json: bool,
     /// Limit the whole run, such as 10s
+    // Text, because the verbs that write files give `-w` that meaning: an argument of theirs with
+    // this id takes its place.
     #[arg(id = "global-budget", short = 'w', long = "budget", value_name = "TIME", global = true)]
-    pub budget: Option<Span>,
+    pub budget: Option<OsString>,
     /// IPv4 only
     #[arg(id = "global-v4", short = '4', global = true)]
     pub v4: bool,
@@ -151,6 +156,12 @@ pub enum Verb {
     Arp(ArpArgs),
     /// Ask a nameserver, or resolve as the target would
     Dns(DnsArgs),
+    /// Take packets from an interface and print or write them
+    Capture(CaptureArgs),
+    /// Read a capture file and print, count or copy its packets
+    Decode(DecodeArgs),
+    /// Compile a packet filter and show the program
+    Filter(FilterArgs),
     /// Show what this process may do and what it lacks
     #[command(after_help = CAPS_EXAMPLES)]
     Caps,
@@ -179,13 +190,19 @@ impl Verb {
             Self::Tcp(_) => "vision/tcp@1",
             Self::Arp(_) => "vision/arp@1",
             Self::Dns(_) => "vision/dns@1",
+            Self::Capture(_) => "vision/capture@1",
+            Self::Decode(_) => "vision/decode@1",
+            Self::Filter(_) => "vision/filter@1",
             Self::Caps => "vision/caps@1",
         }
     }
 
     fn flags(&self) -> Flags {
         let (target, family, interface, source) = match self {
-            Self::Explain(_) | Self::Caps => (false, false, false, false),
+            Self::Explain(_) | Self::Caps | Self::Decode(_) | Self::Filter(_) => {
+                (false, false, false, false)
+            }
+            Self::Capture(_) => (true, false, true, false),
             Self::Ns(NsArgs { verb: NsVerb::Of { .. } }) => (true, false, false, false),
             Self::Ns(_) => (false, false, false, false),
             Self::Link(_) | Self::Route(_) | Self::Neigh(_) | Self::Sock(_) => {

@@ -56,9 +56,9 @@ impl Context {
     /// As [`Context::probing_budget`], where `-w 5` means five seconds, as for ping.
     ///
     /// # Errors
-    /// [`Error::Sys`] without a free descriptor.
+    /// [`Error::Invalid`] when it is no time, [`Error::Sys`] without a free descriptor.
     pub fn ping_budget(&self) -> Result<Budget> {
-        self.interruptible(self.global.budget.as_ref().map(Span::lenient))
+        self.interruptible(self.span()?.map(|span| span.lenient()))
     }
 
     /// Returns the one family asked for.
@@ -78,7 +78,11 @@ impl Context {
     }
 
     fn limit(&self) -> Result<Option<Duration>> {
-        self.global.budget.as_ref().map(Span::strict).transpose()
+        self.span()?.map(|span| span.strict()).transpose()
+    }
+
+    fn span(&self) -> Result<Option<Span>> {
+        self.global.budget.as_ref().map(|text| text.to_string_lossy().parse()).transpose()
     }
 
     fn interruptible(&self, limit: Option<Duration>) -> Result<Budget> {

@@ -86,6 +86,7 @@
 //! # Features
 //!
 //! - `serde` (default): reports, snapshots and case files to and from JSON.
+//! - `capture` (default): live capture, filters and capture files.
 //! - `dns` (default): DNS messages, queries, name resolution as the target would do it, and the
 //!   doctor, which needs them.
 //!
@@ -94,6 +95,8 @@
 #[cfg(feature = "tokio")]
 pub mod aio;
 pub mod base;
+#[cfg(feature = "capture")]
+pub mod capture;
 #[cfg(feature = "dns")]
 pub mod doctor;
 pub mod inventory;

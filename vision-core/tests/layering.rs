@@ -13,11 +13,15 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("inventory", "base netns netlink wire", "nix"),
     ("probe", "base sys netns socket wire inventory", "nix socket2"),
     ("doctor", "base netns wire inventory probe", "nix serde_json"),
+    ("capture", "base sys netns wire", "nix flate2 ruzstd"),
     ("aio", "base", "tokio futures_core"),
 ];
 /// Foreign crates that one file only may name.
-const DOORS: &[(&str, &str)] =
-    &[("hickory_proto", "wire/dns/rdata/foreign.rs"), ("netlink_sys", "netlink/socket.rs")];
+const DOORS: &[(&str, &str)] = &[
+    ("hickory_proto", "wire/dns/rdata/foreign.rs"),
+    ("netlink_sys", "netlink/socket.rs"),
+    ("pcap_file", "capture/file/foreign.rs"),
+];
 
 #[test]
 fn rooms_import_only_what_their_layer_allows() {

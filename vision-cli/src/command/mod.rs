@@ -2,11 +2,14 @@
 
 mod arp;
 mod caps;
+mod capture;
 mod ct;
+mod decode;
 mod destination;
 mod dns;
 mod doctor;
 mod explain;
+mod filter;
 mod link;
 pub mod names;
 mod neigh;
@@ -66,6 +69,9 @@ fn dispatch(verb: Verb, context: &mut Context) -> Ended {
         Verb::Dns(args) => dns::run(&args, context),
         Verb::Doctor(args) => doctor::run(&args, context),
         Verb::Explain(args) => explain::run(&args, context),
+        Verb::Capture(args) => capture::run(&args, context),
+        Verb::Decode(args) => decode::run(&args, context),
+        Verb::Filter(args) => filter::run(&args, context),
         Verb::Caps => caps::run(context),
     }
 }

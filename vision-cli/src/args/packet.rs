@@ -1,0 +1,9 @@
+//! Arguments of the verbs about packets, a file each.
+
+mod capture;
+mod decode;
+mod filter;
+
+pub use self::capture::CaptureArgs;
+pub use self::decode::DecodeArgs;
+pub use self::filter::FilterArgs;
