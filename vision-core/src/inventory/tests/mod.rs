@@ -17,7 +17,7 @@ fn messages(text: &str) -> Vec<Vec<u8>> {
     lines.map(|line| unhex(line.trim())).collect()
 }
 
-fn unhex(text: &str) -> Vec<u8> {
+pub(super) fn unhex(text: &str) -> Vec<u8> {
     let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal");
     (0..text.len()).step_by(2).map(byte).collect()
 }
