@@ -146,6 +146,11 @@ impl<'a> Hop<'a> {
         self.vantage.solicited(self.egress()?.ifindex, self.next_hop()?)
     }
 
+    /// Tells whether the next hop was asked for more than once and never answered.
+    fn asked_in_vain(&self) -> bool {
+        self.solicited().is_some_and(|r| r.answers.is_empty() && r.requests.len() > 1)
+    }
+
     /// Links that could carry the family's packets: up, and more than a loopback.
     pub(super) fn up_links(&self) -> impl Iterator<Item = &'a Link> + use<'a> {
         self.vantage.links().iter().filter(|link| link.is_up() && !link.is_loopback())
@@ -175,6 +180,14 @@ impl<'a> Scene<'a> {
                 None => flows.push(flow),
                 // The latest word counts, but routers limit their errors: silence after one is no news.
                 Some(later) if later.outcome == Outcome::Silent && flow.outcome.is_told() => {
+                    *later = flow;
+                }
+                // A router that was looked at further on told this one its address by asking.
+                Some(later)
+                    if later.outcome == Outcome::Works
+                        && flow.outcome.failed()
+                        && flow.hops.iter().skip(1).any(Hop::asked_in_vain) =>
+                {
                     *later = flow;
                 }
                 Some(later) if later.outcome == Outcome::Works && flow.outcome.failed() => {
