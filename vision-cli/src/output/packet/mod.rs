@@ -1,0 +1,3 @@
+//! Packets as they are written: lines for people, objects for programs.
+
+pub mod text;
