@@ -68,6 +68,13 @@ pub enum Change {
     Moved,
 }
 
+impl Change {
+    /// Tells whether nothing can come from the interface any more.
+    pub fn ends_the_capture(&self) -> bool {
+        matches!(self, Self::Vanished | Self::Moved)
+    }
+}
+
 /// A link as last heard of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Link {
