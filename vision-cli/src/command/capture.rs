@@ -4,7 +4,6 @@ mod sink;
 
 use std::io;
 
-use vision_core::base::EventSource;
 use vision_core::capture::{Capture, CaptureRequest, Taken};
 use vision_core::inventory::Inventory;
 use vision_core::{Budget, Error, Target};
