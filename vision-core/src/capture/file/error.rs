@@ -47,6 +47,12 @@ pub enum FileError {
         /// Bytes there are.
         have: u64,
     },
+    /// What was to be written does not fit into the file.
+    #[error("cannot be written: {0}")]
+    Unfit(String),
+    /// The system did not take what was to be written.
+    #[error("cannot write the file: {0}")]
+    Write(#[source] io::Error),
     /// Something in the file cannot be.
     #[error("damaged at byte {offset}: {why}")]
     Damaged {
@@ -79,6 +85,9 @@ impl From<FileError> for Error {
             FileError::NotFound(what) => Self::NotFound(format!("file {what}")),
             FileError::Read { source, .. } if source.raw_os_error().is_some() => {
                 Self::Sys { op: Op::ReadCapture, source }
+            }
+            FileError::Write(source) if source.raw_os_error().is_some() => {
+                Self::Sys { op: Op::WriteCapture, source }
             }
             other => Self::CaptureFile(other.to_string()),
         }

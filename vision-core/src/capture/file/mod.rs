@@ -1,11 +1,12 @@
 //! Capture files: pcap and pcapng, read and written.
 //!
 //! A [`Reader`] takes any of their forms, also compressed, and hands out borrowed frames in
-//! constant memory; [`sniff`] says what a file is without reading it through.
+//! constant memory; a [`Writer`] writes them; [`sniff`] says what a file is without reading it through.
 //!
 //! Sources: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng, RFC 1761 (snoop).
 
 mod block;
+mod encode;
 mod error;
 mod follow;
 mod format;
@@ -18,6 +19,7 @@ mod snoop;
 mod unpack;
 mod what;
 mod window;
+mod writer;
 
 pub use self::block::{Block, Item};
 pub use self::error::FileError;
@@ -26,3 +28,4 @@ pub use self::interface::{Interface, Resolution, Section, Statistics};
 pub use self::options::Options;
 pub use self::reader::Reader;
 pub use self::what::{Kind, What, sniff, sniff_path};
+pub use self::writer::Writer;
