@@ -1,9 +1,177 @@
 //! `vision capture`
 
+mod sink;
+
+use std::io;
+
+use vision_core::base::EventSource;
+use vision_core::capture::{Capture, CaptureRequest, Taken};
+use vision_core::inventory::Inventory;
+use vision_core::{Budget, Error, Target};
+
+use self::sink::Sink;
 use super::Ended;
 use crate::args::CaptureArgs;
 use crate::context::Context;
+use crate::exit::Outcome;
+use crate::output::diagnose;
+use crate::output::human::capture::Summed;
+use crate::sandbox::{self, Allow};
 
-pub fn run(_args: &CaptureArgs, _context: &mut Context) -> Ended {
-    Err(vision_core::Error::Unsupported("vision capture").into())
+/// Takes packets and prints or writes them until told to stop.
+pub fn run(args: &CaptureArgs, context: &mut Context) -> Ended {
+    let target = context.target()?;
+    let mut capture = request(args, context, &target)?.start(&target)?;
+    let mut sink = Sink::open(args, context, &capture)?;
+    let allow = Allow { folder: sink.folder()? };
+    // The thread that waits for signals comes after, so that it has no rights either.
+    sandbox::drop_rights(&allow)?;
+    let budget = context.capture_budget(args.budget.as_ref())?;
+    sandbox::lock(&allow)?;
+    if !context.out.is_json() {
+        announce(args, &capture);
+    }
+    let mut run = Run { left: args.count, captured: 0, ended_by: None };
+    let written = run.follow(&mut capture, &budget, &mut sink, context);
+    let stats = capture.stats()?;
+    let report = Summed::new(run.captured, stats, &capture, run.ended_by);
+    let closed = written.and_then(|error| sink.close().map(|()| error));
+    if context.out.is_json() {
+        context.out.finish()?;
+        context.out.summary(&report, closed.as_ref().ok().and_then(Option::as_ref))?;
+    } else {
+        report.say();
+    }
+    match closed? {
+        Some(error) if context.out.is_json() => Ok(Outcome::Failed(error.into())),
+        Some(error) => Err(error.into()),
+        None if run.left.is_some_and(|left| left > 0) => Ok(Outcome::No),
+        None => Ok(Outcome::Yes),
+    }
 }
+
+fn request(
+    args: &CaptureArgs,
+    context: &Context,
+    target: &Target,
+) -> Result<CaptureRequest, Error> {
+    let on = args.on.as_ref().or(context.global.interface.as_ref());
+    let mut request = match on.map(String::as_str) {
+        Some("any") => Capture::any(),
+        Some(name) => Capture::on(name),
+        None => first(target)?,
+    };
+    request = request.snap_bytes(args.snap);
+    request = request.buffer_bytes(u32::try_from(args.buffer).unwrap_or(u32::MAX));
+    if let Some(direction) = args.direction {
+        request = request.direction(direction);
+    }
+    if args.promisc {
+        request = request.promiscuous();
+    }
+    Ok(request)
+}
+
+/// The first interface that is up and not the loopback, else all of them.
+fn first(target: &Target) -> Result<CaptureRequest, Error> {
+    let budget = Budget::within(std::time::Duration::from_secs(5));
+    let links = Inventory::open(target)?.links(&budget)?.items;
+    let usable = |flags: &vision_core::inventory::LinkFlags| {
+        flags.contains(vision_core::inventory::LinkFlags::UP)
+            && !flags.contains(vision_core::inventory::LinkFlags::LOOPBACK)
+    };
+    let found = links.iter().find(|link| usable(&link.flags));
+    Ok(found.map_or_else(Capture::any, |link| Capture::on_index(link.ifindex)))
+}
+
+fn announce(args: &CaptureArgs, capture: &Capture) {
+    let name = capture.interface().name.escaped();
+    let (link_type, snap) = (capture.link_type(), if args.snap == 0 { 262_144 } else { args.snap });
+    let text = format!("listening on {name}, link-type {link_type}, snapshot length {snap} bytes");
+    diagnose(&text, None);
+}
+
+/// The progress of a capture.
+struct Run {
+    left: Option<u64>,
+    captured: u64,
+    ended_by: Option<String>,
+}
+
+impl Run {
+    /// Hands packets to the sink until there are enough, the budget ends or nothing will come.
+    fn follow(
+        &mut self,
+        capture: &mut Capture,
+        budget: &Budget,
+        sink: &mut Sink,
+        context: &mut Context,
+    ) -> io::Result<Option<Error>> {
+        let mut until = budget.clone();
+        loop {
+            let more = match self.left {
+                Some(0) => return Ok(None),
+                _ => self.step(capture, &until, sink, context),
+            };
+            match more? {
+                Ok(true) => {}
+                Ok(false) => return Ok(None),
+                Err(Error::Elapsed | Error::Cancelled) => {
+                    // What has come until now is still shown.
+                    until = Budget::unbounded();
+                    if let Err(error) = capture.stop() {
+                        return Ok(Some(error));
+                    }
+                }
+                Err(error) => return Ok(Some(error)),
+            }
+        }
+    }
+
+    /// Takes all that is there, then waits for more.
+    fn step(
+        &mut self,
+        capture: &mut Capture,
+        budget: &Budget,
+        sink: &mut Sink,
+        context: &mut Context,
+    ) -> io::Result<Result<bool, Error>> {
+        // Between two looks at the clock and at the keyboard.
+        for _ in 0..ROUND {
+            let taken = match capture.try_taken() {
+                Ok(None) => {
+                    sink.flush(context)?;
+                    match capture.next_taken(budget) {
+                        Ok(None) => return Ok(Ok(false)),
+                        taken => taken,
+                    }
+                }
+                taken => taken,
+            };
+            match taken {
+                Ok(Some(Taken::Frame(frame))) => {
+                    self.captured += 1;
+                    sink.frame(&frame, self.captured, context)?;
+                    if let Some(left) = &mut self.left {
+                        *left -= 1;
+                        if *left == 0 {
+                            return Ok(Ok(false));
+                        }
+                    }
+                }
+                Ok(Some(Taken::Notice(notice))) => {
+                    let text = notice.to_string();
+                    sink.notice(&notice, context)?;
+                    if notice.change.ends_the_capture() {
+                        self.ended_by = Some(text);
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(budget.remaining().map(|_| true))
+    }
+}
+
+const ROUND: u32 = 1024;

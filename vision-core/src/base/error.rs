@@ -163,6 +163,7 @@ ops! {
     Poll, "waiting for events", None, "poll(2) and epoll(7).";
     Timer, "setting a timer", None, "timerfd(2).";
     SpawnThread, "starting a thread", None, "clone(2).";
+    DropRights, "giving up rights", None, "capset(2), prctl(2).";
     Random, "reading random bytes", None, "getrandom(2).";
 }
 

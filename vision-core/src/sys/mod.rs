@@ -5,4 +5,5 @@ pub(crate) mod dir;
 pub(crate) mod nsfs;
 pub(crate) mod packet;
 pub(crate) mod pidfd;
+pub(crate) mod ring;
 pub(crate) mod sockopt;
