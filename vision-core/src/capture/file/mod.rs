@@ -26,6 +26,6 @@ pub use self::error::FileError;
 pub use self::format::{Compression, Endian, Format, Precision};
 pub use self::interface::{Interface, Resolution, Section, Statistics};
 pub use self::options::Options;
-pub use self::reader::Reader;
+pub use self::reader::{Described, Reader};
 pub use self::what::{Kind, What, sniff, sniff_path};
 pub use self::writer::Writer;
