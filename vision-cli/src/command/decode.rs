@@ -23,6 +23,13 @@ pub fn run(args: &DecodeArgs, context: &mut Context) -> Ended {
     if args.what {
         return what(args, context);
     }
+    if args.write.as_ref().is_some_and(|it| it == "-")
+        && (args.ring.is_some() || args.rotate.is_some())
+    {
+        let why = "standard output cannot be rotated; name a file with -w".to_owned();
+        return Err(Error::Invalid { what: "output", why }.into());
+    }
+    args.rotate.as_ref().map(crate::args::Span::strict).transpose()?;
     let budget = context.capture_budget(args.budget.as_ref())?;
     let mut reader = source::open(&args.file, &budget).map_err(|e| named(args, e))?;
     let first = reader.link_type(0).unwrap_or(LinkType::ETHERNET);
@@ -60,6 +67,8 @@ fn what(args: &DecodeArgs, context: &mut Context) -> Ended {
 fn named(args: &DecodeArgs, error: FileError) -> Failure {
     match error {
         FileError::Write(source) => Failure::Output(source),
+        // About the file that is written.
+        error @ FileError::Unfit(_) => Failure::Core(error.into()),
         error => match Error::from(error) {
             Error::CaptureFile(why) => {
                 let file = match args.file.to_string_lossy() {

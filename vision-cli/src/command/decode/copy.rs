@@ -8,16 +8,17 @@ use std::path::Path;
 
 use vision_core::capture::Frame;
 use vision_core::capture::file::{
-    FileError, Format, Interface, Precision, Reader, Section, Writer,
+    FileError, Format, Interface, Limits, Precision, Reader, Rotation, Section, Writer,
 };
 
-use crate::args::{DecodeArgs, WriteFormat};
+use crate::args::{DecodeArgs, Span, WriteFormat};
 
 /// Writes the packets of a reader.
 #[derive(Debug)]
 pub struct Copy {
     writer: Writer,
     format: WriteFormat,
+    rotation: Option<Rotation>,
 }
 
 impl Copy {
@@ -34,15 +35,17 @@ impl Copy {
             None if reader.format() == Format::Snoop => Precision::Micro,
             None => Precision::Nano,
         };
-        let file = match path.as_encoded_bytes() {
-            b"-" => File::from(io::stdout().as_fd().try_clone_to_owned()?),
-            _ => File::create(path)?,
+        let mut rotation = rotation(args, path)?;
+        let file = match &mut rotation {
+            Some(rotation) => rotation.next_file()?,
+            None if path == "-" => File::from(io::stdout().as_fd().try_clone_to_owned()?),
+            None => File::create(path)?,
         };
         let writer = match format {
             WriteFormat::Pcap => Writer::pcap_file(file, precision),
             WriteFormat::Pcapng => Writer::pcapng_file(file, &section(reader.section())),
         };
-        Ok(Self { writer, format })
+        Ok(Self { writer, format, rotation })
     }
 
     /// Writes one packet, and before it what is new about interfaces.
@@ -63,6 +66,9 @@ impl Copy {
         let data = frame.data.get(..keep).unwrap_or(frame.data);
         let mut cut = *frame;
         cut.data = data;
+        if let Some(rotation) = &mut self.rotation {
+            rotation.turn(&mut self.writer, data.len(), frame.time)?;
+        }
         self.writer.frame(&cut)
     }
 
@@ -131,4 +137,16 @@ fn section(from: &Section) -> Section {
     let own = || concat!("vision ", env!("CARGO_PKG_VERSION")).to_owned();
     section.application.get_or_insert_with(own);
     section
+}
+
+fn rotation(args: &DecodeArgs, path: &OsStr) -> io::Result<Option<Rotation>> {
+    let mut limits = Limits::default();
+    if let Some(ring) = args.ring {
+        (limits.files, limits.bytes) = (Some(ring.files), Some(ring.bytes));
+    }
+    limits.every = args.rotate.as_ref().map(Span::lenient);
+    match limits == Limits::default() {
+        true => Ok(None),
+        false => Rotation::new(path, limits).map(Some),
+    }
 }

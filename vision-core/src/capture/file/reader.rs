@@ -10,7 +10,9 @@ use super::snoop::{self, Snoop};
 use super::unpack::unpack;
 use super::what::Kind;
 use super::window::Window;
-use super::{Compression, Endian, FileError, Format, Interface, Precision, Section, Statistics};
+use super::{
+    Compression, Endian, FileError, Format, Interface, Precision, Resolution, Section, Statistics,
+};
 use crate::capture::Frame;
 use crate::wire::LinkType;
 
@@ -91,6 +93,10 @@ impl Reader {
             Layout::Pcap(pcap) => {
                 let mut interface = Interface::new(pcap.link_type);
                 interface.snap_len = Some(pcap.snap_len).filter(|it| *it != 0);
+                interface.resolution = match pcap.precision {
+                    Precision::Micro => Resolution::MICRO,
+                    Precision::Nano => Resolution::NANO,
+                };
                 vec![interface]
             }
             Layout::Snoop(snoop) => vec![Interface::new(snoop.link_type)],
