@@ -5,5 +5,5 @@ mod decode;
 mod filter;
 
 pub use self::capture::CaptureArgs;
-pub use self::decode::DecodeArgs;
+pub use self::decode::{DecodeArgs, WriteFormat};
 pub use self::filter::FilterArgs;

@@ -3,6 +3,7 @@
 pub mod envelope;
 pub mod human;
 pub mod json;
+pub mod packet;
 mod rows;
 mod style;
 pub mod text;

@@ -3,7 +3,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::pcap::Found;
 use super::pcapng::Step;
+use super::reader::Described;
 use super::{FileError, Reader};
 use crate::base::{Budget, Error, Result, Wake};
 use crate::capture::Frame;
@@ -46,10 +48,24 @@ impl Reader {
     /// [`Error::Elapsed`] and [`Error::Cancelled`] when the budget ends first; otherwise as
     /// [`Reader::next_frame`], and when the file became shorter than what was read of it.
     pub fn follow_frame(&mut self, budget: &Budget) -> Result<Option<Frame<'_>>> {
+        let found = self.follow_found(budget)?;
+        Ok(found.map(|found| self.frame(found)))
+    }
+
+    /// As [`Reader::follow_frame`], with the interfaces met so far, that of the packet included.
+    ///
+    /// # Errors
+    /// As [`Reader::follow_frame`].
+    pub fn follow_described(&mut self, budget: &Budget) -> Result<Option<Described<'_>>> {
+        let found = self.follow_found(budget)?;
+        Ok(found.map(|found| (self.frame(found), self.interfaces())))
+    }
+
+    fn follow_found(&mut self, budget: &Budget) -> Result<Option<Found>> {
         let mut last = false;
-        let found = loop {
+        loop {
             match self.attempt() {
-                Ok(Some(Step::Packet(found))) => break found,
+                Ok(Some(Step::Packet(found))) => return Ok(Some(found)),
                 Ok(Some(Step::Block { .. })) => {}
                 Ok(None) if last || !self.growing() => return Ok(None),
                 Err(e @ FileError::Truncated { .. }) if last || !self.growing() => {
@@ -65,8 +81,7 @@ impl Reader {
                 }
                 Err(e) => return Err(e.into()),
             }
-        };
-        Ok(Some(self.frame(found)))
+        }
     }
 
     /// Packed files cannot go on: their unpacking has ended.

@@ -10,7 +10,9 @@ use super::snoop::{self, Snoop};
 use super::unpack::unpack;
 use super::what::Kind;
 use super::window::Window;
-use super::{Compression, Endian, FileError, Format, Interface, Section, Statistics};
+use super::{
+    Compression, Endian, FileError, Format, Interface, Precision, Resolution, Section, Statistics,
+};
 use crate::capture::Frame;
 use crate::wire::LinkType;
 
@@ -40,6 +42,9 @@ pub struct Reader {
     only: Vec<Interface>,
     none: Section,
 }
+
+/// A packet and the interfaces of its file.
+pub type Described<'a> = (Frame<'a>, &'a [Interface]);
 
 enum Layout {
     Pcap(Pcap),
@@ -88,13 +93,22 @@ impl Reader {
             Layout::Pcap(pcap) => {
                 let mut interface = Interface::new(pcap.link_type);
                 interface.snap_len = Some(pcap.snap_len).filter(|it| *it != 0);
+                interface.resolution = match pcap.precision {
+                    Precision::Micro => Resolution::MICRO,
+                    Precision::Nano => Resolution::NANO,
+                };
                 vec![interface]
             }
             Layout::Snoop(snoop) => vec![Interface::new(snoop.link_type)],
             Layout::Pcapng(_) => Vec::new(),
         };
         let none = Section::default();
-        Ok(Self { window, kind, compression, done: false, file: None, only, none })
+        let mut reader = Self { window, kind, compression, done: false, file: None, only, none };
+        if reader.format() == Format::Pcapng {
+            // The section header: without it there is no file.
+            reader.step()?;
+        }
+        Ok(reader)
     }
 
     /// Returns how the file is laid out.
@@ -104,6 +118,11 @@ impl Reader {
             Layout::Pcapng(_) => Format::Pcapng,
             Layout::Snoop(_) => Format::Snoop,
         }
+    }
+
+    /// Returns what time stamps of a pcap file count; `None` for others.
+    pub fn precision(&self) -> Option<Precision> {
+        self.pcap_header().map(|it| it.precision)
     }
 
     /// Returns the byte order, of pcapng that of the current section.
@@ -167,14 +186,29 @@ impl Reader {
     /// the reading: the next call goes on behind it.
     #[inline]
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FileError> {
-        let found = loop {
+        let found = self.next_found()?;
+        Ok(found.map(|found| self.frame(found)))
+    }
+
+    /// As [`Reader::next_frame`], with the interfaces met so far, that of the packet included.
+    ///
+    /// # Errors
+    /// As [`Reader::next_frame`].
+    #[inline]
+    pub fn next_described(&mut self) -> Result<Option<Described<'_>>, FileError> {
+        let found = self.next_found()?;
+        Ok(found.map(|found| (self.frame(found), self.interfaces())))
+    }
+
+    #[inline]
+    fn next_found(&mut self) -> Result<Option<Found>, FileError> {
+        loop {
             match self.step()? {
                 None => return Ok(None),
-                Some(Step::Packet(found)) => break found,
+                Some(Step::Packet(found)) => return Ok(Some(found)),
                 Some(Step::Block { .. }) => {}
             }
-        };
-        Ok(Some(self.frame(found)))
+        }
     }
 
     /// Returns the next packet or, of a pcapng file, the next block of any kind.

@@ -43,18 +43,14 @@ pub fn sniff_path(path: impl AsRef<Path>) -> Result<What, FileError> {
 /// As [`Reader::new`]; [`FileError::NotCapture`] says what other streams are.
 pub fn sniff(source: impl Read + Send + 'static) -> Result<What, FileError> {
     let mut reader = Reader::new(source)?;
-    let (endian, mut section) = (reader.endian(), None);
-    if reader.format() == Format::Pcapng {
-        // Interfaces come before their packets; damage behind the first is another matter.
-        while reader.offset() < ENOUGH {
-            match reader.next_item() {
-                Ok(Some(super::Item::Block(_))) if section.is_none() => {
-                    section = Some(reader.section().clone());
-                }
-                Ok(Some(super::Item::Block(_))) => {}
-                Err(e) if section.is_none() => return Err(e),
-                _ => break,
-            }
+    let endian = reader.endian();
+    let pcapng = reader.format() == Format::Pcapng;
+    let section = pcapng.then(|| reader.section().clone());
+    // Interfaces come before their packets; damage behind the first is another matter.
+    while pcapng && reader.offset() < ENOUGH {
+        match reader.next_item() {
+            Ok(Some(super::Item::Block(_))) => {}
+            _ => break,
         }
     }
     let pcap = reader.pcap_header();

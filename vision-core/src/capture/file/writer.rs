@@ -34,6 +34,8 @@ pub struct Writer {
     shape: Shape,
     /// Bytes of this file that the system has taken.
     taken: u64,
+    /// Packets in it.
+    packets: u64,
     interfaces: Vec<Interface>,
     statistics: Vec<Option<Statistics>>,
     section: Section,
@@ -81,6 +83,7 @@ impl Writer {
             buffer: Vec::with_capacity(ENOUGH + 64 * 1024),
             shape,
             taken: 0,
+            packets: 0,
             interfaces: Vec::new(),
             statistics: Vec::new(),
             section,
@@ -144,6 +147,7 @@ impl Writer {
             }
             _ => return Err(self.unfit(frame)),
         }
+        self.packets += 1;
         self.drain_if_full()
     }
 
@@ -187,6 +191,11 @@ impl Writer {
         self.taken + self.buffer.len() as u64
     }
 
+    /// Returns how many packets this file holds, what is still held back included.
+    pub fn packets(&self) -> u64 {
+        self.packets
+    }
+
     /// Hands over all that was written: whoever opens the file now reads to the last packet.
     ///
     /// # Errors
@@ -213,7 +222,7 @@ impl Writer {
     /// [`FileError::Write`].
     pub fn switch(&mut self, file: File) -> Result<(), FileError> {
         self.close()?;
-        (self.out, self.taken) = (Out::of(file), 0);
+        (self.out, self.taken, self.packets) = (Out::of(file), 0, 0);
         self.head();
         for interface in &self.interfaces {
             match self.shape {
