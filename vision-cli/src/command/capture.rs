@@ -12,7 +12,7 @@ use self::sink::Sink;
 use super::Ended;
 use crate::args::CaptureArgs;
 use crate::context::Context;
-use crate::exit::Outcome;
+use crate::exit::{Failure, Outcome};
 use crate::output::diagnose;
 use crate::output::human::capture::Summed;
 use crate::sandbox::{self, Allow};
@@ -21,7 +21,7 @@ use crate::sandbox::{self, Allow};
 pub fn run(args: &CaptureArgs, context: &mut Context) -> Ended {
     let target = context.target()?;
     let mut capture = request(args, context, &target)?.start(&target)?;
-    let mut sink = Sink::open(args, context, &capture)?;
+    let mut sink = Sink::open(args, context, &target, &capture)?;
     let allow = Allow { folder: sink.folder()? };
     // The thread that waits for signals comes after, so that it has no rights either.
     sandbox::drop_rights(&allow)?;
@@ -31,22 +31,8 @@ pub fn run(args: &CaptureArgs, context: &mut Context) -> Ended {
         announce(args, &capture);
     }
     let mut run = Run { left: args.count, captured: 0, ended_by: None };
-    let written = run.follow(&mut capture, &budget, &mut sink, context);
-    let stats = capture.stats()?;
-    let report = Summed::new(run.captured, stats, &capture, run.ended_by);
-    let closed = written.and_then(|error| sink.close().map(|()| error));
-    if context.out.is_json() {
-        context.out.finish()?;
-        context.out.summary(&report, closed.as_ref().ok().and_then(Option::as_ref))?;
-    } else {
-        report.say();
-    }
-    match closed? {
-        Some(error) if context.out.is_json() => Ok(Outcome::Failed(error.into())),
-        Some(error) => Err(error.into()),
-        None if run.left.is_some_and(|left| left > 0) => Ok(Outcome::No),
-        None => Ok(Outcome::Yes),
-    }
+    let followed = run.follow(&mut capture, &budget, &mut sink, context);
+    run.close(capture, sink, followed, context)
 }
 
 fn request(
@@ -85,7 +71,7 @@ fn first(target: &Target) -> Result<CaptureRequest, Error> {
 
 fn announce(args: &CaptureArgs, capture: &Capture) {
     let name = capture.interface().name.escaped();
-    let (link_type, snap) = (capture.link_type(), if args.snap == 0 { 262_144 } else { args.snap });
+    let (link_type, snap) = (capture.link_type(), args.snap_bytes());
     let text = format!("listening on {name}, link-type {link_type}, snapshot length {snap} bytes");
     diagnose(&text, None);
 }
@@ -105,25 +91,58 @@ impl Run {
         budget: &Budget,
         sink: &mut Sink,
         context: &mut Context,
-    ) -> io::Result<Option<Error>> {
+    ) -> Result<(), Failure> {
         let mut until = budget.clone();
-        loop {
-            let more = match self.left {
-                Some(0) => return Ok(None),
-                _ => self.step(capture, &until, sink, context),
-            };
-            match more? {
+        while self.left != Some(0) {
+            match self.step(capture, &until, sink, context) {
                 Ok(true) => {}
-                Ok(false) => return Ok(None),
-                Err(Error::Elapsed | Error::Cancelled) => {
+                Ok(false) => return Ok(()),
+                Err(Failure::Core(Error::Elapsed | Error::Cancelled)) => {
                     // What has come until now is still shown.
                     until = Budget::unbounded();
-                    if let Err(error) = capture.stop() {
-                        return Ok(Some(error));
-                    }
+                    capture.stop()?;
                 }
-                Err(error) => return Ok(Some(error)),
+                Err(error) => return Err(error),
             }
+        }
+        Ok(())
+    }
+
+    /// Completes the output, whatever ended the capture, and sums up.
+    fn close(
+        self,
+        mut capture: Capture,
+        sink: Sink,
+        followed: Result<(), Failure>,
+        context: &mut Context,
+    ) -> Ended {
+        let stats = capture.stats()?;
+        let ended = match (followed, sink.close(self.captured, &stats, context)) {
+            (Err(failure), _) | (Ok(()), Err(failure)) => Some(failure),
+            (Ok(()), Ok(())) => None,
+        };
+        if let Some(Failure::Output(e)) = &ended
+            && e.kind() == io::ErrorKind::BrokenPipe
+        {
+            // Whoever read has gone; there is nobody to sum up for.
+            return Ok(Outcome::Failed(io::Error::from(e.kind()).into()));
+        }
+        let report = Summed::new(self.captured, stats, &capture, self.ended_by);
+        let reason = match &ended {
+            Some(Failure::Core(error)) => Some(error),
+            _ => None,
+        };
+        match context.out.is_json() {
+            true => context.out.summary(&report, reason)?,
+            false => report.say(),
+        }
+        match ended {
+            Some(Failure::Core(error)) if context.out.is_json() => {
+                Ok(Outcome::Failed(error.into()))
+            }
+            Some(failure) => Err(failure),
+            None if self.left.is_some_and(|left| left > 0) => Ok(Outcome::No),
+            None => Ok(Outcome::Yes),
         }
     }
 
@@ -134,14 +153,14 @@ impl Run {
         budget: &Budget,
         sink: &mut Sink,
         context: &mut Context,
-    ) -> io::Result<Result<bool, Error>> {
+    ) -> Result<bool, Failure> {
         // Between two looks at the clock and at the keyboard.
         for _ in 0..ROUND {
             let taken = match capture.try_taken() {
                 Ok(None) => {
                     sink.flush(context)?;
                     match capture.next_taken(budget) {
-                        Ok(None) => return Ok(Ok(false)),
+                        Ok(None) => return Ok(false),
                         taken => taken,
                     }
                 }
@@ -154,7 +173,7 @@ impl Run {
                     if let Some(left) = &mut self.left {
                         *left -= 1;
                         if *left == 0 {
-                            return Ok(Ok(false));
+                            return Ok(false);
                         }
                     }
                 }
@@ -166,10 +185,11 @@ impl Run {
                     }
                 }
                 Ok(_) => {}
-                Err(error) => return Ok(Err(error)),
+                Err(error) => return Err(error.into()),
             }
         }
-        Ok(budget.remaining().map(|_| true))
+        budget.remaining()?;
+        Ok(true)
     }
 }
 

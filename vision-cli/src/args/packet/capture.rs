@@ -4,6 +4,7 @@ use clap::{ArgAction, Args};
 use vision_core::capture::Direction;
 use vision_core::{Error, Result};
 
+use super::decode::WriteFormat;
 use crate::args::Span;
 
 /// `vision capture`
@@ -22,6 +23,9 @@ pub struct CaptureArgs {
     /// Write the packets to this file; - is standard output
     #[arg(id = "global-budget", short = 'w', long = "write", value_name = "FILE")]
     pub write: Option<OsString>,
+    /// The format of the file; pcap if its name ends so, else pcapng
+    #[arg(long, value_name = "FORMAT", requires = "global-budget")]
+    pub format: Option<WriteFormat>,
     /// Keep this many files of this size, such as 10x50MB
     #[arg(long, value_name = "NxSIZE", requires = "global-budget")]
     pub ring: Option<Ring>,
@@ -52,6 +56,13 @@ pub struct CaptureArgs {
     /// Lines as they come, as always
     #[arg(short = 'l', hide = true)]
     pub line_buffered: bool,
+}
+
+impl CaptureArgs {
+    /// Returns how much of each packet is kept.
+    pub fn snap_bytes(&self) -> u32 {
+        if self.snap == 0 { 262_144 } else { self.snap }
+    }
 }
 
 /// Files that take turns.

@@ -1,22 +1,28 @@
 //! Where packets go: to the screen or to a file.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use vision_core::capture::{Capture, Frame, Notice};
+use vision_core::Target;
+use vision_core::capture::file::{
+    FileError, Interface, Limits, Precision, Rotation, Section, Statistics, Writer,
+};
+use vision_core::capture::{Capture, CaptureStats, Frame, Notice};
 
-use crate::args::CaptureArgs;
+use crate::args::{CaptureArgs, Span, WriteFormat};
 use crate::context::Context;
+use crate::exit::Failure;
 use crate::output::diagnose;
+use crate::output::packet::Packets;
 
 /// Takes packets one by one.
 pub enum Sink {
     /// Printed, in the form the user asked for.
-    Print,
-    /// Written as a capture file.
-    File(BufWriter<Box<dyn Write>>),
+    Print(Packets),
+    /// Written as a capture file, or as several that take turns.
+    File { writer: Box<Writer>, rotation: Option<Rotation> },
 }
 
 impl Sink {
@@ -24,49 +30,61 @@ impl Sink {
     ///
     /// # Errors
     /// What keeps the file from being made.
-    pub fn open(args: &CaptureArgs, _context: &Context, capture: &Capture) -> io::Result<Self> {
-        let Some(path) = &args.write else { return Ok(Self::Print) };
-        let file: Box<dyn Write> = match path.to_str() {
-            Some("-") => Box::new(io::stdout()),
-            _ => Box::new(File::create(Path::new(path))?),
+    pub fn open(
+        args: &CaptureArgs,
+        context: &Context,
+        target: &Target,
+        capture: &Capture,
+    ) -> Result<Self, Failure> {
+        let Some(path) = &args.write else { return Ok(Self::Print(Packets::new(&context.out))) };
+        let mut rotation = rotation(args)?;
+        let file = match &mut rotation {
+            Some(rotation) => rotation.next_file()?,
+            None if path == "-" => File::from(io::stdout().as_fd().try_clone_to_owned()?),
+            None => File::create(path)?,
         };
-        let mut out = BufWriter::with_capacity(BUFFER, file);
-        out.write_all(&0xa1b2_3c4d_u32.to_ne_bytes())?;
-        out.write_all(&[2_u16, 4].map(u16::to_ne_bytes).concat())?;
-        let link_type = capture.link_type().0.into();
-        out.write_all(&[0_u32, 0, 262_144, link_type].map(u32::to_ne_bytes).concat())?;
-        out.flush()?;
-        Ok(Self::File(out))
+        let pcap = Path::new(path).extension().is_some_and(|it| it.eq_ignore_ascii_case("pcap"));
+        let named = if pcap { WriteFormat::Pcap } else { WriteFormat::Pcapng };
+        let mut writer = match args.format.unwrap_or(named) {
+            WriteFormat::Pcap => Writer::pcap_file(file, Precision::Nano),
+            WriteFormat::Pcapng => Writer::pcapng_file(file, &section(target)),
+        };
+        writer.interface(&interface(args, capture)).map_err(failure)?;
+        writer.flush().map_err(failure)?;
+        Ok(Self::File { writer: Box::new(writer), rotation })
     }
 
     /// Returns the folder in which it makes further files.
     ///
     /// # Errors
-    /// What keeps it from being opened.
+    /// When no descriptor is left.
     pub fn folder(&self) -> io::Result<Option<OwnedFd>> {
-        Ok(None)
+        match self {
+            Self::File { rotation: Some(rotation), .. } => {
+                rotation.folder().try_clone_to_owned().map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Takes a packet.
     ///
     /// # Errors
     /// What writing says.
+    #[inline]
     pub fn frame(
         &mut self,
         frame: &Frame<'_>,
         number: u64,
         context: &mut Context,
-    ) -> io::Result<()> {
+    ) -> Result<(), Failure> {
         match self {
-            Self::Print => context.out.packet(|out, _| {
-                writeln!(out, "{number} {:?} {} bytes", frame.direction, frame.len)
-            }),
-            Self::File(out) => {
-                let nanos = frame.time.map_or(0, |time| time.as_unix_nanos());
-                let (sec, nsec) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
-                let head = [sec as u32, nsec as u32, frame.data.len() as u32, frame.len];
-                out.write_all(head.map(u32::to_ne_bytes).as_flattened())?;
-                out.write_all(frame.data)
+            Self::Print(packets) => Ok(packets.print(number, frame, &mut context.out)?),
+            Self::File { writer, rotation } => {
+                if let Some(rotation) = rotation {
+                    rotation.turn(writer, frame.data.len(), frame.time).map_err(failure)?;
+                }
+                writer.frame(frame).map_err(failure)
             }
         }
     }
@@ -75,11 +93,12 @@ impl Sink {
     ///
     /// # Errors
     /// What writing says.
-    pub fn notice(&mut self, notice: &Notice, context: &mut Context) -> io::Result<()> {
-        if context.out.is_json() {
-            return context.out.event(notice, |_, _| Ok(()));
+    pub fn notice(&mut self, notice: &Notice, context: &mut Context) -> Result<(), Failure> {
+        self.flush(context)?;
+        match context.out.is_json() {
+            true => context.out.event(notice, |_, _| Ok(()))?,
+            false => diagnose(&notice.to_string(), None),
         }
-        diagnose(&notice.to_string(), None);
         Ok(())
     }
 
@@ -87,23 +106,83 @@ impl Sink {
     ///
     /// # Errors
     /// What writing says.
-    pub fn flush(&mut self, context: &mut Context) -> io::Result<()> {
+    pub fn flush(&mut self, context: &mut Context) -> Result<(), Failure> {
         match self {
-            Self::Print => context.out.finish(),
-            Self::File(out) => out.flush(),
+            Self::Print(packets) => {
+                packets.push_out(&mut context.out)?;
+                Ok(context.out.finish()?)
+            }
+            Self::File { writer, .. } => writer.flush().map_err(failure),
         }
     }
 
-    /// Completes the file.
+    /// Completes the output with what was counted.
     ///
     /// # Errors
     /// What writing says.
-    pub fn close(&mut self) -> io::Result<()> {
+    pub fn close(
+        self,
+        captured: u64,
+        stats: &CaptureStats,
+        context: &mut Context,
+    ) -> Result<(), Failure> {
         match self {
-            Self::Print => Ok(()),
-            Self::File(out) => out.flush(),
+            Self::Print(mut packets) => {
+                packets.push_out(&mut context.out)?;
+                Ok(context.out.finish()?)
+            }
+            Self::File { mut writer, .. } => {
+                let mut counts = Statistics::default();
+                counts.accepted = Some(stats.received);
+                counts.dropped_by_kernel = Some(stats.dropped);
+                counts.dropped_by_interface = stats.interface_dropped;
+                counts.delivered = Some(captured);
+                writer.statistics(0, counts);
+                writer.finish().map_err(failure)
+            }
         }
     }
 }
 
-const BUFFER: usize = 256 << 10;
+fn failure(error: FileError) -> Failure {
+    match error {
+        FileError::Write(source) => Failure::Output(source),
+        other => Failure::Core(other.into()),
+    }
+}
+
+fn section(target: &Target) -> Section {
+    let mut section = Section::default();
+    section.application = Some(concat!("vision ", env!("CARGO_PKG_VERSION")).to_owned());
+    section.os = std::fs::read_to_string("/proc/sys/kernel/osrelease")
+        .ok()
+        .map(|release| format!("Linux {}", release.trim()));
+    section.comments.push(format!("taken in {target}, {}", target.id()));
+    section
+}
+
+fn interface(args: &CaptureArgs, capture: &Capture) -> Interface {
+    let mut interface = Interface::new(capture.link_type());
+    interface.name = Some(capture.interface().name.escaped().to_string());
+    interface.snap_len = Some(args.snap_bytes());
+    let filter = args.filter.join(" ");
+    interface.comments.extend((!filter.is_empty()).then(|| format!("filter: {filter}")));
+    interface
+}
+
+fn rotation(args: &CaptureArgs) -> Result<Option<Rotation>, Failure> {
+    let Some(path) = &args.write else { return Ok(None) };
+    let mut limits = Limits::default();
+    if let Some(ring) = args.ring {
+        (limits.files, limits.bytes) = (Some(ring.files), Some(ring.bytes));
+    }
+    limits.every = args.rotate.as_ref().map(Span::strict).transpose()?;
+    if limits == Limits::default() {
+        return Ok(None);
+    }
+    if path == "-" {
+        let why = "standard output cannot be rotated; name a file with -w".to_owned();
+        return Err(vision_core::Error::Invalid { what: "output", why }.into());
+    }
+    Ok(Some(Rotation::new(path, limits)?))
+}

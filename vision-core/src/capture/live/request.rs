@@ -264,9 +264,10 @@ pub(super) fn attach(socket: &Socket, program: &[socket2::SockFilter]) -> Result
 
 /// Gives the socket a ring of about this size, or of what the kernel has.
 fn ring(mut socket: Socket, bytes: u32, retire: Duration) -> Result<Ring> {
-    let mut blocks = (bytes / BLOCK).max(2);
+    let block_bytes = if bytes / BLOCK >= 8 { BLOCK } else { SMALL_BLOCK };
+    let mut blocks = (bytes / block_bytes).max(2);
     loop {
-        let geometry = Geometry { block_bytes: BLOCK, blocks, retire };
+        let geometry = Geometry { block_bytes, blocks, retire };
         match Ring::new(socket, geometry) {
             Ok(ring) => return Ok(ring),
             Err((again, e)) if e.raw_os_error() == Some(libc::ENOMEM) && blocks > 2 => {
@@ -306,7 +307,9 @@ fn bind(socket: &Socket, interface: &Interface) -> Result<()> {
 const SNAP: u32 = 262_144;
 /// At 1.3 million small packets a second, a third of a second.
 const BUFFER: u32 = 64 << 20;
-/// Holds the largest packet there is, and a millisecond of a fast stream.
-const BLOCK: u32 = 256 << 10;
+/// Few enough wake-ups, and late enough that the sender's processor has let go of the first lines.
+const BLOCK: u32 = 1 << 20;
+/// Holds the largest packet there is.
+const SMALL_BLOCK: u32 = 256 << 10;
 /// Short enough for somebody who watches.
 const LATENCY: Duration = Duration::from_millis(50);
