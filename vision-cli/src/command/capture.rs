@@ -5,7 +5,8 @@ mod sink;
 use std::io;
 
 use vision_core::capture::{Capture, CaptureRequest, Taken};
-use vision_core::inventory::Inventory;
+use vision_core::inventory::{Inventory, LinkFlags};
+use vision_core::wire::LinkType;
 use vision_core::{Budget, Error, Target};
 
 use self::sink::Sink;
@@ -16,9 +17,11 @@ use crate::exit::{Failure, Outcome};
 use crate::output::diagnose;
 use crate::output::human::capture::Summed;
 use crate::sandbox::{self, Allow};
+use crate::signal;
 
 /// Takes packets and prints or writes them until told to stop.
 pub fn run(args: &CaptureArgs, context: &mut Context) -> Ended {
+    signal::hold()?;
     let target = context.target()?;
     let mut capture = request(args, context, &target)?.start(&target)?;
     let mut sink = Sink::open(args, context, &target, &capture)?;
@@ -54,17 +57,24 @@ fn request(
     if args.promisc {
         request = request.promiscuous();
     }
+    if !args.filter.is_empty() {
+        let link_type = request.link_type(target)?;
+        request = request.program(program(&args.filter.join(" "), link_type)?);
+    }
     Ok(request)
+}
+
+/// Compiles the filter as the kernel takes it.
+fn program(_expression: &str, _link_type: LinkType) -> Result<Vec<(u16, u8, u8, u32)>, Error> {
+    Err(Error::Unsupported("filters on live packets"))
 }
 
 /// The first interface that is up and not the loopback, else all of them.
 fn first(target: &Target) -> Result<CaptureRequest, Error> {
     let budget = Budget::within(std::time::Duration::from_secs(5));
     let links = Inventory::open(target)?.links(&budget)?.items;
-    let usable = |flags: &vision_core::inventory::LinkFlags| {
-        flags.contains(vision_core::inventory::LinkFlags::UP)
-            && !flags.contains(vision_core::inventory::LinkFlags::LOOPBACK)
-    };
+    let usable =
+        |flags: &LinkFlags| flags.contains(LinkFlags::UP) && !flags.contains(LinkFlags::LOOPBACK);
     let found = links.iter().find(|link| usable(&link.flags));
     Ok(found.map_or_else(Capture::any, |link| Capture::on_index(link.ifindex)))
 }

@@ -17,6 +17,7 @@ use crate::exit::{Failure, Outcome};
 use crate::output::packet::what::Whatness;
 use crate::output::packet::{Decoded, Packets};
 use crate::output::{diagnose, esc};
+use crate::sandbox::{self, Allow};
 
 /// Reads a capture file and prints, counts or copies its packets.
 pub fn run(args: &DecodeArgs, context: &mut Context) -> Ended {
@@ -39,6 +40,11 @@ pub fn run(args: &DecodeArgs, context: &mut Context) -> Ended {
         None => Sink::Print(Packets::new(&context.out)),
         Some(path) => Sink::Copy(Box::new(Copy::create(args, path, &reader)?)),
     };
+    let folder = match &sink {
+        Sink::Copy(copy) => copy.folder()?,
+        _ => None,
+    };
+    sandbox::enter(&Allow { folder })?;
     let mut run = Run { args, select, sink, done: Decoded { packets: 0, read: 0 } };
     let ended = run.all(&mut reader, &budget, context);
     run.close(&reader, ended, context)

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use vision_core::capture::Frame;
@@ -46,6 +46,15 @@ impl Copy {
             WriteFormat::Pcapng => Writer::pcapng_file(file, &section(reader.section())),
         };
         Ok(Self { writer, format, rotation })
+    }
+
+    /// Returns the folder in which further files are made.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    pub fn folder(&self) -> io::Result<Option<OwnedFd>> {
+        let folder = self.rotation.as_ref().map(Rotation::folder);
+        folder.map(|folder| folder.try_clone_to_owned()).transpose()
     }
 
     /// Writes one packet, and before it what is new about interfaces.

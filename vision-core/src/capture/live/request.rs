@@ -13,6 +13,7 @@ use crate::netns::{Netns, Target};
 use crate::sys::packet;
 use crate::sys::ring::{Geometry, Ring};
 use crate::sys::sockopt::{get_bytes, set_bytes};
+use crate::wire::LinkType;
 
 /// Asks for packets of an interface; [`CaptureRequest::start`] begins to take them.
 ///
@@ -107,6 +108,18 @@ impl CaptureRequest {
     /// before the first packet is taken.
     pub fn program(self, program: impl IntoIterator<Item = (u16, u8, u8, u32)>) -> Self {
         Self { filter: program.into_iter().collect(), ..self }
+    }
+
+    /// Returns what the packets will begin with, for a filter to be compiled before the start.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such interface; [`Error::TargetExited`].
+    pub fn link_type(&self, target: &Target) -> Result<LinkType> {
+        if self.on == On::Any {
+            return Ok(Form::Cooked.link_type());
+        }
+        let links = Links::open(&target.open()?)?;
+        self.interface(&links).map(|interface| interface.form.link_type())
     }
 
     /// Begins to take packets inside `target`.
