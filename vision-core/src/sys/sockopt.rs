@@ -17,6 +17,7 @@ pub(crate) fn set_int(fd: impl AsFd, level: i32, name: i32, value: i32) -> io::R
 }
 
 /// Sets a socket option whose value is a structure, given as its bytes.
+#[cfg(feature = "capture")]
 pub(crate) fn set_bytes(fd: impl AsFd, level: i32, name: i32, value: &[u8]) -> io::Result<()> {
     let fd = fd.as_fd().as_raw_fd();
     let size = libc::socklen_t::try_from(value.len()).unwrap_or(libc::socklen_t::MAX);
@@ -29,6 +30,7 @@ pub(crate) fn set_bytes(fd: impl AsFd, level: i32, name: i32, value: &[u8]) -> i
 }
 
 /// Reads a socket option into `value` and returns how many bytes the kernel wrote.
+#[cfg(feature = "capture")]
 pub(crate) fn get_bytes(
     fd: impl AsFd,
     level: i32,
