@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use vision_core::{Error, Result, Selector};
 
-pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs};
+pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs, WriteFormat};
 pub use self::probe::{ArpArgs, DnsArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
 pub use self::read::{
     CtArgs, LinkArgs, NeighArgs, NsArgs, NsVerb, RouteArgs, RouteGet, RouteVerb, SockArgs,

@@ -61,6 +61,15 @@ impl Context {
         self.interruptible(self.span()?.map(|span| span.lenient()))
     }
 
+    /// Returns the budget for a verb that takes packets: its own `--budget`, for `-w` names its
+    /// file, or no limit; Ctrl-C ends it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the budget has no unit, [`Error::Sys`] without a free descriptor.
+    pub fn capture_budget(&self, limit: Option<&Span>) -> Result<Budget> {
+        self.interruptible(limit.map(Span::strict).transpose()?)
+    }
+
     /// Returns the one family asked for.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod context;
 mod exit;
 mod hint;
 mod output;
+mod sandbox;
 mod signal;
 mod usage;
 

@@ -13,7 +13,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("inventory", "base netns netlink wire", "nix"),
     ("probe", "base sys netns socket wire inventory", "nix socket2"),
     ("doctor", "base netns wire inventory probe", "nix serde_json"),
-    ("capture", "base sys netns wire", "nix flate2 ruzstd"),
+    ("capture", "base sys netns netlink wire", "nix socket2 flate2 ruzstd"),
     ("aio", "base", "tokio futures_core"),
 ];
 /// Foreign crates that one file only may name.

@@ -3,7 +3,8 @@
 mod capture;
 mod decode;
 mod filter;
+mod print;
 
 pub use self::capture::CaptureArgs;
-pub use self::decode::DecodeArgs;
+pub use self::decode::{DecodeArgs, WriteFormat};
 pub use self::filter::FilterArgs;

@@ -117,6 +117,18 @@ impl Output {
         self.out.flush()
     }
 
+    /// Writes a packet, in whatever form; [`Output::finish`] pushes it out.
+    ///
+    /// # Errors
+    /// What writing to standard output says.
+    #[inline]
+    pub fn packet(
+        &mut self,
+        write: impl FnOnce(&mut dyn Write, &Style) -> io::Result<()>,
+    ) -> io::Result<()> {
+        write(&mut self.out, &self.style)
+    }
+
     /// Writes something that a person sees at once and that the report will hold as well.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 pub mod arp;
 pub mod caps;
+pub mod capture;
 pub mod ct;
 pub mod dns;
 mod doctor;

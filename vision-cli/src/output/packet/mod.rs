@@ -1,3 +1,8 @@
-//! Packets as they are written: lines for people, objects for programs.
+//! Packets as they are printed, one after the other.
 
+pub mod json;
+mod stream;
 pub mod text;
+pub mod what;
+
+pub use self::stream::{Decoded, Packets};

@@ -33,7 +33,7 @@ impl Dump {
                 for (n, row) in data.chunks(16).enumerate() {
                     out.extend_from_slice(b"\n\t0x");
                     for shift in [12, 8, 4, 0] {
-                        out.push(digit((n * 16 >> shift & 15) as u8));
+                        out.push(digit((((n * 16) >> shift) & 15) as u8));
                     }
                     out.extend_from_slice(b": ");
                     self.row(out, row);

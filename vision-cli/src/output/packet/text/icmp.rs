@@ -94,8 +94,7 @@ impl Printer<'_> {
                 match number {
                     6 => self.fmt(format_args!("{to} tcp port {port} unreachable")),
                     17 => self.fmt(format_args!("{to} udp port {port} unreachable")),
-                    _ => self
-                        .fmt(format_args!("{to} protocol {number} port {port} unreachable")),
+                    _ => self.fmt(format_args!("{to} protocol {number} port {port} unreachable")),
                 }
             }
             4 => {

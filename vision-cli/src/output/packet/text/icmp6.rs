@@ -92,9 +92,7 @@ impl Printer<'_> {
         match code {
             0 => self.fmt(format_args!(", unreachable route {to}")),
             1 => self.fmt(format_args!(", unreachable prohibited {to}")),
-            2 => self.fmt(format_args!(
-                ", beyond scope {to}, source address {src}"
-            )),
+            2 => self.fmt(format_args!(", beyond scope {to}, source address {src}")),
             3 => self.fmt(format_args!(", unreachable address {to}")),
             4 => {
                 let (next, port) = (bytes.u8(14)?, bytes.u16(50)?);
@@ -158,7 +156,7 @@ impl Printer<'_> {
 
     fn nd_option(&mut self, kind: u8, value: &[u8]) {
         match (kind, value) {
-            (1 | 2, [mac @ ..]) if mac.len() == 6 => self.mac(mac.array(0).unwrap_or_default()),
+            (1 | 2, mac) if mac.len() == 6 => self.mac(mac.array(0).unwrap_or_default()),
             (3, _) => {
                 let (Some(bits), Some(flags), Some(prefix)) =
                     (value.u8(0), value.u8(1), value.v6(14))

@@ -70,8 +70,7 @@ impl Printer<'_> {
                     let rest = part.len.saturating_sub(8);
                     match self.style.verbose {
                         0 => self.fmt(format_args!("frag ({}|{rest})", place & 0xfff8)),
-                        _ => self
-                            .fmt(format_args!("frag (0x{id:08x}:{}|{rest})", place & 0xfff8)),
+                        _ => self.fmt(format_args!("frag (0x{id:08x}:{}|{rest})", place & 0xfff8)),
                     }
                     if place & 0xfff8 != 0 {
                         return Some(());

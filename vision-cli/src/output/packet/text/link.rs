@@ -168,12 +168,11 @@ impl Printer<'_> {
         let bytes = part.data;
         let (protocol, ifindex) = (bytes.u16(0)?, bytes.u32(4)?);
         let (kind, halen) = (bytes.u8(10)?, bytes.u8(11)?);
-        if !self.style.source {
-            self.fmt(format_args!("if{ifindex} "));
+        match self.names.get(&ifindex) {
+            Some(name) => self.fmt(format_args!("{name:<5} ")),
+            None => self.fmt(format_args!("if{ifindex} ")),
         }
-        if !self.style.source || self.style.link {
-            self.fmt(format_args!("{:<3} ", packet_type(kind.into())));
-        }
+        self.fmt(format_args!("{:<3} ", packet_type(kind.into())));
         if self.style.link {
             self.fmt(format_args!("ifindex {ifindex} "));
             if halen == 6 {

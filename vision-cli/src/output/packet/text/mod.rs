@@ -20,11 +20,13 @@ mod tcp;
 mod transport;
 mod tunnel;
 
-use vision_core::capture::{Direction, Frame};
+use std::collections::HashMap;
+
+use vision_core::capture::Frame;
 
 pub use self::clock::Clock;
 use self::flows::Flows;
-pub use self::hex::Dump;
+pub use self::hex::{Dump, Form};
 
 /// What is written of each packet.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,8 +45,6 @@ pub struct Style {
     pub clock: Clock,
     /// The bytes after it.
     pub dump: Option<Dump>,
-    /// The name of the interface and the direction before it.
-    pub source: bool,
 }
 
 /// Writes packets, one after the other, and remembers what relative numbers need.
@@ -53,32 +53,30 @@ pub struct Lines {
     style: Style,
     flows: Flows,
     clock: clock::Memory,
-}
-
-/// Where a packet came from, as its source knows it.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct From<'a> {
-    /// The interface's name, escaped already.
-    pub interface: Option<&'a str>,
+    names: HashMap<u32, String>,
 }
 
 impl Lines {
     /// Begins.
     pub fn new(style: Style) -> Self {
-        Self { style, flows: Flows::default(), clock: clock::Memory::default() }
+        let (flows, clock) = (Flows::default(), clock::Memory::default());
+        Self { style, flows, clock, names: HashMap::new() }
+    }
+
+    /// Learns the name of an interface that cooked headers have by its index, escaped already.
+    pub fn name(&mut self, ifindex: u32, name: String) {
+        self.names.insert(ifindex, name);
     }
 
     /// Appends the lines of one packet.
-    pub fn packet(&mut self, out: &mut Vec<u8>, number: u64, frame: &Frame<'_>, from: From<'_>) {
+    pub fn packet(&mut self, out: &mut Vec<u8>, number: u64, frame: &Frame<'_>) {
         if self.style.number {
             bytes::pad(out, number, 5);
             out.extend_from_slice(b"  ");
         }
         self.clock.put(out, self.style.clock, frame.time);
-        if self.style.source {
-            source(out, frame, from);
-        }
-        let mut printer = Printer { out, style: &self.style, flows: &mut self.flows, depth: 0 };
+        let Self { style, flows, names, .. } = self;
+        let mut printer = Printer { out, style, flows, names, depth: 0 };
         let payload = printer.frame(frame);
         if let Some(dump) = self.style.dump {
             dump.put(out, frame.data, payload);
@@ -87,23 +85,12 @@ impl Lines {
     }
 }
 
-fn source(out: &mut Vec<u8>, frame: &Frame<'_>, from: From<'_>) {
-    if let Some(name) = from.interface {
-        out.extend_from_slice(name.as_bytes());
-        out.push(b' ');
-    }
-    out.extend_from_slice(match frame.direction {
-        Some(Direction::In) => b"In  ",
-        Some(Direction::Out) => b"Out ",
-        None => b"",
-    });
-}
-
 /// One packet on its way to the buffer.
 struct Printer<'p> {
     out: &'p mut Vec<u8>,
     style: &'p Style,
     flows: &'p mut Flows,
+    names: &'p HashMap<u32, String>,
     /// Packets around this one: tunnels, and packets quoted in errors.
     depth: u8,
 }

@@ -41,7 +41,8 @@ impl Printer<'_> {
             self.num(len as u64);
             return Some(());
         }
-        let word = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let word =
+            |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         let half = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
         let (flags, seq, ack) = (head[13], word(4), word(8));
         let shown = match flags & ACK != 0 && !self.style.absolute {

@@ -1,1 +1,0 @@
-//! Capture files: pcap and pcapng, read and written.
