@@ -193,7 +193,8 @@ mod tests {
         let mut writer = Writer::pcapng_file(first, &Section::default());
         writer.interface(&Interface::new(LinkType::ETHERNET)).expect("an interface");
         for number in 0..40_u8 {
-            let frame = Frame::new(LinkType::ETHERNET, &[number; 100]);
+            let bytes = [number; 100];
+            let frame = Frame::new(LinkType::ETHERNET, &bytes);
             ring.turn(&mut writer, frame.data.len(), None).expect("a turn");
             writer.frame(&frame).expect("room");
         }

@@ -151,6 +151,7 @@ fn from(head: &[u8; HEADER]) -> From {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a test may fail so")]
 mod tests {
     use super::*;
 
