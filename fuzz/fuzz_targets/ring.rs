@@ -4,8 +4,10 @@
 use libfuzzer_sys::fuzz_target;
 use vision_core::capture::walk_block;
 
-fuzz_target!(|input: (u16, Vec<u8>)| {
-    let (hardware, mut block) = input;
+fuzz_target!(|input: &[u8]| {
+    // The hardware type decides what is put before the packets.
+    let Some((hardware, block)) = input.split_first_chunk() else { return };
+    let (hardware, mut block) = (u16::from_ne_bytes(*hardware), block.to_vec());
     let (size, mut seen) = (block.len(), 0);
     let count = walk_block(&mut block, hardware, &mut |frame| {
         assert!(frame.data.len() <= size);

@@ -49,6 +49,13 @@ pub fn run(args: &DecodeArgs, context: &mut Context) -> Ended {
     sandbox::enter(&Allow { folder })?;
     let mut run = Run { args, select, sink, done: Decoded { packets: 0, read: 0 } };
     let ended = run.all(&mut reader, &budget, context);
+    let ended = match (ended, budget.remaining()) {
+        // Whoever follows a file decides when it is enough.
+        (Err(Failure::Core(_)), Err(Error::Cancelled | Error::Elapsed)) if args.follow => Ok(()),
+        // A wait that was ended looks like a failed read.
+        (Err(Failure::Core(_)), Err(stopped)) => Err(stopped.into()),
+        (ended, _) => ended,
+    };
     run.close(&reader, ended, context)
 }
 

@@ -3,6 +3,7 @@
 //! What a probe or a table says is tested in the library; here it is the wiring.
 
 mod capture;
+mod decode;
 mod depth;
 mod doctor;
 mod errors;

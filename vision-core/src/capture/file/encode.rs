@@ -68,7 +68,7 @@ fn pad(out: &mut Vec<u8>, start: usize) {
 
 fn option(out: &mut Vec<u8>, code: u16, value: &[u8]) {
     // Cut where a character begins is not worth it: nobody's name has 64 KiB.
-    let length = u16::try_from(value.len()).unwrap_or(0xfffc);
+    let length = u16::try_from(value.len()).unwrap_or(u16::MAX - 3);
     out.extend_from_slice(&code.to_le_bytes());
     out.extend_from_slice(&length.to_le_bytes());
     let start = out.len();

@@ -190,12 +190,11 @@ mod tests {
         let limits = Limits { bytes: Some(1000), files: Some(2), ..Limits::default() };
         let mut ring = Rotation::new(folder.join("out.pcapng"), limits).expect("a ring");
         let first = ring.next_file().expect("a file");
-        let section = Section::default();
-        let mut writer = Writer::pcapng_file(first, &section);
+        let mut writer = Writer::pcapng_file(first, &Section::default());
         writer.interface(&Interface::new(LinkType::ETHERNET)).expect("an interface");
         for number in 0..40_u8 {
-            let data = [number; 100];
-            let frame = Frame::new(LinkType::ETHERNET, &data);
+            let bytes = [number; 100];
+            let frame = Frame::new(LinkType::ETHERNET, &bytes);
             ring.turn(&mut writer, frame.data.len(), None).expect("a turn");
             writer.frame(&frame).expect("room");
         }

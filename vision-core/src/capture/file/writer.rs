@@ -131,7 +131,9 @@ impl Writer {
         &self.interfaces
     }
 
-    /// Writes a packet; [`Frame::interface`] is the number of one described before.
+    /// Writes a packet; [`Frame::interface`] is the number of one described before. Without a time
+    /// a pcapng file takes whole packets of the first interface; others, and all in a pcap file,
+    /// get the time zero.
     ///
     /// # Errors
     /// [`FileError::Unfit`] when that interface is not described or, in a pcap file, has another
