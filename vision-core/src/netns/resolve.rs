@@ -16,6 +16,9 @@ pub(super) fn resolve(selector: &Selector) -> Result<Target> {
         Selector::Name(name) => named(selector, name),
         Selector::Path(path) => Target::file(selector.clone(), path.clone()),
         Selector::Bare(word) => bare(word),
+        Selector::Container(_) | Selector::Pod { .. } => {
+            Err(Error::NotFound(format!("target `{selector}`")))
+        }
     }
 }
 
