@@ -71,7 +71,14 @@ pub(crate) struct Stat {
 }
 
 impl Stat {
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    /// The name in parentheses, as the process calls itself.
+    pub(crate) fn comm(bytes: &[u8]) -> Option<&[u8]> {
+        let start = bytes.iter().position(|b| *b == b'(')?;
+        let end = bytes.iter().rposition(|b| *b == b')')?;
+        bytes.get(start + 1..end)
+    }
+
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         // The name may hold anything, blanks and parentheses too: the last one ends it.
         let end = bytes.iter().rposition(|b| *b == b')')?;
         let rest = std::str::from_utf8(bytes.get(end + 1..)?).ok()?;
@@ -117,6 +124,7 @@ mod tests {
         let stat = Stat::parse(line).expect("parses");
         assert!(stat.is_zombie());
         assert_eq!(stat.flags, 4_194_560);
+        assert_eq!(Stat::comm(line), Some(&b"a) R (b c"[..]));
         assert_eq!((stat.parent, stat.start), (7, 9876));
         assert!(!stat.is_kernel_thread());
     }

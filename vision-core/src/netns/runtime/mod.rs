@@ -1,8 +1,15 @@
 //! Containers and pods by the names people know: from the control groups of their processes, from
 //! what the engines keep on disk, and, where that is not enough, from the engines themselves.
 
+mod book;
 mod cgroup;
+mod docker;
 mod model;
+mod oci;
+mod places;
 mod root;
+mod scan;
+mod storage;
+mod watcher;
 
 pub use model::{Container, Engine, Pod, Role, Source};
