@@ -13,6 +13,6 @@ mod target;
 pub use file::{FileOrigin, TargetFile};
 pub use handle::{Netns, NetnsId};
 pub use list::{Listing, NamespaceInfo, list};
-pub use runtime::{Container, Engine, Pod, Role, Source};
+pub use runtime::{Container, Containers, Engine, Lookup, Pod, Role, Source};
 pub use selector::Selector;
 pub use target::Target;

@@ -55,10 +55,6 @@ impl Book {
         }
     }
 
-    pub(super) fn by_number(&self, id: &str) -> Option<&Fact> {
-        self.facts.get(*self.places.get(id)?)
-    }
-
     /// Gives containers the pod of their sandbox, or of others with the same unique number.
     pub(super) fn complete_pods(&mut self) {
         let mut pods: HashMap<String, Pod> = HashMap::new();
@@ -107,7 +103,8 @@ fn merge(old: &mut Fact, new: Fact) {
         }),
         (a, b) => a.or(b),
     };
-    if a.pid.is_none() {
+    // A number that comes with a start can be checked, one without may not be.
+    if a.pid.is_none() || (old.start.is_none() && new.start.is_some()) {
         (a.pid, old.start) = (b.pid, new.start);
     }
     old.netns = old.netns.take().or(new.netns);

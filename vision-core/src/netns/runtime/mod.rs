@@ -4,12 +4,15 @@
 mod book;
 mod cgroup;
 mod docker;
+pub(super) mod find;
 mod model;
 mod oci;
 mod places;
 mod root;
 mod scan;
 mod storage;
+mod survey;
 mod watcher;
 
 pub use model::{Container, Engine, Pod, Role, Source};
+pub use survey::{Containers, Lookup};

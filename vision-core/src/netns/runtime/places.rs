@@ -77,7 +77,7 @@ impl Reader<'_> {
             },
             Says::Docker { data, .. } => self.folder(&format!("{data}/containers"), Layout::Docker),
             Says::Conmon { id, name, bundle, pid_file } => {
-                let mut fact = Fact::new(Engine::Unknown, id, Source::Files);
+                let mut fact = Fact::new(Engine::Unknown, id, Source::Cgroup);
                 fact.container.name = name.clone();
                 fact.container.pid = scan.first_child(watcher.pid);
                 fact.start = fact.container.pid.and_then(|pid| scan.start(pid));

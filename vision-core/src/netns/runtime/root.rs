@@ -4,14 +4,16 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, SFlag, fstat};
 
+use crate::base::{Error, Op, Result};
 use crate::netns::file::{self, READ};
+use crate::netns::{Netns, NetnsId};
 
 /// No folder of an engine has more containers.
 const MOST_ENTRIES: usize = 8192;
@@ -20,19 +22,25 @@ const MOST_ENTRIES: usize = 8192;
 #[derive(Debug, Clone)]
 pub(super) struct Root {
     fd: Arc<OwnedFd>,
+    path: PathBuf,
 }
 
 impl Root {
     pub(super) fn at(path: impl AsRef<Path>) -> io::Result<Self> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let fd = open(path.as_ref(), flags, Mode::empty())?;
-        Ok(Self { fd: Arc::new(fd) })
+        Ok(Self { fd: Arc::new(fd), path: path.as_ref().to_owned() })
+    }
+
+    /// Where the caller finds what this root has under a path.
+    pub(super) fn path_of(&self, path: &str) -> PathBuf {
+        self.path.join(path.trim_start_matches('/'))
     }
 
     /// Opens a folder below, as a root of its own.
     pub(super) fn below(&self, path: &str) -> io::Result<Self> {
         let fd = file::open_as(&self.fd, path, OFlag::O_PATH | OFlag::O_DIRECTORY)?;
-        Ok(Self { fd: Arc::new(fd) })
+        Ok(Self { fd: Arc::new(fd), path: self.path_of(path) })
     }
 
     /// What tells this directory from others.
@@ -57,6 +65,13 @@ impl Root {
         let mut names: Vec<String> = names.take(MOST_ENTRIES).collect();
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// Identifies a file as a network namespace.
+    pub(super) fn netns(&self, path: &str) -> Result<NetnsId> {
+        let fd =
+            file::open_as(&self.fd, path, READ).map_err(|e| Error::sys(Op::OpenNamespace, e))?;
+        Netns::from_fd(fd).map(|netns| netns.id())
     }
 
     /// Takes hold of a socket's file, to be connected to through `/proc/self/fd`.

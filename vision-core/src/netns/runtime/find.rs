@@ -1,0 +1,263 @@
+//! From what a person writes to the one container or pod meant.
+
+use std::sync::Arc;
+
+use super::book::Fact;
+use super::model::{Container, Pod, Role, is_number};
+use super::survey::{Lookup, Survey};
+use crate::base::{Budget, Error, Op, Result, Untrusted};
+use crate::netns::target::Process;
+use crate::netns::{NetnsId, Selector, Target};
+
+/// How many names an error lists.
+const LISTED: usize = 8;
+
+/// One thing that a name may mean.
+#[derive(Debug)]
+pub(in crate::netns) struct Candidate {
+    /// What a person would write for it.
+    pub(in crate::netns) called: Selector,
+    /// What leads to it, and to nothing else.
+    pub(in crate::netns) selector: String,
+    /// What tells it from others, escaped.
+    pub(in crate::netns) about: String,
+    pub(in crate::netns) netns: Option<NetnsId>,
+    /// Its process, or the file of its network.
+    main: Fact,
+    /// The process whose files are those of the target, where that is another.
+    files: Option<Fact>,
+}
+
+/// What was found under a name, and everything else there is.
+#[derive(Debug)]
+pub(in crate::netns) struct Matches {
+    pub(in crate::netns) running: Vec<Candidate>,
+    stopped: Vec<Candidate>,
+    survey: Survey,
+}
+
+/// Finds the containers called `name`, or whose number begins so.
+pub(in crate::netns) fn containers(
+    lookup: &Lookup,
+    name: &str,
+    budget: &Budget,
+) -> Result<Matches> {
+    let wanted = |survey: &Survey| of_name(survey, name).iter().any(|c| c.is_running());
+    let survey = Survey::take(lookup, &wanted, budget)?;
+    let found = of_name(&survey, name);
+    Ok(Matches::of(found, survey))
+}
+
+/// Finds the pods of that name, or with that unique number.
+pub(in crate::netns) fn pods(
+    lookup: &Lookup,
+    namespace: Option<&str>,
+    name: &str,
+    budget: &Budget,
+) -> Result<Matches> {
+    let wanted = |survey: &Survey| !of_pod(survey, namespace, name).is_empty();
+    let survey = Survey::take(lookup, &wanted, budget)?;
+    let found = of_pod(&survey, namespace, name);
+    Ok(Matches::of(found, survey))
+}
+
+/// Finds whatever container or pod has that name, from one look around.
+pub(in crate::netns) fn any(lookup: &Lookup, name: &str, budget: &Budget) -> Result<Matches> {
+    let both = |survey: &Survey| {
+        let mut found = of_name(survey, name);
+        found.extend(of_pod(survey, None, name));
+        found
+    };
+    let survey = Survey::take(lookup, &|survey| !both(survey).is_empty(), budget)?;
+    let found = both(&survey);
+    Ok(Matches::of(found, survey))
+}
+
+fn of_name(survey: &Survey, name: &str) -> Vec<Candidate> {
+    let facts = || survey.facts.iter();
+    let called = |fact: &&Fact| {
+        let container = &fact.container;
+        container.name.as_deref() == Some(name) || container.id == name
+    };
+    let mut found: Vec<&Fact> = facts().filter(called).collect();
+    if found.is_empty() {
+        let begins =
+            |fact: &&Fact| is_number(&fact.container.id) && fact.container.id.starts_with(name);
+        found = facts().filter(begins).collect();
+    }
+    found.into_iter().map(|fact| Candidate::container(fact, name, survey)).collect()
+}
+
+fn of_pod(survey: &Survey, namespace: Option<&str>, name: &str) -> Vec<Candidate> {
+    let mut groups: Vec<(&Pod, Vec<&Fact>)> = Vec::new();
+    for fact in &survey.facts {
+        let Some(pod) = &fact.container.pod else { continue };
+        let guessed = pod.name.is_none() && fact.container.hostname.as_deref() == Some(name);
+        let called = pod.name.as_deref() == Some(name) || guessed;
+        let numbered = namespace.is_none() && pod.uid.as_deref() == Some(name);
+        let there = namespace.is_none() || namespace == pod.namespace.as_deref() || guessed;
+        if !(called && there || numbered) {
+            continue;
+        }
+        match groups.iter_mut().find(|(other, _)| *other == pod) {
+            Some((_, members)) => members.push(fact),
+            None => groups.push((pod, vec![fact])),
+        }
+    }
+    let twice = |pod: &Pod| groups.iter().filter(|(p, _)| p.label() == pod.label()).count() > 1;
+    groups.iter().filter_map(|(pod, members)| Candidate::pod(pod, members, twice(pod))).collect()
+}
+
+impl Candidate {
+    fn container(fact: &Fact, name: &str, survey: &Survey) -> Self {
+        let container = &fact.container;
+        let id = container.short_id();
+        let same = |other: &&Fact| other.container.short_id() == id;
+        let selector = match (survey.facts.iter().filter(same).count(), container.pid) {
+            (2.., Some(pid)) => format!("pid:{pid}"),
+            _ => format!("ctr:{id}"),
+        };
+        Self {
+            called: Selector::Container(name.to_owned()),
+            selector,
+            about: about(container),
+            netns: container.netns,
+            main: fact.clone(),
+            files: None,
+        }
+    }
+
+    /// The network is the sandbox's, the files are those of the first container that does work.
+    fn pod(pod: &Pod, members: &[&Fact], label_is_shared: bool) -> Option<Self> {
+        let running = |fact: &&&Fact| fact.container.is_running();
+        let of = |role: Role| {
+            let those = members.iter().filter(move |fact| fact.container.role == role);
+            those.filter(running).min_by_key(|fact| (fact.container.pid.is_none(), fact.start))
+        };
+        let (sandbox, worker) = (of(Role::Sandbox), of(Role::Container));
+        let main = sandbox.or(worker).or(members.first())?;
+        let same = |fact: &&&Fact| fact.container.netns == main.container.netns;
+        let files = worker.filter(|fact| fact.container.pid.is_some()).filter(same);
+        let name = match (label_is_shared, &pod.uid) {
+            (true, Some(uid)) => uid.clone(),
+            _ => pod.label().or(pod.uid.clone())?,
+        };
+        let mut main = (*main).clone();
+        // With all its processes gone, the pod may still have a network.
+        main.netns = main.netns.or_else(|| members.iter().find_map(|fact| fact.netns.clone()));
+        let selector = format!("pod:{name}");
+        Some(Self {
+            called: selector.parse().ok()?,
+            selector,
+            about: about(&main.container),
+            netns: main.container.netns,
+            files: files.map(|fact| (*fact).clone()),
+            main,
+        })
+    }
+
+    pub(in crate::netns) fn is_running(&self) -> bool {
+        self.main.container.is_running()
+    }
+
+    /// Takes hold of it, after making sure that its process is still the one that was seen.
+    pub(in crate::netns) fn target(self, selector: &Selector) -> Result<Target> {
+        let container = Arc::new(self.main.container.clone());
+        let gone = || Error::TargetExited(format!("{selector} ({})", self.about));
+        let Some(pid) = self.main.container.pid else {
+            let (root, path) = self.main.netns.as_ref().ok_or_else(gone)?;
+            return Ok(Target::file(selector.clone(), root.path_of(path))?.of_container(container));
+        };
+        let process = same_process(pid, self.main.start).map_err(|e| match e {
+            Error::NotFound(_) | Error::TargetExited(_) => gone(),
+            e => e,
+        })?;
+        let netns = process.dir().netns();
+        process.check_alive().map_err(|_| gone())?;
+        let id = netns.map_err(|e| Error::sys(Op::OpenNamespace, e))?;
+        // One that ended meanwhile is no loss: the sandbox has files of its own.
+        let files = self.files.filter(|_| id == self.netns.unwrap_or(id));
+        let files = files.and_then(|fact| same_process(fact.container.pid?, fact.start).ok());
+        Ok(Target::process(selector.clone(), process, id).of_container(container).with_files(files))
+    }
+}
+
+/// Opens a process that started at the moment known; one that reuses the number did not.
+fn same_process(pid: u32, start: Option<u64>) -> Result<Process> {
+    let process = Process::open(pid)?;
+    let stat = process.dir().stat().map_err(|e| Error::sys(Op::ReadProc, e))?;
+    if start.is_some_and(|start| start != stat.start) || stat.is_zombie() {
+        return Err(Error::TargetExited(format!("process {pid}")));
+    }
+    Ok(process)
+}
+
+impl Matches {
+    fn of(found: Vec<Candidate>, survey: Survey) -> Self {
+        let (running, stopped) = found.into_iter().partition(Candidate::is_running);
+        Self { running, stopped, survey }
+    }
+
+    /// Returns the one that is meant.
+    pub(in crate::netns) fn only(mut self, what: &str) -> Result<Candidate> {
+        match self.running.len() {
+            0 => Err(self.none(what)),
+            1 => self.running.pop().ok_or_else(|| Error::NotFound(what.to_owned())),
+            _ => Err(Error::Ambiguous(what.to_owned(), described(&self.running))),
+        }
+    }
+
+    /// Says why there is none, as well as can be told.
+    pub(in crate::netns) fn none(&self, what: &str) -> Error {
+        if let Some(one) = self.stopped.first() {
+            return Error::TargetExited(format!("{what} ({}, not running)", one.about));
+        }
+        if let Some(needs) = self.survey.gaps.iter().find_map(|gap| gap.needs) {
+            return Error::Permission { op: Op::ReadEngine, needs };
+        }
+        self.not_found(what, "no container of that name is running".to_owned())
+    }
+
+    pub(in crate::netns) fn is_stopped(&self) -> bool {
+        !self.stopped.is_empty()
+    }
+
+    /// Says that there is none, which others there are, and what was not looked at.
+    pub(in crate::netns) fn not_found(&self, what: &str, why: String) -> Error {
+        let mut why = vec![why];
+        why.extend(self.known());
+        why.extend(self.survey.gaps.iter().take(LISTED).map(|gap| format!("not looked at: {gap}")));
+        Error::NotFound(format!("{what} ({})", why.join("; ")))
+    }
+
+    fn known(&self) -> Option<String> {
+        let running = self.survey.facts.iter().filter(|fact| fact.container.is_running());
+        let mut names: Vec<_> = running.map(|fact| escaped(&fact.container.label())).collect();
+        names.sort_unstable();
+        names.dedup();
+        let more = names.len().saturating_sub(LISTED);
+        names.truncate(LISTED);
+        if more > 0 {
+            names.push(format!("{more} more"));
+        }
+        (!names.is_empty()).then(|| format!("running: {}", names.join(", ")))
+    }
+}
+
+/// Candidates as an error lists them: the selector first.
+pub(in crate::netns) fn described(candidates: &[Candidate]) -> Vec<String> {
+    candidates.iter().map(|one| format!("{} ({})", one.selector, one.about)).collect()
+}
+
+fn about(container: &Container) -> String {
+    let mut parts = vec![container.engine.to_string(), escaped(&container.label())];
+    parts.extend(container.image.as_ref().map(|image| format!("image {}", escaped(image))));
+    let pod = container.pod.as_ref().filter(|pod| pod.name.is_none());
+    parts.extend(pod.and_then(|pod| Some(format!("pod {}", escaped(pod.uid.as_deref()?)))));
+    parts.extend(container.pid.map(|pid| format!("pid {pid}")));
+    parts.join(" ")
+}
+
+fn escaped(text: &str) -> String {
+    Untrusted::from(text).escaped().to_string()
+}
