@@ -7,7 +7,6 @@ use std::process::Command;
 
 use nix::sched::{CloneFlags, setns};
 use vision_core::base::Op;
-use vision_core::netns::list;
 use vision_core::{Capability, Error, Netns, Selector, Target};
 
 use super::Ended;
@@ -21,7 +20,7 @@ use crate::output::human::ns::NsOf;
 pub fn run(args: NsArgs, context: &mut Context) -> Ended {
     match args.verb {
         NsVerb::Ls => {
-            let listing = list(&context.budget()?)?;
+            let listing = context.global.lookup()?.namespaces(&context.budget()?)?;
             context.out.report(&listing)?;
             Ok(Outcome::Yes)
         }
@@ -39,13 +38,14 @@ fn of(text: Option<&str>, context: &mut Context) -> Ended {
         }
         Some(text) => context.resolve(&text.parse()?)?,
     };
-    let listing = list(&context.budget()?)?;
+    let listing = context.global.lookup()?.namespaces(&context.budget()?)?;
     let known = listing.namespaces.into_iter().find(|info| info.id == target.id());
     let report = NsOf {
         selector: target.to_string(),
         pid: target.pid(),
         id: target.id(),
         cookie: target.open()?.cookie(),
+        container: target.container().cloned(),
         known,
     };
     context.out.report(&report)?;
