@@ -63,10 +63,12 @@ fn named(part: &str, above: &str) -> Option<(Engine, String)> {
     let engine = match (prefix, above) {
         // The engine's own watchers stand beside their containers.
         ("libpod-conmon" | "crio-conmon", _) => return None,
+        // A pod of Podman, whose containers are further down.
+        ("", "libpod_parent") => return None,
         ("docker", _) | ("", "docker") => Engine::Docker,
         ("cri-containerd", _) => Engine::Containerd,
         ("crio", _) => Engine::CriO,
-        ("libpod", _) | ("", "libpod_parent") => Engine::Podman,
+        ("libpod", _) => Engine::Podman,
         _ if part.contains(":cri-containerd:") => Engine::Containerd,
         _ => Engine::Unknown,
     };
@@ -178,8 +180,11 @@ mod tests {
         assert_eq!(nested, Some((Engine::Containerd, ID.to_owned(), None)));
         let inside = one("/docker/ID/init.scope/more");
         assert_eq!(inside, Some((Engine::Docker, ID.to_owned(), None)));
-        for path in ["/machine.slice/libpod-conmon-ID.scope", "/system.slice/crio-conmon-ID.scope"]
-        {
+        for path in [
+            "/machine.slice/libpod-conmon-ID.scope",
+            "/system.slice/crio-conmon-ID.scope",
+            "/libpod_parent/ID/conmon",
+        ] {
             assert_eq!(one(path), None, "{path}");
         }
     }

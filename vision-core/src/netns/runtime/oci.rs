@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::book::Fact;
-use super::model::{Engine, Pod, Role, Source};
+use super::model::{Engine, Pod, Role, Source, is_number};
 use super::places::Reader;
 use super::root::Root;
 use crate::base::Result;
@@ -131,7 +131,8 @@ pub(super) fn runtime(dir: &Root, file: &str, reader: &mut Reader<'_>) -> Result
         let Some(state) = reader.json::<State>(dir, &format!("{id}/{file}"))? else { continue };
         let mut fact = Fact::new(Engine::Oci, id, Source::Files);
         fact.realm = "oci".to_owned();
-        fact.container.name = Some(fact.container.id.clone());
+        // Engines that call the runtime give numbers; a person gives a name.
+        fact.container.name = Some(fact.container.id.clone()).filter(|id| !is_number(id));
         fact.container.hostname = state.config.hostname.filter(|name| !name.is_empty());
         fact.container.pid = Some(state.init_process_pid).filter(|pid| *pid > 0);
         fact.start = Some(state.init_process_start).filter(|start| *start > 0);
