@@ -144,7 +144,7 @@ ops! {
     ReadProc, "reading the process's files", Some(Capability::SysPtrace), "Read below /proc/PID.";
     ReadFile, "reading the target's file", Some(Capability::SysPtrace), "Read a file through the target's root.";
     ReadEngine, "reading the container engine's state", Some(Capability::DacReadSearch), "Read what container engines keep on disk.";
-    AskEngine, "asking the container engine", Some(Capability::DacReadSearch), "Speak to an engine's socket.";
+    AskEngine, "asking the container engine", None, "Speak to an engine's socket.";
     ReadCounters, "reading protocol counters", None, "Read /proc/thread-self/net.";
     OpenSocket, "opening a socket", None, "socket(2) of an ordinary kind.";
     OpenRaw, "opening a raw socket", Some(Capability::NetRaw), "socket(2) of a raw kind.";

@@ -86,9 +86,13 @@ fn merge(old: &mut Fact, new: Fact) {
     if rank(b.engine) > rank(a.engine) {
         a.engine = b.engine;
     }
-    if a.name.is_none() || (b.source > a.source && b.name.is_some()) {
-        a.name = b.name.or(a.name.take());
-        a.source = a.source.max(b.source);
+    // A socket may lie, and what a process is called by its watcher is not what people call it:
+    // files count more than either.
+    let better = a.name.is_none() || (a.source == Source::Cgroup && b.source == Source::Files);
+    if b.name.is_some() && better {
+        (a.name, a.source) = (b.name, b.source);
+    } else if a.name.is_none() && a.source == Source::Cgroup {
+        a.source = b.source;
     }
     a.image = a.image.take().or(b.image);
     a.hostname = a.hostname.take().or(b.hostname);

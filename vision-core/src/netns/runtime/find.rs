@@ -42,9 +42,9 @@ pub(in crate::netns) fn containers(
     name: &str,
     budget: &Budget,
 ) -> Result<Matches> {
-    let wanted = |survey: &Survey| of_name(survey, name).iter().any(|c| c.is_running());
-    let survey = Survey::take(lookup, &wanted, budget)?;
-    let found = of_name(&survey, name);
+    let enough = |facts: &[Fact]| !of_name(facts, name).is_empty();
+    let survey = Survey::take(lookup, &enough, budget)?;
+    let found = of_name(&survey.facts, name);
     Ok(Matches::of(found, survey))
 }
 
@@ -55,42 +55,41 @@ pub(in crate::netns) fn pods(
     name: &str,
     budget: &Budget,
 ) -> Result<Matches> {
-    let wanted = |survey: &Survey| !of_pod(survey, namespace, name).is_empty();
-    let survey = Survey::take(lookup, &wanted, budget)?;
-    let found = of_pod(&survey, namespace, name);
+    let enough = |facts: &[Fact]| !of_pod(facts, namespace, name).is_empty();
+    let survey = Survey::take(lookup, &enough, budget)?;
+    let found = of_pod(&survey.facts, namespace, name);
     Ok(Matches::of(found, survey))
 }
 
 /// Finds whatever container or pod has that name, from one look around.
 pub(in crate::netns) fn any(lookup: &Lookup, name: &str, budget: &Budget) -> Result<Matches> {
-    let both = |survey: &Survey| {
-        let mut found = of_name(survey, name);
-        found.extend(of_pod(survey, None, name));
+    let both = |facts: &[Fact]| {
+        let mut found = of_name(facts, name);
+        found.extend(of_pod(facts, None, name));
         found
     };
-    let survey = Survey::take(lookup, &|survey| !both(survey).is_empty(), budget)?;
-    let found = both(&survey);
+    let survey = Survey::take(lookup, &|facts| !both(facts).is_empty(), budget)?;
+    let found = both(&survey.facts);
     Ok(Matches::of(found, survey))
 }
 
-fn of_name(survey: &Survey, name: &str) -> Vec<Candidate> {
-    let facts = || survey.facts.iter();
+fn of_name(facts: &[Fact], name: &str) -> Vec<Candidate> {
     let called = |fact: &&Fact| {
         let container = &fact.container;
         container.name.as_deref() == Some(name) || container.id == name
     };
-    let mut found: Vec<&Fact> = facts().filter(called).collect();
+    let mut found: Vec<&Fact> = facts.iter().filter(called).collect();
     if found.is_empty() {
         let begins =
             |fact: &&Fact| is_number(&fact.container.id) && fact.container.id.starts_with(name);
-        found = facts().filter(begins).collect();
+        found = facts.iter().filter(begins).collect();
     }
-    found.into_iter().map(|fact| Candidate::container(fact, name, survey)).collect()
+    found.into_iter().map(|fact| Candidate::container(fact, name, facts)).collect()
 }
 
-fn of_pod(survey: &Survey, namespace: Option<&str>, name: &str) -> Vec<Candidate> {
+fn of_pod(facts: &[Fact], namespace: Option<&str>, name: &str) -> Vec<Candidate> {
     let mut groups: Vec<(&Pod, Vec<&Fact>)> = Vec::new();
-    for fact in &survey.facts {
+    for fact in facts {
         let Some(pod) = &fact.container.pod else { continue };
         let guessed = pod.name.is_none() && fact.container.hostname.as_deref() == Some(name);
         let called = pod.name.as_deref() == Some(name) || guessed;
@@ -109,11 +108,11 @@ fn of_pod(survey: &Survey, namespace: Option<&str>, name: &str) -> Vec<Candidate
 }
 
 impl Candidate {
-    fn container(fact: &Fact, name: &str, survey: &Survey) -> Self {
+    fn container(fact: &Fact, name: &str, facts: &[Fact]) -> Self {
         let container = &fact.container;
         let id = container.short_id();
         let same = |other: &&Fact| other.container.short_id() == id;
-        let selector = match (survey.facts.iter().filter(same).count(), container.pid) {
+        let selector = match (facts.iter().filter(same).count(), container.pid) {
             (2.., Some(pid)) => format!("pid:{pid}"),
             _ => format!("ctr:{id}"),
         };

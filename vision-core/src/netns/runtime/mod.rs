@@ -4,7 +4,9 @@
 mod book;
 mod cgroup;
 mod docker;
+mod engine;
 pub(super) mod find;
+mod http;
 mod model;
 mod oci;
 mod places;

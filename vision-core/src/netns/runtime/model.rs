@@ -83,13 +83,13 @@ pub enum Role {
     Sandbox,
 }
 
-/// Where the name of a container comes from, the surest last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// Where the name of a container comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Source {
-    /// The control group of its processes: a number, no name.
+    /// Its processes alone: control group, command line of their watcher.
     Cgroup,
     /// What its engine keeps on disk.
     Files,

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::book::{Book, Fact};
-use super::model::{Container, Pod, Source, is_number};
+use super::engine;
+use super::model::{Container, Pod, Role, Source, is_number};
 use super::places::Reader;
 use super::root::Root;
-use super::scan::Scan;
-use crate::base::{Budget, Gap, Result};
+use super::scan::{Member, Scan};
+use crate::base::{Budget, Capability, Gap, Result};
 use crate::netns::NetnsId;
 use crate::netns::proc::ProcDir;
 
@@ -79,7 +80,7 @@ impl Lookup {
     /// [`crate::Error::Sys`] when `/proc` cannot be listed, [`crate::Error::Elapsed`] or
     /// [`crate::Error::Cancelled`].
     pub fn containers(&self, budget: &Budget) -> Result<Containers> {
-        let survey = Survey::take(self, &|_| false, budget)?;
+        let survey = Survey::take(self, &all_named, budget)?;
         let mut containers: Vec<_> = survey.facts.into_iter().map(|fact| fact.container).collect();
         containers.sort_by(|a, b| {
             let order = |c: &Container| (c.pid.is_none(), c.pid, c.netns.is_none());
@@ -96,32 +97,57 @@ pub(super) struct Survey {
     pub(super) gaps: Vec<Gap>,
 }
 
+/// Whether what was found is enough.
+pub(super) type Enough<'a> = &'a dyn Fn(&[Fact]) -> bool;
+
 impl Survey {
-    /// Looks at processes and files, and asks engines unless that already gave what is `wanted`.
-    pub(super) fn take(
-        lookup: &Lookup,
-        wanted: &dyn Fn(&Self) -> bool,
-        budget: &Budget,
-    ) -> Result<Self> {
+    /// Looks at processes and files, and asks engines unless that is `enough`.
+    pub(super) fn take(lookup: &Lookup, enough: Enough<'_>, budget: &Budget) -> Result<Self> {
         let mut scan = Scan::all(budget)?;
-        let (mut book, mut gaps) = (Book::default(), Vec::new());
+        let (mut book, mut gaps) = (Book::default(), hidden(&scan));
         read_state(lookup, &mut scan, &mut book, &mut gaps, budget)?;
         for member in scan.members.values() {
-            let of = &member.of;
-            let mut fact = Fact::new(of.engine, &of.id, Source::Cgroup);
-            fact.realm = of.engine.to_string();
-            fact.container.pod =
-                of.pod_uid.clone().map(|uid| Pod { uid: Some(uid), ..Pod::default() });
-            if !is_number(&of.id) {
-                fact.container.name = Some(of.id.clone());
-            }
-            book.add(fact);
+            book.add(of_member(member));
         }
         finish(&mut book, &scan, budget)?;
-        let survey = Self { facts: book.facts, gaps };
-        let _ = wanted(&survey);
-        Ok(survey)
+        let ask = match lookup.sockets {
+            Sockets::WhereNeeded => !enough(&book.facts),
+            Sockets::Never => false,
+            Sockets::Only(_) => true,
+        };
+        if ask {
+            engine::ask(lookup, &scan, &mut book, &mut gaps, budget)?;
+            finish(&mut book, &scan, budget)?;
+        }
+        Ok(Self { facts: book.facts, gaps })
     }
+}
+
+/// Whether every running container has a name that people know.
+fn all_named(facts: &[Fact]) -> bool {
+    let running = facts.iter().map(|fact| &fact.container).filter(|c| c.is_running());
+    running.into_iter().all(|c| c.name.is_some() || c.role == Role::Sandbox)
+}
+
+fn of_member(member: &Member) -> Fact {
+    let of = &member.of;
+    let mut fact = Fact::new(of.engine, &of.id, Source::Cgroup);
+    fact.realm = of.engine.to_string();
+    fact.container.pod = of.pod_uid.clone().map(|uid| Pod { uid: Some(uid), ..Pod::default() });
+    if !is_number(&of.id) {
+        fact.container.name = Some(of.id.clone());
+    }
+    fact
+}
+
+/// What `/proc` keeps from this user: everybody sees process 1 unless it does (`hidepid`).
+fn hidden(scan: &Scan) -> Vec<Gap> {
+    let all = scan.start(1).is_some();
+    let gap = || Gap {
+        needs: Some(Capability::SysPtrace),
+        ..Gap::new("processes of other users", "/proc hides them (hidepid)")
+    };
+    (!all).then(gap).into_iter().collect()
 }
 
 /// Checks facts against processes, and adds what only all facts together tell.
@@ -166,7 +192,7 @@ fn read_state(
 }
 
 /// The caller's file system, and the machine's where it is another.
-fn roots(lookup: &Lookup) -> Vec<Root> {
+pub(super) fn roots(lookup: &Lookup) -> Vec<Root> {
     if let Some(path) = &lookup.root {
         return Root::at(path).into_iter().collect();
     }
