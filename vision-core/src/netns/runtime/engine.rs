@@ -106,7 +106,8 @@ fn sockets(lookup: &Lookup, scan: &Scan) -> Vec<Opened> {
             add(&root, &format!("/run/user/{user}/podman/podman.sock"), false);
         }
     }
-    for watcher in &scan.watchers {
+    let watchers = scan.watchers.iter().filter(|_| lookup.root.is_none());
+    for watcher in watchers {
         match &watcher.says {
             Says::Docker { sockets, .. } => {
                 sockets.iter().for_each(|path| add(&watcher.root, path, false));

@@ -87,15 +87,27 @@ fn of_name(facts: &[Fact], name: &str) -> Vec<Candidate> {
     found.into_iter().map(|fact| Candidate::container(fact, name, facts)).collect()
 }
 
+/// By name or number; if that gives none, by what the processes call themselves, which in a pod is
+/// its name but not its namespace.
 fn of_pod(facts: &[Fact], namespace: Option<&str>, name: &str) -> Vec<Candidate> {
+    let sure = pods_where(facts, |_, pod| {
+        let there = namespace.is_none() || namespace == pod.namespace.as_deref();
+        let numbered = namespace.is_none() && pod.uid.as_deref() == Some(name);
+        pod.name.as_deref() == Some(name) && there || numbered
+    });
+    if !sure.is_empty() || namespace.is_some() {
+        return sure;
+    }
+    pods_where(facts, |container, pod| {
+        pod.name.is_none() && container.hostname.as_deref() == Some(name)
+    })
+}
+
+fn pods_where(facts: &[Fact], called: impl Fn(&Container, &Pod) -> bool) -> Vec<Candidate> {
     let mut groups: Vec<(&Pod, Vec<&Fact>)> = Vec::new();
     for fact in facts {
         let Some(pod) = &fact.container.pod else { continue };
-        let guessed = pod.name.is_none() && fact.container.hostname.as_deref() == Some(name);
-        let called = pod.name.as_deref() == Some(name) || guessed;
-        let numbered = namespace.is_none() && pod.uid.as_deref() == Some(name);
-        let there = namespace.is_none() || namespace == pod.namespace.as_deref() || guessed;
-        if !(called && there || numbered) {
+        if !called(&fact.container, pod) {
             continue;
         }
         match groups.iter_mut().find(|(other, _)| *other == pod) {
@@ -193,6 +205,8 @@ fn same_process(pid: u32, start: Option<u64>) -> Result<Process> {
 
 impl Matches {
     fn of(found: Vec<Candidate>, survey: Survey) -> Self {
+        let mut found = found;
+        found.sort_by(|a, b| a.selector.cmp(&b.selector));
         let (running, stopped) = found.into_iter().partition(Candidate::is_running);
         Self { running, stopped, survey }
     }
@@ -231,8 +245,10 @@ impl Matches {
 
     fn known(&self) -> Option<String> {
         let running = self.survey.facts.iter().filter(|fact| fact.container.is_running());
-        let mut names: Vec<_> = running.map(|fact| escaped(&fact.container.label())).collect();
+        let named = |fact: &Fact| (fact.container.name.is_none(), escaped(&fact.container.label()));
+        let mut names: Vec<_> = running.map(named).collect();
         names.sort_unstable();
+        let mut names: Vec<_> = names.into_iter().map(|(_, name)| name).collect();
         names.dedup();
         let more = names.len().saturating_sub(LISTED);
         names.truncate(LISTED);

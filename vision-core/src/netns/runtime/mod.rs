@@ -14,6 +14,8 @@ mod root;
 mod scan;
 mod storage;
 mod survey;
+#[cfg(test)]
+mod tests;
 mod watcher;
 
 pub use model::{Container, Engine, Pod, Role, Source};
