@@ -7,7 +7,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("base", "", "nix ipnet jiff getrandom"),
     ("wire", "base", "etherparse"),
     ("sys", "base", "nix socket2"),
-    ("netns", "base sys", "nix serde serde_json httparse"),
+    ("netns", "base sys", "nix serde_json httparse"),
     ("socket", "base sys netns", "nix socket2"),
     ("netlink", "base sys netns", "nix netlink_bindings"),
     ("inventory", "base netns netlink wire", "nix"),
