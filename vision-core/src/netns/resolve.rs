@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use super::list::RUN_NETNS;
-use super::runtime::find::{self, Matches};
+use super::runtime::find::{self, LISTED, Matches};
 use super::target::Process;
 use super::{Lookup, Selector, Target};
 use crate::base::{Budget, Error, Op, Result};
@@ -30,10 +30,19 @@ pub(super) fn resolve(selector: &Selector, lookup: &Lookup, budget: &Budget) -> 
     }
 }
 
-fn host() -> Result<Target> {
+/// Whether this is the pid namespace the machine booted with.
+fn is_initial() -> std::io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
-    let own = std::fs::metadata("/proc/self/ns/pid").map_err(|e| Error::sys(Op::ReadProc, e))?;
-    if own.ino() != INITIAL_PID_NAMESPACE {
+    Ok(std::fs::metadata("/proc/self/ns/pid")?.ino() == INITIAL_PID_NAMESPACE)
+}
+
+/// Whether the processes of all containers have a number here; assumed where it cannot be told.
+pub(super) fn sees_all_processes() -> bool {
+    is_initial().unwrap_or(true)
+}
+
+fn host() -> Result<Target> {
+    if !is_initial().map_err(|e| Error::sys(Op::ReadProc, e))? {
         let why = "`host` cannot be told from inside a nested pid namespace: process 1 is not the \
                    machine's; run with hostPID, or name a process with pid:N";
         return Err(Error::invalid("target", why));
@@ -109,7 +118,10 @@ fn bare(word: &str, lookup: &Lookup, budget: &Budget) -> Result<Target> {
 fn nothing(word: &str, found: &Matches) -> Error {
     let what = format!("target `{word}`");
     let known = known_names();
-    let named = known.iter().map(|name| format!("netns:{name}")).collect::<Vec<_>>().join(", ");
+    let shown = known.iter().take(LISTED).map(|name| format!("netns:{name}"));
+    let more = known.len().checked_sub(LISTED).filter(|more| *more > 0);
+    let all: Vec<_> = shown.chain(more.map(|more| format!("{more} more"))).collect();
+    let named = all.join(", ");
     match (found.is_stopped(), known.is_empty()) {
         (true, _) => found.none(&what),
         (false, true) => {

@@ -72,8 +72,11 @@ const SHOWN: usize = 4;
 
 /// One line about a container: what it is called, by whom it is run, what it is made from.
 fn about(container: &Container) -> String {
-    let mut line =
-        format!("{} {} {}", container.engine, esc(&container.label()), container.short_id());
+    let label = container.label();
+    let mut line = format!("{} {}", container.engine, esc(&label));
+    if label != container.short_id() {
+        line += &format!(" {}", esc(container.short_id()));
+    }
     if let Some(image) = &container.image {
         line += &format!(" image {}", esc(image));
     }

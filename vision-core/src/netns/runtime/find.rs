@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::book::Fact;
 use super::model::{Container, Pod, Role, is_number};
 use super::survey::{Lookup, Survey};
-use crate::base::{Budget, Error, Op, Result, Untrusted};
+use crate::base::{Budget, Capability, Error, Gap, Op, Result, Untrusted};
 use crate::netns::target::Process;
 use crate::netns::{NetnsId, Selector, Target};
 
 /// How many names an error lists.
-const LISTED: usize = 8;
+pub(in crate::netns) const LISTED: usize = 8;
 
 /// One thing that a name may mean.
 #[derive(Debug)]
@@ -225,8 +225,12 @@ impl Matches {
         if let Some(one) = self.stopped.first() {
             return Error::TargetExited(format!("{what} ({}, not running)", one.about));
         }
-        if let Some(needs) = self.survey.gaps.iter().find_map(|gap| gap.needs) {
-            return Error::Permission { op: Op::ReadEngine, needs };
+        match self.survey.gaps.iter().find_map(|gap| gap.needs) {
+            Some(needs @ Capability::SysPtrace) => {
+                return Error::Permission { op: Op::ReadProc, needs };
+            }
+            Some(needs) => return Error::Permission { op: Op::ReadEngine, needs },
+            None => {}
         }
         self.not_found(what, "no container of that name is running".to_owned())
     }
@@ -239,8 +243,24 @@ impl Matches {
     pub(in crate::netns) fn not_found(&self, what: &str, why: String) -> Error {
         let mut why = vec![why];
         why.extend(self.known());
-        why.extend(self.survey.gaps.iter().take(LISTED).map(|gap| format!("not looked at: {gap}")));
+        why.extend(self.unseen());
         Error::NotFound(format!("{what} ({})", why.join("; ")))
+    }
+
+    /// What was not looked at, one clause for each reason.
+    fn unseen(&self) -> Vec<String> {
+        let gaps = &self.survey.gaps;
+        let first = |at: usize, gap: &Gap| gaps.iter().position(|g| g.why == gap.why) == Some(at);
+        let reasons = gaps.iter().enumerate().filter(|(at, gap)| first(*at, gap)).take(LISTED);
+        let clause = |(_, gap): (usize, &Gap)| {
+            let others = gaps.iter().filter(|other| other.why == gap.why).count().saturating_sub(1);
+            let what = match others {
+                0 => gap.what.clone(),
+                n => format!("{} and {n} more", gap.what),
+            };
+            format!("not looked at: {}: {}", escaped(&what), escaped(&gap.why))
+        };
+        reasons.map(clause).collect()
     }
 
     fn known(&self) -> Option<String> {

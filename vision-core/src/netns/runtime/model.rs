@@ -14,21 +14,27 @@ pub struct Container {
     /// Its number, 64 hexadecimal digits with most engines, else the name it was given.
     pub id: String,
     /// Its name; of a container in a pod, the one in the pod's manifest.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub name: Option<String>,
     /// The pod it belongs to.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub pod: Option<Pod>,
     /// What it was made from.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub image: Option<String>,
     /// What it is there for.
     pub role: Role,
     /// Its first process as the caller's `/proc` numbers it; `None` when it is not running.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub pid: Option<u32>,
     /// The network it uses, where this user may see it.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub netns: Option<NetnsId>,
     /// Whether that is the machine's own network.
     pub host_network: bool,
     /// What it calls itself (`HOSTNAME` of its first process); looked for only where no engine
     /// gave a name.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub hostname: Option<String>,
     /// Where the name comes from.
     pub source: Source,
@@ -40,10 +46,13 @@ pub struct Container {
 #[non_exhaustive]
 pub struct Pod {
     /// Kubernetes namespace; `None` with engines that have none.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub namespace: Option<String>,
     /// The pod's name; `None` when only its unique number is known.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub name: Option<String>,
     /// The pod's unique number.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub uid: Option<String>,
 }
 

@@ -136,7 +136,7 @@ impl Reader<'_> {
 
     pub(super) fn names(&mut self, dir: &Root) -> Vec<String> {
         dir.names().unwrap_or_else(|e| {
-            self.gap("a folder of a container engine", e);
+            self.gap(&dir.path_of("").display().to_string(), e);
             Vec::new()
         })
     }

@@ -10,8 +10,8 @@ use super::places::Reader;
 use super::root::Root;
 use super::scan::{Member, Scan};
 use crate::base::{Budget, Capability, Gap, Result};
-use crate::netns::NetnsId;
 use crate::netns::proc::ProcDir;
+use crate::netns::{NetnsId, resolve};
 
 /// Where to look for containers, and whom to ask about them.
 ///
@@ -140,14 +140,22 @@ fn of_member(member: &Member) -> Fact {
     fact
 }
 
-/// What `/proc` keeps from this user: everybody sees process 1 unless it does (`hidepid`).
+/// What `/proc` keeps from this user: everybody sees process 1 unless it does (`hidepid`), and
+/// from inside a pid namespace nobody sees further.
 fn hidden(scan: &Scan) -> Vec<Gap> {
-    let all = scan.start(1).is_some();
-    let gap = || Gap {
-        needs: Some(Capability::SysPtrace),
-        ..Gap::new("processes of other users", "/proc hides them (hidepid)")
-    };
-    (!all).then(gap).into_iter().collect()
+    const WHAT: &str = "processes";
+    let mut gaps = Vec::new();
+    if scan.start(std::process::id()).is_none() {
+        gaps.push(Gap::new(WHAT, "/proc is not mounted, or not for this pid namespace"));
+    } else if scan.start(1).is_none() {
+        let needs = Some(Capability::SysPtrace);
+        gaps.push(Gap { needs, ..Gap::new(WHAT, "/proc hides those of other users (hidepid)") });
+    }
+    if !resolve::sees_all_processes() {
+        let why = "only those of this pid namespace are in sight; run with hostPID";
+        gaps.push(Gap::new(WHAT, why));
+    }
+    gaps
 }
 
 /// Checks facts against processes, and adds what only all facts together tell.
