@@ -14,6 +14,9 @@ pub fn of(error: &Error) -> Option<String> {
             let first = first.split(' ').next()?;
             Some(format!("write one of them in full, as in `--in {first}`"))
         }
+        Error::TargetExited(what) if what.contains("not running") => {
+            Some("start it, or take one that `vision ns ls` lists".to_owned())
+        }
         Error::TargetExited(_) => Some("name a live process; `vision ns ls` lists them".to_owned()),
         Error::Elapsed => Some("allow more time with --budget".to_owned()),
         Error::Sys { source, .. } => descriptors(source).map(str::to_owned),

@@ -253,3 +253,113 @@ fn dockers_containers_are_found_with_its_socket_and_without() {
     let after = find(&lookup, &format!("ctr:{web}")).expect("running again");
     assert_eq!(after.pid(), Some(docker.pid(&web)));
 }
+
+/// containerd with its state where nobody looks by default; only its shims say where.
+struct Containerd {
+    daemon: Option<Proc>,
+    dir: PathBuf,
+    run: PathBuf,
+}
+
+impl Containerd {
+    fn start(lab: &Lab) -> Self {
+        let (dir, run) =
+            (scratch("ctd"), PathBuf::from(format!("/run/vision-c{}", std::process::id())));
+        std::fs::create_dir_all(&run).expect("made");
+        let (at, to) = (dir.display(), run.display());
+        let config = format!(
+            "version = 2\nroot = \"{at}/root\"\nstate = \"{to}/state\"\n\
+             disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\n  address = \"{to}/sock\"\n"
+        );
+        std::fs::write(dir.join("config.toml"), config).expect("written");
+        let node = lab.node("containerd").expect("a node");
+        let daemon = Some(node.spawn(&format!("containerd -c {at}/config.toml")));
+        let this = Self { daemon, dir, run };
+        let ready_by = Instant::now() + Duration::from_secs(30);
+        while this.try_ctr("version").is_none() {
+            assert!(Instant::now() < ready_by, "containerd does not answer");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        root_with_sleep(&this.dir.join("rootfs"));
+        this
+    }
+
+    fn try_ctr(&self, args: &str) -> Option<String> {
+        let script = format!("ctr -a {}/sock -n k8s.io {args}", self.run.display());
+        let out = Command::new("sh").args(["-ec", &script]).output().expect("sh");
+        out.status.success().then(|| String::from_utf8_lossy(&out.stdout).into_owned())
+    }
+
+    /// Runs a container with the annotations that the CRI plugin would write.
+    fn run(&self, id: &str, more: &str, labels: &[(&str, &str)]) {
+        let labels: Vec<_> = labels
+            .iter()
+            .map(|(key, value)| format!("--annotation io.kubernetes.cri.{key}={value}"))
+            .collect();
+        let (labels, root) = (labels.join(" "), self.dir.join("rootfs"));
+        let args =
+            format!("run -d {more} {labels} --rootfs {} {id} /bin/sleep 100", root.display());
+        self.try_ctr(&args).unwrap_or_else(|| panic!("ctr {args}"));
+    }
+
+    fn pid(&self, id: &str) -> u32 {
+        let tasks = self.try_ctr("tasks ls").expect("tasks");
+        let row = tasks.lines().find(|line| line.starts_with(id)).expect("a row");
+        row.split_whitespace().nth(1).and_then(|pid| pid.parse().ok()).expect("a number")
+    }
+}
+
+impl Drop for Containerd {
+    fn drop(&mut self) {
+        for id in self.try_ctr("tasks ls -q").unwrap_or_default().lines() {
+            let _ = self.try_ctr(&format!("tasks rm -f {id}"));
+            let _ = self.try_ctr(&format!("containers rm {id}"));
+        }
+        if let Some(mut daemon) = self.daemon.take() {
+            let _ = Command::new("kill").args(["-TERM", &daemon.pid().to_string()]).status();
+            daemon.wait(Duration::from_secs(10));
+        }
+        let _ = std::fs::remove_dir_all(&self.run);
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+#[test]
+fn containerds_pods_are_found_wherever_it_keeps_its_state() {
+    let _alone = alone();
+    let Some(lab) = require(Lab::new()) else { return };
+    if !installed(&["containerd", "ctr", "runc"]) {
+        return;
+    }
+    let ctd = Containerd::start(&lab);
+    let (pod, me) = (format!("cart-{}", std::process::id()), std::process::id());
+    let of = |kind| {
+        vec![("container-type", kind), ("sandbox-name", &*pod), ("sandbox-namespace", "shop")]
+    };
+    let (pause, app) = (format!("pause-{me}"), format!("app-{me}"));
+    ctd.run(&pause, "", &of("sandbox"));
+    let netns = format!("--with-ns network:/proc/{}/ns/net", ctd.pid(&pause));
+    let labels = [of("container"), vec![("container-name", "app"), ("image-name", "shop/cart:1")]];
+    ctd.run(&app, &netns, &labels.concat());
+    let lookup = Lookup::default().without_engines();
+    for text in [format!("pod:shop/{pod}"), format!("pod:{pod}"), pod.clone()] {
+        let target = find(&lookup, &text).expect(&text);
+        assert_eq!(target.pid(), Some(ctd.pid(&pause)), "{text}");
+        assert_eq!(target.id().ino, netns_of(ctd.pid(&pause)));
+    }
+    let target = find(&lookup, &format!("ctr:{app}")).expect("running");
+    assert_eq!(target.pid(), Some(ctd.pid(&app)));
+    assert_eq!(target.id().ino, netns_of(ctd.pid(&pause)));
+    let container = target.container().expect("remembered");
+    assert_eq!((container.engine, container.name.as_deref()), (Engine::Containerd, Some("app")));
+    assert_eq!(container.label(), format!("shop/{pod} (app)"));
+    // A container that ends in the middle takes its target with it.
+    ctd.try_ctr(&format!("tasks kill -s KILL {app}")).expect("killed");
+    let gone_by = Instant::now() + Duration::from_secs(2);
+    while target.open().is_ok() {
+        assert!(Instant::now() < gone_by, "still there");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let again = find(&lookup, &format!("ctr:{app}"));
+    assert!(matches!(again, Err(Error::TargetExited(_) | Error::NotFound(_))), "{again:?}");
+}
