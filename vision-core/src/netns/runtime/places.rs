@@ -71,18 +71,19 @@ impl Reader<'_> {
     pub(super) fn watched(&mut self, watcher: &Watcher, scan: &Scan) -> Result<()> {
         self.budget.remaining()?;
         match &watcher.says {
+            Says::Shim { .. } | Says::Docker { .. } if !watcher.trusted => Ok(()),
             Says::Shim { pid } => match bundle_of(*pid) {
                 Some(path) => self.folder(&path, Layout::Tasks),
                 None => Ok(()),
             },
             Says::Docker { data, .. } => self.folder(&format!("{data}/containers"), Layout::Docker),
             Says::Conmon { id, name, bundle, pid_file } => {
-                let mut fact = Fact::new(Engine::Unknown, id, Source::Cgroup);
+                let mut fact = Fact::new(conmons_engine(name.as_deref()), id, Source::Cgroup);
                 fact.container.name = name.clone();
                 fact.container.pid = scan.first_child(watcher.pid);
                 fact.start = fact.container.pid.and_then(|pid| scan.start(pid));
                 let run = pid_file.as_deref().and_then(|file| storage_of(file, id));
-                if let Some(storage) = storage_of(bundle, id) {
+                if let Some(storage) = storage_of(bundle, id).filter(|_| watcher.trusted) {
                     self.storage(storage, run)?;
                 }
                 self.book.add(fact);
@@ -178,6 +179,14 @@ impl Reader<'_> {
 
     fn gap(&mut self, what: &str, error: io::Error) {
         self.gaps.push(Gap::because(what, &Error::sys(Op::ReadEngine, error)));
+    }
+}
+
+/// CRI-O names all its containers as the kubelet once did with Docker.
+fn conmons_engine(name: Option<&str>) -> Engine {
+    match name.is_some_and(|name| name.starts_with("k8s_")) {
+        true => Engine::CriO,
+        false => Engine::Podman,
     }
 }
 

@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+
+use nix::unistd::geteuid;
 
 use super::cgroup::{self, Membership};
 use super::root::Root;
@@ -75,7 +78,9 @@ impl Scan {
         if let Some(kind) = kind {
             let line = read(pid, "cmdline", buffer)?;
             let root = || Root::at(format!("/proc/{pid}/root"));
-            self.watchers.extend(watcher::read(kind, pid, line, root));
+            let owner = std::fs::metadata(format!("/proc/{pid}"))?.uid();
+            let trusted = owner == 0 || owner == geteuid().as_raw();
+            self.watchers.extend(watcher::read(kind, pid, line, trusted, root));
         }
         Ok(())
     }

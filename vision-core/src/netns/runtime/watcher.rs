@@ -10,6 +10,9 @@ pub(super) struct Watcher {
     pub(super) pid: u32,
     /// The file system as that process sees it: its paths hold there.
     pub(super) root: Root,
+    /// Whether root or the caller runs it. What others run may lead to a file system of theirs
+    /// that never answers, so only its command line counts.
+    pub(super) trusted: bool,
     pub(super) says: Says,
 }
 
@@ -53,12 +56,13 @@ pub(super) fn read(
     kind: Kind,
     pid: u32,
     line: &[u8],
+    trusted: bool,
     root: impl FnOnce() -> io::Result<Root>,
 ) -> Option<Watcher> {
     let args: Vec<&str> =
         line.split(|byte| *byte == 0).filter_map(|arg| str::from_utf8(arg).ok()).collect();
     let says = says(kind, pid, &args)?;
-    Some(Watcher { pid, root: root().ok()?, says })
+    Some(Watcher { pid, root: root().ok()?, trusted, says })
 }
 
 fn says(kind: Kind, pid: u32, args: &[&str]) -> Option<Says> {
