@@ -245,6 +245,11 @@ fn dockers_containers_are_found_with_its_socket_and_without() {
         let stopped = find(&lookup, &format!("ctr:{old}"));
         assert!(matches!(stopped, Err(Error::TargetExited(_))), "{stopped:?}");
     }
+    let all = Lookup::default().containers(&Budget::within(Duration::from_secs(10)));
+    let all = all.expect("listed");
+    let owner = all.of_process(docker.pid(&side)).expect("in a container");
+    assert_eq!(owner.name.as_deref(), Some(&*side));
+    assert!(all.of_process(std::process::id()).is_none_or(|own| own.id != owner.id));
     // The engine starts it anew: what was found before is gone, the name leads to the new one.
     let lookup = Lookup::default().without_engines();
     let before = find(&lookup, &format!("ctr:{web}")).expect("running");

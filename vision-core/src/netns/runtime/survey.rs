@@ -52,6 +52,22 @@ pub struct Containers {
     pub gaps: Vec<Gap>,
 }
 
+impl Containers {
+    /// Returns the container that a process belongs to, such as the owner of a socket; `None` for
+    /// a process of none, or one that has ended.
+    ///
+    /// Reads the process's control group, which takes no privilege. Where that does not name the
+    /// container (Podman without root), only its first process is known.
+    pub fn of_process(&self, pid: u32) -> Option<&Container> {
+        let of = Scan::container_of(pid);
+        let inside = |container: &&Container| match &of {
+            Some(of) => container.id == of.id,
+            None => container.pid == Some(pid),
+        };
+        self.containers.iter().find(inside)
+    }
+}
+
 impl Lookup {
     /// Looks for engines' state below this folder only, such as a host's file system mounted into
     /// a container; processes are those of `/proc` all the same.
