@@ -319,3 +319,32 @@ fn the_callers_own_budget_ends_the_wait_for_an_engine() {
     assert!(matches!(missing, Err(Error::Elapsed)), "{missing:?}");
     server.join().expect("let go");
 }
+
+#[test]
+fn the_child_of_a_watcher_is_its_container_where_no_control_group_says_so() {
+    use std::os::unix::fs::PermissionsExt;
+    let tree = Tree::new("conmon");
+    let name = format!("rootless-{}", std::process::id());
+    let number = format!("{:064x}", u64::from(std::process::id()) << 20);
+    // A script is called by its file's name, as proc_pid_comm(5) has it.
+    tree.write("conmon", "#!/bin/sh\nsleep 60 &\necho $!\nwait\n");
+    let script = tree.0.join("conmon");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("executable");
+    let args = ["-c", &number, "-n", &name, "-b", "/no/such/userdata"];
+    let mut command = Command::new(&script);
+    let watcher = command.args(args).stdout(std::process::Stdio::piped()).spawn();
+    let mut watcher = Process(watcher.expect("started"));
+    let mut line = [0; 16];
+    let said = watcher.0.stdout.as_mut().expect("a pipe").read(&mut line).expect("its child");
+    let child: u32 = str::from_utf8(&line[..said]).expect("text").trim().parse().expect("a number");
+    let lookup = Lookup::default().without_engines();
+    let text = format!("ctr:{name}").parse().expect("a selector");
+    let found = Target::look_up(&text, &lookup, &Budget::within(Duration::from_secs(10)));
+    let pid = nix::unistd::Pid::from_raw(child.cast_signed());
+    let target = found.map(|target| (target.pid(), target.container().cloned()));
+    let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+    let (pid, container) = target.expect("running");
+    assert_eq!(pid, Some(child));
+    let container = container.expect("remembered");
+    assert_eq!((container.engine, container.id), (Engine::Podman, number));
+}
