@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
+use vision_core::netns::Lookup;
 use vision_core::{Error, Result, Selector};
 
 pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs, WriteFormat};
@@ -33,15 +34,16 @@ pub struct Cli {
     pub verb: Verb,
 }
 
-const EXIT_CODES: &str = "Targets: self (default), host, pid:N, netns:NAME, path:FILE, or a bare \
-name.\nExit codes: 0 asked and yes, 1 asked and no, 2 usage, 3 could not ask, 4 not permitted, \
-5 not in this kernel.\n\nExamples:\n  vision doctor db:5432\n  vision --in pid:4242 link";
+const EXIT_CODES: &str = "Targets: self (default), host, pid:N, netns:NAME, path:FILE, \
+ctr:NAME|ID, pod:[NS/]NAME, or a bare name.\nExit codes: 0 asked and yes, 1 asked and no, 2 usage, 3 could not ask, 4 not permitted, \
+5 not in this kernel.\n\nExamples:\n  vision doctor db:5432\n  vision --in ctr:web link\n  vision --in pod:shop/cart doctor db:5432";
 
 /// Flags accepted before and after every verb.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Look from inside this target: self, host, pid:N, netns:NAME, path:FILE
+    /// Look from inside this target: self, host, pid:N, netns:NAME, path:FILE, ctr:NAME|ID,
+    /// pod:[NS/]NAME
     #[arg(id = "global-target", long = "in", value_name = "SEL", global = true, action = ArgAction::Append)]
     pub target: Vec<String>,
     /// The same as --in netns:NAME or path:PATH
@@ -50,6 +52,15 @@ pub struct Global {
     /// The same as --in pid:N
     #[arg(id = "global-pid", long = "pid", value_name = "N", global = true, action = ArgAction::Append)]
     pub pid: Vec<u32>,
+    /// The same as --in ctr:ID or ctr:NAME
+    #[arg(id = "global-container", long = "container", value_name = "ID|NAME", global = true, action = ArgAction::Append)]
+    pub container: Vec<String>,
+    /// The same as --in pod:NAME or pod:NS/NAME
+    #[arg(id = "global-pod", long = "pod", value_name = "[NS/]NAME", global = true, action = ArgAction::Append)]
+    pub pod: Vec<String>,
+    /// Ask this engine's unix socket about containers, or none
+    #[arg(id = "global-engine", long = "engine", value_name = "SOCKET|none", global = true)]
+    pub engine: Option<String>,
     /// The same as --in host
     #[arg(id = "global-host", long = "host", global = true)]
     pub host: bool,
@@ -111,6 +122,11 @@ impl Global {
             named.push(format!("{kind}:{text}").parse()?);
         }
         named.extend(self.pid.iter().map(|pid| Selector::Pid(*pid)));
+        for (kind, texts) in [("ctr", &self.container), ("pod", &self.pod)] {
+            for text in texts {
+                named.push(format!("{kind}:{text}").parse()?);
+            }
+        }
         named.extend(self.host.then_some(Selector::Host));
         match named.as_slice() {
             [] => Ok(Selector::Current),
@@ -125,7 +141,28 @@ impl Global {
 
     /// Tells whether a target was named at all.
     pub fn names_a_target(&self) -> bool {
-        !self.target.is_empty() || !self.netns.is_empty() || !self.pid.is_empty() || self.host
+        let lists = [&self.target, &self.netns, &self.container, &self.pod];
+        lists.iter().any(|list| !list.is_empty()) || !self.pid.is_empty() || self.host
+    }
+
+    /// Returns where containers are looked for.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the socket is no path.
+    pub fn lookup(&self) -> Result<Lookup> {
+        let lookup = Lookup::default();
+        match self.engine.as_deref() {
+            None => Ok(lookup),
+            Some("none") => Ok(lookup.without_engines()),
+            Some(text) => {
+                let path = text.strip_prefix("unix://").unwrap_or(text);
+                if !path.starts_with('/') {
+                    let why = format!("`{text}` is no path: give a unix socket's file, or none");
+                    return Err(Error::Invalid { what: "engine", why });
+                }
+                Ok(lookup.engine(path))
+            }
+        }
     }
 }
 

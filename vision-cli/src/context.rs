@@ -32,7 +32,7 @@ impl Context {
     /// As [`Target::resolve`].
     pub fn resolve(&mut self, selector: &Selector) -> Result<Target> {
         self.out.about_selector(selector);
-        let target = Target::resolve(selector, &Budget::within(LOOKUP))?;
+        let target = Target::look_up(selector, &self.global.lookup()?, &Budget::within(LOOKUP))?;
         self.out.about(&target);
         Ok(target)
     }

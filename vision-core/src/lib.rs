@@ -4,7 +4,7 @@
 //! Three levels, each built on the one before; take the one that answers your question.
 //!
 //! **Look.** A [`Target`] is what a user calls a namespace ([`Selector`]: a process, a name, a
-//! file), with its identity; it holds nothing open. An [`inventory::Inventory`] reads the links,
+//! file, a container, a pod), with its identity; it holds nothing open. An [`inventory::Inventory`] reads the links,
 //! addresses, routes, rules, neighbours, sockets, counters and settings of that namespace as plain
 //! data. Reading needs no privilege in the own namespace.
 //!
@@ -14,7 +14,7 @@
 //! use vision_core::{Budget, Selector, Target};
 //!
 //! let budget = Budget::within(Duration::from_secs(2));
-//! let target = Target::resolve(&"self".parse::<Selector>()?, &budget)?; // or "pid:4242", "netns:blue"
+//! let target = Target::resolve(&"self".parse::<Selector>()?, &budget)?; // or "pid:4242", "ctr:web"
 //! let mut inventory = Inventory::open(&target)?;
 //! for link in inventory.links(&budget)?.items {
 //!     println!("{} {} mtu {}", link.ifindex, link.name.escaped(), link.mtu_bytes.unwrap_or(0));

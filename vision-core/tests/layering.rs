@@ -7,7 +7,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("base", "", "nix ipnet jiff getrandom"),
     ("wire", "base", "etherparse"),
     ("sys", "base", "nix socket2"),
-    ("netns", "base sys", "nix"),
+    ("netns", "base sys", "nix serde_json httparse"),
     ("socket", "base sys netns", "nix socket2"),
     ("netlink", "base sys netns", "nix netlink_bindings"),
     ("inventory", "base netns netlink wire", "nix"),
@@ -21,6 +21,7 @@ const DOORS: &[(&str, &str)] = &[
     ("hickory_proto", "wire/dns/rdata/foreign.rs"),
     ("netlink_sys", "netlink/socket.rs"),
     ("pcap_file", "capture/file/foreign.rs"),
+    ("httparse", "netns/runtime/http.rs"),
 ];
 
 #[test]

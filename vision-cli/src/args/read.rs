@@ -36,13 +36,23 @@ pub enum NsVerb {
     /// Nothing but the network changes: files, /sys and users stay the caller's. The exit code is
     /// the command's; 127 if it does not exist, 126 if it cannot be run.
     #[command(after_help = "Examples:\n  vision ns exec pid:4242 -- ip addr\n  \
-                            vision ns exec netns:blue -- curl -s http://10.0.0.2")]
+                            vision ns exec ctr:web -- curl -s http://10.0.0.2\n  \
+                            vision ns exec --new --rootless -- sh")]
+    #[command(override_usage = "vision ns exec SEL -- CMD...\n       \
+                                vision ns exec --new [--rootless] -- CMD...")]
     Exec {
+        /// In a new network namespace, which has nothing but a loopback interface that is down
+        #[arg(long)]
+        new: bool,
+        /// As root of a new user namespace, which takes no privilege
+        #[arg(long, requires = "new")]
+        rootless: bool,
         /// The target
-        #[arg(value_name = "SEL")]
-        target: String,
+        // With --new this is the first word of the command.
+        #[arg(value_name = "SEL", required = true)]
+        target: Option<OsString>,
         /// The command and its arguments
-        #[arg(value_name = "CMD", required = true, trailing_var_arg = true)]
+        #[arg(value_name = "CMD", required_unless_present = "new", trailing_var_arg = true)]
         command: Vec<OsString>,
     },
 }

@@ -215,6 +215,62 @@ fn namespaces_are_listed_identified_and_entered() {
 }
 
 #[test]
+fn a_container_is_a_target_by_its_name() {
+    let Some(lab) = lab() else { return };
+    let node = lab.node("n").expect("a node");
+    let sleeper = node.sleeper();
+    let (pid, inode) = (sleeper.pid(), node.inode());
+    // What runc leaves of a container; the process's start makes its number believable.
+    let name = format!("vision-cli-{}", std::process::id());
+    let dir = std::path::PathBuf::from(format!("/run/runc/{name}"));
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("alive");
+    let start =
+        stat.rsplit(')').next().and_then(|rest| rest.split(' ').nth(20)).expect("22 fields");
+    let state = format!(r#"{{"init_process_pid":{pid},"init_process_start":{start}}}"#);
+    if std::fs::create_dir_all(&dir)
+        .and_then(|()| std::fs::write(dir.join("state.json"), state))
+        .is_err()
+    {
+        assert!(std::env::var_os("VISION_FORBID_SKIP").is_none(), "needs root");
+        return;
+    }
+    let of = vision(&format!("ns of ctr:{name} --json"));
+    let text = vision(&format!("ns of {name}"));
+    let list = vision("ns ls");
+    let inside = vision(&format!("ns exec ctr:{name} -- readlink /proc/self/ns/net"));
+    let flag = vision(&format!("link --container {name} --json"));
+    drop(sleeper);
+    let stopped = vision(&format!("link --in ctr:{name}"));
+    std::fs::remove_dir_all(&dir).expect("removed");
+    let of = of.expect(0).json();
+    assert_eq!(of["report"]["id"]["ino"], inode);
+    assert_eq!(of["target"]["container"]["name"], name.as_str());
+    assert_eq!(of["target"]["container"]["engine"], "oci");
+    assert!(text.expect(0).out.contains(&format!("container  oci runtime {name} pid {pid}")));
+    let row = list.expect(0).out;
+    let row = row.lines().find(|line| line.starts_with(&inode.to_string())).expect("a row");
+    assert!(row.contains(&format!("ctr:{name}")), "{row}");
+    assert_eq!(inside.expect(0).out.trim(), format!("net:[{inode}]"));
+    assert_eq!(flag.expect(0).json()["target"]["selector"], format!("ctr:{name}"));
+    let stopped = stopped.expect(3).err;
+    assert!(stopped.contains("not running") && stopped.contains(&name), "{stopped}");
+}
+
+#[test]
+fn a_command_gets_a_network_of_its_own() {
+    let Some(_lab) = lab() else { return };
+    let own = std::fs::read_link("/proc/self/ns/net").expect("own");
+    let fresh = vision("ns exec --new -- readlink /proc/self/ns/net").expect(0).out;
+    assert_ne!(fresh.trim(), own.display().to_string());
+    let links = vision("ns exec --new -- ip -br link").expect(0).out;
+    assert_eq!(links.lines().count(), 1, "{links}");
+    assert!(links.starts_with("lo ") && links.contains("DOWN"), "{links}");
+    let rootless = vision("ns exec --new --rootless -- cat /proc/self/uid_map").expect(0).out;
+    let map: Vec<_> = rootless.split_whitespace().collect();
+    assert_eq!(map, ["0", &nix::unistd::geteuid().to_string(), "1"]);
+}
+
+#[test]
 fn caps_says_what_is_missing_and_who_grants_it() {
     let Some(lab) = lab() else { return };
     let node = lab.node("n").expect("a node");

@@ -149,6 +149,8 @@ ops! {
     ReadFile, "reading the target's file", Some(Capability::SysPtrace), "Read a file through the target's root.";
     ReadCapture, "reading the capture file", None, "Read a capture file.";
     WriteCapture, "writing the capture file", None, "Write a capture file.";
+    ReadEngine, "reading the container engine's state", Some(Capability::DacReadSearch), "Read what container engines keep on disk.";
+    AskEngine, "asking the container engine", None, "Speak to an engine's socket.";
     ReadCounters, "reading protocol counters", None, "Read /proc/thread-self/net.";
     OpenSocket, "opening a socket", None, "socket(2) of an ordinary kind.";
     OpenRaw, "opening a raw socket", Some(Capability::NetRaw), "socket(2) of a raw kind.";

@@ -15,6 +15,8 @@ pub(super) struct Survey {
     target: Target,
     /// How each is found again; all but the target's own.
     selectors: HashMap<NetnsId, Selector>,
+    /// What people call each.
+    names: HashMap<NetnsId, String>,
     sites: HashMap<NetnsId, Site>,
     addrs: HashMap<NetnsId, Vec<Addr>>,
     map: LinkMap,
@@ -29,6 +31,7 @@ impl Survey {
         let mut survey = Self {
             target: target.clone(),
             selectors: HashMap::new(),
+            names: HashMap::new(),
             sites: HashMap::new(),
             addrs: HashMap::new(),
             map: LinkMap::default(),
@@ -39,9 +42,12 @@ impl Survey {
         match list(budget) {
             Ok(listing) => {
                 let others = listing.namespaces.iter().filter(|info| info.id != target.id());
-                for selector in others.filter_map(|info| info.selector()) {
+                for info in others {
+                    let Some(selector) = info.selector() else { continue };
                     match Target::resolve(&selector, budget) {
                         Ok(found) => {
+                            let name = info.called().unwrap_or_else(|| selector.to_string());
+                            survey.names.insert(found.id(), name);
                             survey.selectors.insert(found.id(), selector);
                             survey.enter(&found, budget);
                         }
@@ -107,7 +113,7 @@ impl Survey {
 
     /// Returns what a namespace is called.
     pub(super) fn name(&self, id: NetnsId) -> String {
-        self.selectors.get(&id).map_or_else(|| self.target.to_string(), ToString::to_string)
+        self.names.get(&id).cloned().unwrap_or_else(|| self.target.to_string())
     }
 
     pub(super) fn owns(&self, id: NetnsId, addr: IpAddr, on: Option<u32>) -> bool {
