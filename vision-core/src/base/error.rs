@@ -143,6 +143,7 @@ ops! {
     OpenPidfd, "opening a handle on the process", None, "pidfd_open(2).";
     ReadProc, "reading the process's files", Some(Capability::SysPtrace), "Read below /proc/PID.";
     ReadFile, "reading the target's file", Some(Capability::SysPtrace), "Read a file through the target's root.";
+    ReadFirewall, "reading the firewall", Some(Capability::NetAdmin), "Dump nf_tables, ipset or iptables.";
     ReadCounters, "reading protocol counters", None, "Read /proc/thread-self/net.";
     OpenSocket, "opening a socket", None, "socket(2) of an ordinary kind.";
     OpenRaw, "opening a raw socket", Some(Capability::NetRaw), "socket(2) of a raw kind.";
