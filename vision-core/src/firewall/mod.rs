@@ -9,11 +9,16 @@
 
 mod expr;
 mod model;
+mod notes;
+mod proto;
 mod read;
+mod text;
+mod types;
 mod value;
 
 pub use expr::Expression;
 pub use model::{Chain, Counter, Element, Flowtable, FwFamily, Hook, Object, Rule, Set, Table};
+pub use text::Text;
 pub use value::{Fields, Value};
 
 use nix::libc;

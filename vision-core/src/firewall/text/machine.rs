@@ -1,0 +1,575 @@
+//! The register machine: expressions become the words of a rule.
+
+use std::fmt::Write;
+
+use super::super::expr::Expression;
+use super::super::model::FwFamily;
+use super::super::proto::{self, CT, META};
+use super::super::types::{self, BOOLEAN, IFINDEX, IFNAME, INTEGER, IPV4, IPV6, Part, STRING};
+use super::super::value::Value;
+use super::Names;
+use super::sym::{Place, Sym, bracketed};
+use crate::base::Escaped;
+
+/// Headers known at each base.
+#[derive(Clone, Copy)]
+struct Headers {
+    link: Option<&'static str>,
+    network: Option<&'static str>,
+    transport: Option<&'static str>,
+}
+
+/// Turns one rule into text.
+pub(super) struct Machine<'r> {
+    pub(super) names: &'r Names<'r>,
+    pub(super) family: FwFamily,
+    registers: [Option<Sym>; 20],
+    headers: Headers,
+    pub(super) words: Vec<String>,
+    /// The base whose header the last word told, if only the next word needs it.
+    told: Option<u64>,
+    /// What could not be put into words.
+    pub(super) lost: Vec<String>,
+}
+
+impl<'r> Machine<'r> {
+    pub(super) fn new(names: &'r Names<'r>, family: FwFamily) -> Self {
+        let network = match family {
+            FwFamily::Ip => Some("ip"),
+            FwFamily::Ip6 => Some("ip6"),
+            FwFamily::Arp => Some("arp"),
+            _ => None,
+        };
+        let link = matches!(family, FwFamily::Bridge | FwFamily::Netdev).then_some("ether");
+        let headers = Headers { link, network, transport: None };
+        let registers = Default::default();
+        Self { names, family, registers, headers, words: Vec::new(), told: None, lost: Vec::new() }
+    }
+
+    /// Takes all expressions of a rule.
+    pub(super) fn run(&mut self, expressions: &[Expression]) {
+        let mut rest = expressions.iter().peekable();
+        while let Some(expr) = rest.next() {
+            // A range is two comparisons of one register.
+            if let Some(next) = rest.peek().filter(|next| is_range(expr, next)) {
+                self.range(expr, expr.bytes("data"), next.bytes("data"), false);
+                rest.next();
+                continue;
+            }
+            if !self.load(expr) && !self.decide(expr) && !self.act(expr) {
+                self.lose(expr);
+            }
+        }
+    }
+
+    pub(super) fn lose(&mut self, expr: &Expression) {
+        let fields = expr.fields.iter().map(|(name, value)| match value {
+            Value::Number(number) => format!(" {name} {number}"),
+            Value::Text(text) => format!(" {name} {}", text.escaped()),
+            Value::Bytes(bytes) => format!(" {name} 0x{}", super::super::value::hex(bytes)),
+            other => format!(" {name} {other:?}"),
+        });
+        let text = format!("[{}{}]", expr.name.escaped(), fields.collect::<String>());
+        self.lost.push(text.clone());
+        self.words.push(text);
+    }
+
+    /// Tells whether the packets here are IPv6 ones.
+    pub(super) fn is_six(&self) -> bool {
+        self.headers.network == Some("ip6")
+    }
+
+    pub(super) fn word(&mut self, word: impl Into<String>) {
+        self.words.push(word.into());
+        self.told = None;
+    }
+
+    pub(super) fn get(&self, expr: &Expression, field: &str) -> Option<Sym> {
+        let register = expr.number(field)?;
+        self.registers.get(slot(register)?)?.clone()
+    }
+
+    fn put(&mut self, register: Option<u64>, sym: Sym) -> bool {
+        let place = register.and_then(slot).and_then(|at| self.registers.get_mut(at));
+        place.map(|place| *place = Some(sym)).is_some()
+    }
+
+    /// Reads a key from a register on: so many parts side by side.
+    pub(super) fn key(&self, expr: &Expression, field: &str, parts: usize) -> Option<Sym> {
+        let mut at = slot(expr.number(field)?)?;
+        let first = self.registers.get(at)?.clone()?;
+        if parts < 2 {
+            return Some(first.settled());
+        }
+        let (mut text, mut all) = (Vec::new(), Vec::new());
+        for _ in 0..parts {
+            let sym = self.registers.get(at)?.as_ref()?.settled();
+            at += sym.len.div_ceil(4).max(1);
+            text.push(sym.value(sym.part().kind));
+            all.extend(sym.parts.first().copied());
+        }
+        Some(Sym { text: text.join(" . "), parts: all, ..first })
+    }
+
+    /// Expressions that fill a register.
+    fn load(&mut self, expr: &Expression) -> bool {
+        let dreg = expr.number("dreg");
+        let number = |name: &str| expr.number(name).unwrap_or(0);
+        let sym = match expr.name.as_bytes() {
+            b"payload" if dreg.is_some() => {
+                let (base, offset, bits) = (number("base"), number("offset"), number("len"));
+                Some(self.payload(base, small(offset * 8), small(bits * 8)))
+            }
+            b"meta" if dreg.is_some() => {
+                let row = META.get(number("key") as usize);
+                row.map(|(name, bits, kind)| Sym::new(*name, *kind, *bits))
+            }
+            b"ct" if dreg.is_some() => self.ct(expr),
+            b"immediate" if dreg != Some(0) => expr.bytes("data").map(Sym::immediate),
+            b"bitwise" => self.bitwise(expr),
+            b"byteorder" => self.get(expr, "sreg").map(|mut sym| {
+                let host = number("op") == 0;
+                sym.parts.iter_mut().for_each(|part| part.host = host);
+                sym
+            }),
+            b"exthdr" if dreg.is_some() => extension(expr),
+            b"fib" => fib(expr),
+            b"rt" => self.rt(number("key")),
+            b"socket" => socket(expr),
+            b"osf" => osf(expr),
+            b"numgen" => {
+                let kind = if number("type") == 0 { "inc" } else { "random" };
+                let text = format!("numgen {kind} mod {}{}", number("modulus"), offset(expr));
+                Some(Sym { parts: vec![HOST], ..Sym::new(text, INTEGER, 32) })
+            }
+            b"hash" => self.hash(expr),
+            b"xfrm" => xfrm(expr),
+            b"lookup" if dreg.is_some_and(|reg| reg != 0) => self.lookup(expr),
+            _ => return false,
+        };
+        match sym {
+            Some(sym) => self.put(dreg, sym),
+            None => false,
+        }
+    }
+
+    pub(super) fn payload(&self, base: u64, offset: u32, bits: u32) -> Sym {
+        let mut header = match base {
+            0 => self.headers.link,
+            1 => self.headers.network,
+            2 => self.headers.transport,
+            _ => None,
+        };
+        if base == 2 && header.is_none() && matches!((offset, bits), (0 | 16, 16)) {
+            header = Some("th");
+        }
+        if base == 0 && offset >= 112 && header.is_some() {
+            header = Some("vlan");
+        }
+        if base == 0 && header.is_none() {
+            header = Some("ether");
+        }
+        Sym::located(Place::Header(base), offset, bits, header)
+    }
+
+    fn ct(&self, expr: &Expression) -> Option<Sym> {
+        let (mut name, mut bits, mut kind) = *CT.get(expr.number("key")? as usize)?;
+        if matches!(name, "saddr" | "daddr") {
+            let six = self.family == FwFamily::Ip6 || self.is_six();
+            let source = name == "saddr";
+            (name, bits, kind) = match (six, source) {
+                (false, true) => ("ip saddr", 32, IPV4),
+                (false, false) => ("ip daddr", 32, IPV4),
+                (true, true) => ("ip6 saddr", 128, IPV6),
+                (true, false) => ("ip6 daddr", 128, IPV6),
+            };
+        }
+        let way = match expr.number("direction") {
+            Some(0) => "original ",
+            Some(1) => "reply ",
+            _ => "",
+        };
+        let mut sym = Sym::new(format!("ct {way}{name}"), kind, bits);
+        if matches!(name, "packets" | "bytes" | "avgpkt" | "zone" | "id" | "secmark") {
+            sym.parts = vec![Part { kind, bits, host: name != "id" }];
+        }
+        Some(sym)
+    }
+
+    fn rt(&self, key: u64) -> Option<Sym> {
+        let (name, kind, bits) = match key {
+            0 => ("rt classid", 22, 32),
+            1 => ("rt ip nexthop", IPV4, 32),
+            2 => ("rt ip6 nexthop", IPV6, 128),
+            3 => ("rt mtu", INTEGER, 16),
+            4 => ("rt ipsec", BOOLEAN, 8),
+            _ => return None,
+        };
+        let mut sym = Sym::new(name, kind, bits);
+        if key == 3 {
+            sym.parts = vec![Part { kind, bits, host: true }];
+        }
+        Some(sym)
+    }
+
+    fn hash(&self, expr: &Expression) -> Option<Sym> {
+        let modulus = expr.number("modulus")?;
+        let text = if expr.number("type") == Some(1) {
+            format!("symhash mod {modulus}{}", offset(expr))
+        } else {
+            let (mut at, mut left) = (slot(expr.number("sreg")?)?, expr.number("len")? as usize);
+            let mut parts = Vec::new();
+            while left > 0 {
+                let sym = self.registers.get(at)?.as_ref()?.settled();
+                let width = sym.len.next_multiple_of(4).max(4);
+                left = left.saturating_sub(width);
+                at += width / 4;
+                parts.push(sym.text);
+            }
+            let seed = expr.number("seed").filter(|seed| *seed != 0);
+            let seed = seed.map(|seed| format!(" seed {seed:#x}")).unwrap_or_default();
+            format!("jhash {} mod {modulus}{seed}{}", parts.join(" . "), offset(expr))
+        };
+        Some(Sym { parts: vec![HOST], ..Sym::new(text, INTEGER, 32) })
+    }
+
+    fn bitwise(&self, expr: &Expression) -> Option<Sym> {
+        let sym = self.get(expr, "sreg")?;
+        if let op @ 1..=2 = expr.number("op").unwrap_or(0) {
+            let by = types::number(expr.bytes("data")?, true)?;
+            if let Some((field, right)) = sym.mask.as_ref().and_then(|mask| sym.picked(mask)) {
+                if op == 2 && u128::from(right) == by {
+                    return Some(field);
+                }
+            }
+            let text = format!("{} {} {by}", sym.settled().text, if op == 2 { ">>" } else { "<<" });
+            return Some(Sym { text, mask: None, at: None, ..sym });
+        }
+        let (mask, xor) = (expr.bytes("mask")?, expr.bytes("xor")?);
+        if xor.iter().all(|byte| *byte == 0) && sym.mask.is_none() {
+            return Some(Sym { mask: Some(mask.to_vec()), ..sym });
+        }
+        let sym = sym.settled();
+        let part = sym.part();
+        let value = bracketed(&part.constant(xor));
+        let keeps = mask.iter().all(|byte| *byte == 0xff);
+        let sets = mask.iter().zip(xor).all(|(mask, xor)| *mask == !*xor);
+        let text = match (keeps, sets) {
+            (true, _) => format!("{} ^ {value}", sym.text),
+            (_, true) => format!("{} | {value}", sym.text),
+            _ => format!("{} & {} ^ {value}", sym.text, bracketed(&part.constant(mask))),
+        };
+        // What a payload statement writes back is recognised by its mask.
+        let change = Some((mask.to_vec(), xor.to_vec()));
+        Some(Sym { text, change, mask: None, constant: None, ..sym })
+    }
+
+    /// Expressions that let a packet pass or not.
+    fn decide(&mut self, expr: &Expression) -> bool {
+        match expr.name.as_bytes() {
+            b"cmp" => self.compare(expr).is_some(),
+            b"range" => {
+                let not = expr.number("op") == Some(1);
+                self.range(expr, expr.bytes("from"), expr.bytes("to"), not)
+            }
+            b"lookup" => match self.lookup(expr) {
+                Some(sym) => {
+                    self.word(sym.text);
+                    true
+                }
+                None => false,
+            },
+            _ => false,
+        }
+    }
+
+    fn range(
+        &mut self,
+        expr: &Expression,
+        from: Option<&[u8]>,
+        to: Option<&[u8]>,
+        not: bool,
+    ) -> bool {
+        let (Some(sym), Some(from), Some(to)) = (self.get(expr, "sreg"), from, to) else {
+            return false;
+        };
+        let sym = sym.settled();
+        let part = sym.part();
+        let not = if not { "!= " } else { "" };
+        self.word(format!("{} {not}{}-{}", sym.text, plain(part, from), plain(part, to)));
+        true
+    }
+
+    fn compare(&mut self, expr: &Expression) -> Option<()> {
+        let sym = self.get(expr, "sreg")?;
+        let (op, data) = (expr.number("op")?, expr.bytes("data")?);
+        if sym.parts.len() > 1 && sym.merged.len() > 1 && op == 0 && sym.mask.is_none() {
+            return self.compare_merged(&sym, data);
+        }
+        let sign = ["", "!= ", "< ", "<= ", "> ", ">= "].get(op as usize)?;
+        let Some(mask) = &sym.mask else {
+            let text = self.value(&sym, data);
+            self.depend(&sym, op, data);
+            self.word(format!("{} {sign}{text}", sym.text));
+            self.learn(&sym, op, data);
+            return Some(());
+        };
+        if let Some((field, right)) = sym.picked(mask) {
+            let number = types::number(data, false)? >> right;
+            let bytes = number.to_be_bytes();
+            let width = field.part().bytes();
+            let value = field.part().constant(bytes.get(16 - width..)?);
+            self.depend(&sym, op, data);
+            self.word(format!("{} {sign}{value}", field.text));
+            return Some(());
+        }
+        let part = sym.part();
+        let flags = types::is_flags(part.kind);
+        let zero = data.iter().all(|byte| *byte == 0);
+        self.depend(&sym, op, data);
+        if flags && zero && op == 1 {
+            let value = part.constant(mask).replace(" | ", ",");
+            self.word(format!("{} {value}", sym.text));
+        } else if let Some(bits) = prefix_of(mask).filter(|_| matches!(part.kind, IPV4 | IPV6)) {
+            self.word(format!("{} {sign}{}/{bits}", sym.text, part.constant(data)));
+        } else {
+            let sign = if op == 0 { "== " } else { sign };
+            let (mask, value) = (bracketed(&part.constant(mask)), bracketed(&part.constant(data)));
+            self.word(format!("{} & {mask} {sign}{value}", sym.text));
+        }
+        Some(())
+    }
+
+    fn compare_merged(&mut self, sym: &Sym, data: &[u8]) -> Option<()> {
+        let mut rest = data;
+        self.depend(sym, 0, data);
+        for (name, part) in sym.merged.iter().skip(1).zip(&sym.parts) {
+            let (value, after) = rest.split_at_checked(part.bytes())?;
+            rest = after;
+            let one = Sym { text: name.clone(), parts: vec![*part], ..sym.clone() };
+            let text = self.value(&one, value);
+            self.word(format!("{name} {text}"));
+        }
+        Some(())
+    }
+
+    /// The value a register is compared with.
+    fn value(&self, sym: &Sym, data: &[u8]) -> String {
+        let part = sym.part();
+        if let Some(bits) = sym.prefix {
+            let mut whole = data.to_vec();
+            whole.resize(types::len(part.kind), 0);
+            return format!("{}/{bits}", types::constant(&whole, part.kind, false));
+        }
+        match part.kind {
+            IFINDEX => self.names.interface(data),
+            IFNAME | STRING => types::constant(data, part.kind, part.host),
+            _ => bracketed(&part.constant(data)),
+        }
+    }
+
+    /// Drops the word before, if it only told the header that this one names anyway.
+    fn depend(&mut self, sym: &Sym, _op: u64, _data: &[u8]) {
+        let Some((Place::Header(base), _)) = sym.at else {
+            return;
+        };
+        let named = sym.named || !sym.merged.is_empty();
+        if self.told == Some(base) && named {
+            self.words.pop();
+        }
+        self.told = None;
+    }
+
+    /// Takes note of a header that a comparison tells.
+    fn learn(&mut self, sym: &Sym, op: u64, data: &[u8]) {
+        if op != 0 {
+            return;
+        }
+        let number = types::number(data, false).unwrap_or(0) as u64;
+        let host = matches!(self.family, FwFamily::Bridge | FwFamily::Netdev);
+        match sym.text.as_str() {
+            "meta l4proto" => {
+                let header = proto::transport(number);
+                self.headers.transport = header;
+                if matches!(header, Some("tcp" | "udp" | "udplite" | "sctp" | "dccp")) {
+                    self.told = Some(2);
+                }
+            }
+            "ip protocol" | "ip6 nexthdr" => self.headers.transport = proto::transport(number),
+            "meta nfproto" => {
+                self.headers.network = match number {
+                    2 => Some("ip"),
+                    10 => Some("ip6"),
+                    _ => None,
+                };
+                if self.family == FwFamily::Inet && self.headers.network.is_some() {
+                    self.told = Some(1);
+                }
+            }
+            "meta protocol" | "ether type" | "vlan type" => {
+                self.headers.network = match number {
+                    0x800 => Some("ip"),
+                    0x86dd => Some("ip6"),
+                    0x806 => Some("arp"),
+                    _ => None,
+                };
+                if host && sym.text == "meta protocol" && self.headers.network.is_some() {
+                    self.told = Some(1);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A set, a map or a verdict map applied to a key.
+    fn lookup(&mut self, expr: &Expression) -> Option<Sym> {
+        let name = expr.text("set")?;
+        let content = self.names.set(name)?;
+        let set = &content.set;
+        let key = self.key(expr, "sreg", types::parts(set.key_type).len())?;
+        if let Some((Place::Header(base), _)) = key.at {
+            if self.told == Some(base) {
+                self.words.pop();
+            }
+        }
+        self.told = None;
+        let body = self.names.body(content, &key.parts);
+        let not = if expr.number("flags") == Some(1) { "!= " } else { "" };
+        match expr.number("dreg") {
+            None => Some(Sym::new(format!("{} {not}{body}", key.text), INTEGER, 32)),
+            Some(0) => Some(Sym::new(format!("{} vmap {body}", key.text), INTEGER, 32)),
+            Some(_) => {
+                let kinds = types::parts(set.data_type?);
+                let mut sym = Sym::new(format!("{} map {body}", key.text), INTEGER, 32);
+                sym.parts = kinds.iter().map(|kind| part(*kind)).collect();
+                sym.len = set.data_len? as usize;
+                Some(sym)
+            }
+        }
+    }
+}
+
+/// A plain number in this machine's order.
+const HOST: Part = Part { kind: INTEGER, bits: 32, host: true };
+
+pub(super) fn part(kind: u32) -> Part {
+    Part::of(kind, small(types::len(kind) as u64 * 8))
+}
+
+fn small(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(0)
+}
+
+/// In a range a symbol would be read as one value.
+fn plain(part: Part, bytes: &[u8]) -> String {
+    part.constant(bytes)
+}
+
+/// The place of a register in units of four bytes.
+fn slot(register: u64) -> Option<usize> {
+    match register {
+        1..=4 => Some((register as usize - 1) * 4),
+        8..=27 => Some(register as usize - 8),
+        _ => None,
+    }
+}
+
+fn is_range(expr: &Expression, next: &Expression) -> bool {
+    let same = expr.is("cmp") && next.is("cmp") && expr.number("sreg") == next.number("sreg");
+    same && expr.number("op") == Some(5) && next.number("op") == Some(3)
+}
+
+/// The length of a mask that is a prefix.
+pub(super) fn prefix_of(mask: &[u8]) -> Option<u32> {
+    let number = types::number(mask, false)? << (128 - mask.len() * 8);
+    (number.leading_ones() == number.count_ones()).then(|| number.leading_ones())
+}
+
+fn offset(expr: &Expression) -> String {
+    match expr.number("offset") {
+        Some(offset) if offset != 0 => format!(" offset {offset}"),
+        _ => String::new(),
+    }
+}
+
+fn extension(expr: &Expression) -> Option<Sym> {
+    let (op, kind) = (expr.number("op").unwrap_or(0), expr.number("type")?);
+    let (at, bits) = (small(expr.number("offset")? * 8), small(expr.number("len")? * 8));
+    if expr.number("flags") == Some(1) {
+        let name = proto::EXTENSIONS.iter().find(|row| row.0 == op && row.1 == kind);
+        let text = match (name, op) {
+            (Some((.., name, _)), 0) => format!("exthdr {name}"),
+            (Some((.., name, _)), _) => (*name).to_owned(),
+            (None, 1) => format!("tcp option {kind}"),
+            (None, _) => return None,
+        };
+        return Some(Sym::new(text, BOOLEAN, 8));
+    }
+    Some(Sym::located(Place::Extension(op, kind), at, bits, None))
+}
+
+fn fib(expr: &Expression) -> Option<Sym> {
+    let flags = expr.number("flags")?;
+    let names = [(1, "saddr"), (2, "daddr"), (4, "mark"), (8, "iif"), (16, "oif")];
+    let keys: Vec<_> = names.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, n)| *n).collect();
+    let (result, kind, bits) = match expr.number("result")? {
+        1 => ("oif", IFINDEX, 32),
+        2 => ("oifname", IFNAME, 128),
+        3 => ("type", 38, 32),
+        _ => return None,
+    };
+    let (kind, bits) = if flags & 32 != 0 { (BOOLEAN, 8) } else { (kind, bits) };
+    Some(Sym::new(format!("fib {} {result}", keys.join(" . ")), kind, bits))
+}
+
+fn socket(expr: &Expression) -> Option<Sym> {
+    Some(match expr.number("key")? {
+        0 => Sym::new("socket transparent", INTEGER, 8),
+        1 => Sym::new("socket mark", types::MARK, 32),
+        2 => Sym::new("socket wildcard", INTEGER, 8),
+        3 => {
+            let text = format!("socket cgroupv2 level {}", expr.number("level")?);
+            Sym::new(text, 46, 64)
+        }
+        _ => return None,
+    })
+}
+
+fn osf(expr: &Expression) -> Option<Sym> {
+    let mut text = String::from("osf");
+    match expr.number("ttl") {
+        Some(1) => text.push_str(" ttl loose"),
+        Some(2) => text.push_str(" ttl skip"),
+        _ => {}
+    }
+    let what = if expr.number("flags") == Some(1) { "version" } else { "name" };
+    let _ = write!(text, " {what}");
+    Some(Sym::new(text, STRING, 128))
+}
+
+fn xfrm(expr: &Expression) -> Option<Sym> {
+    let way = ["in", "out"].get(expr.number("dir")? as usize)?;
+    let (name, kind, bits) = match expr.number("key")? {
+        1 => ("ip daddr", IPV4, 32),
+        2 => ("ip6 daddr", IPV6, 128),
+        3 => ("ip saddr", IPV4, 32),
+        4 => ("ip6 saddr", IPV6, 128),
+        5 => ("reqid", INTEGER, 32),
+        6 => ("spi", INTEGER, 32),
+        _ => return None,
+    };
+    let number = match expr.number("spnum") {
+        Some(number) if number != 0 => format!(" spnum {number}"),
+        _ => String::new(),
+    };
+    let mut sym = Sym::new(format!("ipsec {way}{number} {name}"), kind, bits);
+    if name == "reqid" {
+        sym.parts = vec![HOST];
+    }
+    Some(sym)
+}
+
+/// Quotes a string as nft does.
+pub(super) fn quoted(text: &crate::base::Untrusted) -> String {
+    format!("\"{}\"", Escaped::new(text.as_bytes()))
+}
