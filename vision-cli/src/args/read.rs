@@ -154,3 +154,27 @@ pub struct CtArgs {
     #[arg(long, conflicts_with_all = ["proto", "dst", "sport", "dport"])]
     pub count: bool,
 }
+
+/// `vision fw`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "What it prints, nft reads back as the same rules. Needs CAP_NET_ADMIN.\n\n\
+                        Examples:\n  vision fw\n  vision --in pid:4242 fw --counters\n  \
+                        vision fw sets --json"
+)]
+pub struct FwArgs {
+    /// A part of the firewall.
+    #[command(subcommand)]
+    pub verb: Option<FwVerb>,
+    /// Only what counts: packets and bytes of rules, chains and named counters
+    #[arg(long)]
+    pub counters: bool,
+}
+
+/// A part of the firewall.
+#[derive(Debug, Subcommand)]
+pub enum FwVerb {
+    /// Only sets and maps, with their elements
+    #[command(after_help = "Examples:\n  vision fw sets\n  vision fw sets --json")]
+    Sets,
+}

@@ -278,6 +278,38 @@ pub struct Object {
     pub comment: Option<Untrusted>,
 }
 
+impl Object {
+    /// Returns what a named counter or quota counted; a quota counts bytes only.
+    pub fn counter(&self) -> Option<Counter> {
+        let number = |name: &str| match self.fields.get(name) {
+            Some(Value::Number(number)) => *number,
+            _ => 0,
+        };
+        match self.kind {
+            1 => Some(Counter { packets: number("packets"), bytes: number("bytes") }),
+            2 => Some(Counter { packets: 0, bytes: number("consumed") }),
+            _ => None,
+        }
+    }
+
+    /// Returns what declares such an object in nft's language.
+    pub fn kind_name(&self) -> &'static str {
+        match self.kind {
+            1 => "counter",
+            2 => "quota",
+            3 => "ct helper",
+            4 => "limit",
+            5 => "ct count",
+            6 => "tunnel",
+            7 => "ct timeout",
+            8 => "secmark",
+            9 => "ct expectation",
+            10 => "synproxy",
+            _ => "object",
+        }
+    }
+}
+
 /// A flowtable: connections that take the short way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]

@@ -16,11 +16,6 @@ pub(super) fn header(name: &str) -> Option<&'static Header> {
     HEADERS.iter().find(|header| header.0 == name)
 }
 
-/// Finds the field that lies exactly there.
-pub(super) fn field(header: &Header, offset: u32, bits: u32) -> Option<&'static Field> {
-    header.2.iter().find(|field| field.1 == offset && field.2 == bits)
-}
-
 /// The header an IP protocol number stands for.
 pub(super) fn transport(protocol: u64) -> Option<&'static str> {
     let names = [
