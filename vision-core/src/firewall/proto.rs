@@ -211,7 +211,7 @@ pub(super) fn described(header: u32, field: u32) -> Option<(String, u32, Type)> 
                 "daddr ip",
             ],
         ),
-        16 => ("vlan", &["", "type", "id", "dei", "pcp"]),
+        16 => ("vlan", &["", "pcp", "dei", "id", "type"]),
         17 => ("ether", &["", "daddr", "saddr", "type"]),
         _ => return None,
     };

@@ -111,6 +111,9 @@ pub(super) fn constant(bytes: &[u8], kind: Type, host: bool) -> String {
         return name.into_owned();
     }
     match kind {
+        18 => duration(u64::try_from(number).unwrap_or(u64::MAX)),
+        // nft reads seconds where the kernel keeps nanoseconds.
+        43 if number.is_multiple_of(1_000_000_000) => (number / 1_000_000_000).to_string(),
         MARK | 22 => format!("{number:#010x}"),
         _ if bytes.len() > 8 => format!("{number:#x}"),
         _ => number.to_string(),
@@ -212,11 +215,13 @@ pub(super) struct Part {
     pub(super) kind: Type,
     pub(super) bits: u32,
     pub(super) host: bool,
+    /// Bits to the right of the field in what is compared.
+    pub(super) shift: u32,
 }
 
 impl Part {
     pub(super) fn of(kind: Type, bits: u32) -> Self {
-        Self { kind, bits, host: is_host(kind) }
+        Self { kind, bits, host: is_host(kind), shift: 0 }
     }
 
     pub(super) fn bytes(self) -> usize {
@@ -224,6 +229,14 @@ impl Part {
     }
 
     pub(super) fn constant(self, bytes: &[u8]) -> String {
+        if let Some(number) = number(bytes, false).filter(|_| self.shift > 0) {
+            let bytes = (number >> self.shift).to_be_bytes();
+            return constant(
+                bytes.get(16 - self.bytes().min(16)..).unwrap_or(&bytes),
+                self.kind,
+                false,
+            );
+        }
         constant(bytes.get(..self.bytes()).unwrap_or(bytes), self.kind, self.host)
     }
 }

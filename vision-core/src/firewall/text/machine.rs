@@ -99,11 +99,11 @@ impl<'r> Machine<'r> {
         let mut at = slot(expr.number(field)?)?;
         let first = self.registers.get(at)?.clone()?;
         if parts < 2 {
-            return Some(first.settled());
+            return Some(first.keyed());
         }
         let (mut text, mut all) = (Vec::new(), Vec::new());
         for _ in 0..parts {
-            let sym = self.registers.get(at)?.as_ref()?.settled();
+            let sym = self.registers.get(at)?.as_ref()?.keyed();
             at += sym.len.div_ceil(4).max(1);
             text.push(sym.value(sym.part().kind));
             all.extend(sym.parts.first().copied());
@@ -122,7 +122,13 @@ impl<'r> Machine<'r> {
             }
             b"meta" if dreg.is_some() => {
                 let row = META.get(number("key") as usize);
-                row.map(|(name, bits, kind)| Sym::new(*name, *kind, *bits))
+                row.map(|(name, bits, kind)| {
+                    let mut sym = Sym::new(*name, *kind, *bits);
+                    if *kind == INTEGER && *name != "meta random" {
+                        sym.parts = vec![Part { host: true, ..sym.part() }];
+                    }
+                    sym
+                })
             }
             b"ct" if dreg.is_some() => self.ct(expr),
             b"immediate" if dreg != Some(0) => expr.bytes("data").map(Sym::immediate),
@@ -191,7 +197,7 @@ impl<'r> Machine<'r> {
         };
         let mut sym = Sym::new(format!("ct {way}{name}"), kind, bits);
         if matches!(name, "packets" | "bytes" | "avgpkt" | "zone" | "id" | "secmark") {
-            sym.parts = vec![Part { kind, bits, host: name != "id" }];
+            sym.parts = vec![Part { host: name != "id", ..Part::of(kind, bits) }];
         }
         Some(sym)
     }
@@ -207,7 +213,7 @@ impl<'r> Machine<'r> {
         };
         let mut sym = Sym::new(name, kind, bits);
         if key == 3 {
-            sym.parts = vec![Part { kind, bits, host: true }];
+            sym.parts = vec![Part { host: true, ..Part::of(kind, bits) }];
         }
         Some(sym)
     }
@@ -450,7 +456,7 @@ impl<'r> Machine<'r> {
 }
 
 /// A plain number in this machine's order.
-const HOST: Part = Part { kind: INTEGER, bits: 32, host: true };
+const HOST: Part = Part { kind: INTEGER, bits: 32, host: true, shift: 0 };
 
 pub(super) fn part(kind: u32) -> Part {
     Part::of(kind, small(types::len(kind) as u64 * 8))

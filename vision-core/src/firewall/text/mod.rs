@@ -339,13 +339,18 @@ fn object_lines(object: &Object) -> Vec<String> {
         9 => vec![
             format!("protocol {l4}"),
             format!("dport {}", zero("dport")),
-            format!("timeout {}", types::duration(zero("timeout_ms"))),
+            format!("timeout {}", types::duration(swapped(zero("timeout_ms")))),
             format!("size {}", zero("size")),
             format!("l3proto {l3}"),
         ],
         10 => vec![statement::synproxy(number)],
         _ => Vec::new(),
     }
+}
+
+/// The kernel sends this one number in the byte order of the machine.
+fn swapped(number: u64) -> u64 {
+    u32::try_from(number).map_or(number, |it| u32::from_ne_bytes(it.to_be_bytes()).into())
 }
 
 /// The seconds of a timeout policy by the states of a protocol.

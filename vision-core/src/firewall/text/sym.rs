@@ -79,6 +79,17 @@ impl Sym {
         Self { text: format!("{} & {mask}", self.text), mask: None, ..self.clone() }
     }
 
+    /// As [`Sym::settled`], for a key: a set holds its values with the bits where the mask has them.
+    pub(super) fn keyed(&self) -> Self {
+        match self.mask.as_ref().and_then(|mask| self.picked(mask)) {
+            Some((mut sym, right)) => {
+                sym.parts.iter_mut().for_each(|part| part.shift = right);
+                sym
+            }
+            None => self.settled(),
+        }
+    }
+
     /// The field a mask picks, and how many bits are to its right.
     pub(super) fn picked(&self, mask: &[u8]) -> Option<(Self, u32)> {
         let (place, offset) = self.at.filter(|_| !self.named)?;
