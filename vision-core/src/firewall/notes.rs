@@ -34,12 +34,14 @@ pub(super) fn words(nest: &[u8]) -> Option<String> {
 }
 
 fn walk(nest: &[u8]) -> Option<Vec<(String, Part)>> {
-    const CONCAT: u32 = 11;
+    const CONCAT: u32 = 13;
     let (kind, data) = expression(nest)?;
     if kind != CONCAT {
         return Some(vec![one(kind, data)?]);
     }
-    tlv(data).map(|(_, part)| expression(part).and_then(|(kind, data)| one(kind, data))).collect()
+    let each = |(_, part)| expression(part).and_then(|(kind, data)| one(kind, data));
+    // A set declared by types has a concatenation of nothing here.
+    tlv(data).map(each).collect::<Option<Vec<_>>>().filter(|all| !all.is_empty())
 }
 
 fn one(kind: u32, data: &[u8]) -> Option<(String, Part)> {

@@ -196,6 +196,7 @@ pub(super) fn described(header: u32, field: u32) -> Option<(String, u32, Type)> 
                 "daddr",
             ],
         ),
+        14 => ("icmpv6", &["", "type", "code", "checksum", "mtu", "id", "sequence"]),
         15 => (
             "arp",
             &[
@@ -211,7 +212,7 @@ pub(super) fn described(header: u32, field: u32) -> Option<(String, u32, Type)> 
                 "daddr ip",
             ],
         ),
-        16 => ("vlan", &["", "pcp", "dei", "id", "type"]),
+        16 => ("vlan", &["", "pcp", "dei", "", "id", "type"]),
         17 => ("ether", &["", "daddr", "saddr", "type"]),
         _ => return None,
     };
