@@ -96,7 +96,7 @@ impl<'r> Reading<'r> {
         }
         for table in &outline.tables {
             self.rules(table, |rule, stop| {
-                let (body, _) = text.rule_body(rule);
+                let body = text.rule_body(rule);
                 let row = FwRow { item: Item::Rule(rule), text: Some(&body) };
                 stop.unless(write(&row));
             })?;

@@ -15,6 +15,7 @@ mod read;
 mod text;
 mod types;
 mod value;
+mod xt;
 
 pub use expr::Expression;
 pub use model::{Chain, Counter, Element, Flowtable, FwFamily, Hook, Object, Rule, Set, Table};

@@ -30,6 +30,8 @@ pub(super) struct Machine<'r> {
     told: Option<u64>,
     /// What could not be put into words.
     pub(super) lost: Vec<String>,
+    /// What an extension of iptables notes beside the rule.
+    pub(super) comment: Option<Vec<u8>>,
 }
 
 impl<'r> Machine<'r> {
@@ -43,7 +45,8 @@ impl<'r> Machine<'r> {
         let link = matches!(family, FwFamily::Bridge | FwFamily::Netdev).then_some("ether");
         let headers = Headers { link, network, transport: None };
         let registers = Default::default();
-        Self { names, family, registers, headers, words: Vec::new(), told: None, lost: Vec::new() }
+        let (words, lost) = (Vec::new(), Vec::new());
+        Self { names, family, registers, headers, words, told: None, lost, comment: None }
     }
 
     /// Takes all expressions of a rule.

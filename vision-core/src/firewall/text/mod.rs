@@ -76,26 +76,32 @@ impl<'r> Text<'r> {
         Names { sets, interfaces: &self.interfaces }
     }
 
-    /// Writes what a rule does, without handle and comment; `None` when nft has no words for it.
-    pub fn rule_body(&self, rule: &Rule) -> (String, bool) {
-        let names = self.names(rule.family, &rule.table);
-        let mut machine = Machine::new(&names, rule.family);
-        machine.run(&rule.expressions);
-        (machine.words.join(" "), machine.lost.is_empty())
+    /// Writes what a rule does, without handle and comment.
+    pub fn rule_body(&self, rule: &Rule) -> String {
+        self.run(rule, |machine| machine.words.join(" "))
     }
 
     /// Writes a rule as one line.
     pub fn rule(&self, rule: &Rule) -> String {
-        let (mut out, whole) = self.rule_body(rule);
-        if !whole {
-            out.insert_str(0, "# not in nft's words: ");
-        }
-        if let Some(comment) = &rule.comment {
-            let _ = write!(out, " comment {}", quoted(comment));
-        }
-        let sign = if whole { " #" } else { ";" };
-        let _ = write!(out, "{sign} handle {}", rule.handle);
-        out
+        self.run(rule, |machine| {
+            let whole = machine.lost.is_empty();
+            let mut out = if whole { String::new() } else { "# not in nft's words: ".to_owned() };
+            out.push_str(&machine.words.join(" "));
+            let comment = rule.comment.as_ref().map(Untrusted::as_bytes);
+            if let Some(comment) = comment.or(machine.comment.as_deref()) {
+                let _ = write!(out, " comment {}", quoted(&comment.into()));
+            }
+            let sign = if whole { " #" } else { ";" };
+            let _ = write!(out, "{sign} handle {}", rule.handle);
+            out
+        })
+    }
+
+    fn run<T>(&self, rule: &Rule, take: impl FnOnce(Machine<'_>) -> T) -> T {
+        let names = self.names(rule.family, &rule.table);
+        let mut machine = Machine::new(&names, rule.family);
+        machine.run(&rule.expressions);
+        take(machine)
     }
 
     /// Opens a table's block and writes all of it that comes before its chains.

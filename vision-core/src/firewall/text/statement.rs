@@ -5,6 +5,7 @@ use super::super::model::FwFamily;
 use super::super::proto::{CT, META};
 use super::super::types::{self, IFINDEX, INTEGER, IPV4, IPV6, SERVICE};
 use super::super::value::Value;
+use super::super::xt;
 use super::machine::{Machine, quoted};
 use super::sym::{Place, Sym};
 
@@ -12,6 +13,7 @@ impl Machine<'_> {
     /// Expressions that change or count packets or decide on them.
     pub(super) fn act(&mut self, expr: &Expression) -> bool {
         let text = match expr.name.as_bytes() {
+            b"match" | b"target" => self.extension(expr),
             b"immediate" => expr.get("data").and_then(verdict),
             b"payload" => self.write_header(expr),
             b"meta" => self.write_meta(expr),
@@ -34,11 +36,20 @@ impl Machine<'_> {
         };
         match text {
             Some(text) => {
-                self.word(text);
+                if !text.is_empty() {
+                    self.word(text);
+                }
                 true
             }
             None => false,
         }
+    }
+
+    /// An extension of iptables, in nft's own words.
+    fn extension(&mut self, expr: &Expression) -> Option<String> {
+        let words = xt::words(expr, self.is_six())?;
+        self.comment = self.comment.take().or(words.comment);
+        words.nft
     }
 
     fn write_header(&self, expr: &Expression) -> Option<String> {
