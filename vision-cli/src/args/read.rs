@@ -169,6 +169,9 @@ pub struct FwArgs {
     /// Only what counts: packets and bytes of rules, chains and named counters
     #[arg(long)]
     pub counters: bool,
+    /// The tables of iptables and ip6tables inside nf_tables, as iptables-save -c writes them
+    #[arg(long, conflicts_with = "counters")]
+    pub iptables: bool,
 }
 
 /// A part of the firewall.

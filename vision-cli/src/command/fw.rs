@@ -2,7 +2,9 @@
 
 use std::io;
 
-use vision_core::firewall::{Chain, Counter, Firewall, Rule, Ruleset, Table, Text};
+use vision_core::firewall::{
+    Chain, Counter, Firewall, FwFamily, Rule, Ruleset, Table, Text, iptables,
+};
 use vision_core::inventory::{Consistency, Inventory};
 use vision_core::{Budget, Result, Untrusted};
 
@@ -32,6 +34,7 @@ pub fn run(args: &FwArgs, context: &mut Context) -> Ended {
     match args.verb {
         Some(FwVerb::Sets) => stream::list(context, "sets", |write| reading.sets(json, write)),
         None if args.counters => stream::list(context, "counters", |write| reading.counters(write)),
+        None if args.iptables => stream::list(context, "lines", |write| reading.iptables(write)),
         None if json => stream::list(context, "objects", |write| reading.objects(write)),
         None => stream::list(context, "objects", |write| reading.text(write)),
     }
@@ -138,6 +141,24 @@ impl<'r> Reading<'r> {
                 let chain = Some(rule.chain.escaped().to_string());
                 stop.unless(write(&CounterRow { chain, ..row }));
             })?;
+        }
+        self.tail()
+    }
+
+    fn iptables(&mut self, write: &mut Write<'_>) -> Result<Tail<'static>> {
+        let (outline, text) = (self.outline, self.text);
+        for table in outline.tables.iter().filter(|table| iptables::is_iptables(table)) {
+            let (family, name) = (table.family, table.name.escaped());
+            let program = if family == FwFamily::Ip6 { "ip6tables" } else { "iptables" };
+            let mut line = |line: String| write(&Words(&line));
+            self.stop.unless(line(format!("# {program}, in nf_tables\n*{name}\n")));
+            for chain in chains(outline, table) {
+                self.stop.unless(line(format!("{}\n", iptables::chain_line(chain))));
+            }
+            self.rules(table, |rule, stop| {
+                stop.unless(line(format!("{}\n", iptables::rule_line(text, rule))));
+            })?;
+            self.stop.unless(write(&Words("COMMIT\n")));
         }
         self.tail()
     }

@@ -8,6 +8,7 @@
 #![deny(clippy::indexing_slicing)]
 
 mod expr;
+pub mod iptables;
 mod model;
 mod notes;
 mod proto;

@@ -32,6 +32,8 @@ pub(super) struct Machine<'r> {
     pub(super) lost: Vec<String>,
     /// What an extension of iptables notes beside the rule.
     pub(super) comment: Option<Vec<u8>>,
+    /// Whether extensions of iptables keep their own words and nothing is left out.
+    pub(super) plain: bool,
 }
 
 impl<'r> Machine<'r> {
@@ -46,7 +48,17 @@ impl<'r> Machine<'r> {
         let headers = Headers { link, network, transport: None };
         let registers = Default::default();
         let (words, lost) = (Vec::new(), Vec::new());
-        Self { names, family, registers, headers, words, told: None, lost, comment: None }
+        Self {
+            names,
+            family,
+            registers,
+            headers,
+            words,
+            told: None,
+            lost,
+            comment: None,
+            plain: false,
+        }
     }
 
     /// Takes all expressions of a rule.
@@ -383,7 +395,7 @@ impl<'r> Machine<'r> {
             return;
         };
         let named = sym.named || !sym.merged.is_empty();
-        if self.told == Some(base) && named {
+        if self.told == Some(base) && named && !self.plain {
             self.words.pop();
         }
         self.told = None;

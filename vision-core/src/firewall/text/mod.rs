@@ -97,6 +97,15 @@ impl<'r> Text<'r> {
         })
     }
 
+    /// The words of a rule one by one, extensions of iptables in their own.
+    pub(super) fn plain_words(&self, rule: &Rule) -> Vec<String> {
+        let names = self.names(rule.family, &rule.table);
+        let mut machine = Machine::new(&names, rule.family);
+        machine.plain = true;
+        machine.run(&rule.expressions);
+        machine.words
+    }
+
     fn run<T>(&self, rule: &Rule, take: impl FnOnce(Machine<'_>) -> T) -> T {
         let names = self.names(rule.family, &rule.table);
         let mut machine = Machine::new(&names, rule.family);

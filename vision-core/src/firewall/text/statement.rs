@@ -48,6 +48,11 @@ impl Machine<'_> {
     /// An extension of iptables, in nft's own words.
     fn extension(&mut self, expr: &Expression) -> Option<String> {
         let words = xt::words(expr, self.is_six())?;
+        if self.plain {
+            let flag = if expr.is("match") { "-m" } else { "-j" };
+            let text = format!("{flag} {} {}", expr.text("name")?.escaped(), words.iptables);
+            return Some(text.trim_end().to_owned());
+        }
         self.comment = self.comment.take().or(words.comment);
         words.nft
     }
