@@ -192,6 +192,7 @@ impl Verb {
             Self::Fw(FwArgs { verb: Some(FwVerb::Sets), .. }) => "vision/fw-sets@1",
             Self::Fw(FwArgs { counters: true, .. }) => "vision/fw-counters@1",
             Self::Fw(FwArgs { iptables: true, .. }) => "vision/fw-iptables@1",
+            Self::Fw(FwArgs { why: Some(_), .. }) => "vision/fw-why@1",
             Self::Fw(_) => "vision/fw@1",
             Self::Ping(_) => "vision/ping@1",
             Self::Tcp(_) => "vision/tcp@1",

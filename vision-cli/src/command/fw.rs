@@ -3,7 +3,7 @@
 use std::io;
 
 use vision_core::firewall::{
-    Chain, Counter, Firewall, FwFamily, Rule, Ruleset, Table, Text, iptables,
+    self, Chain, Counter, Firewall, Flow, FwFamily, Rule, Ruleset, Table, Text, iptables,
 };
 use vision_core::inventory::{Consistency, Inventory};
 use vision_core::{Budget, Result, Untrusted};
@@ -14,7 +14,7 @@ use super::stream::{self, Stop, Tail};
 use crate::args::{FwArgs, FwVerb};
 use crate::context::Context;
 use crate::output::Row;
-use crate::output::human::fw::{CounterRow, FwRow, Item, Words};
+use crate::output::human::fw::{CounterRow, FwRow, Item, MetRow, Words};
 
 type Write<'w> = dyn FnMut(&dyn Row) -> io::Result<()> + 'w;
 
@@ -23,7 +23,10 @@ pub fn run(args: &FwArgs, context: &mut Context) -> Ended {
     let target = context.target()?;
     let (budget, stop) = Stop::under(context.budget()?)?;
     let mut firewall = Firewall::open(&target)?;
-    let outline = firewall.outline(&budget)?;
+    let outline = match args.why {
+        Some(_) => firewall.ruleset(&budget)?,
+        None => firewall.outline(&budget)?,
+    };
     // Names are a comfort: rules can be read without.
     let names = Inventory::open(&target).and_then(|mut it| Names::read(&mut it, &budget)).ok();
     let names: Vec<_> =
@@ -31,6 +34,11 @@ pub fn run(args: &FwArgs, context: &mut Context) -> Ended {
     let text = Text::new(&outline).interfaces(names);
     let json = context.out.is_json();
     let mut reading = Reading { firewall, budget, stop, outline: &outline, text: &text };
+    if let Some(flow) = &args.why {
+        let mut flow = flow.clone();
+        (flow.iif, flow.oif) = (args.iif.clone(), args.oif.clone());
+        return stream::list(context, "met", |write| reading.why(&flow, write));
+    }
     match args.verb {
         Some(FwVerb::Sets) => stream::list(context, "sets", |write| reading.sets(json, write)),
         None if args.counters => stream::list(context, "counters", |write| reading.counters(write)),
@@ -159,6 +167,17 @@ impl<'r> Reading<'r> {
                 stop.unless(line(format!("{}\n", iptables::rule_line(text, rule))));
             })?;
             self.stop.unless(write(&Words("COMMIT\n")));
+        }
+        self.tail()
+    }
+
+    fn why(&mut self, flow: &Flow, write: &mut Write<'_>) -> Result<Tail<'static>> {
+        let met = firewall::why(self.outline, self.text, flow);
+        let mut before = None;
+        for one in &met {
+            let new = before != Some(&one.hook);
+            before = Some(&one.hook);
+            self.stop.unless(write(&MetRow { met: one, new }));
         }
         self.tail()
     }

@@ -8,20 +8,25 @@
 #![deny(clippy::indexing_slicing)]
 
 mod expr;
+mod flow;
 pub mod iptables;
 mod model;
 mod notes;
+mod paper;
 mod proto;
 mod read;
 mod text;
 mod types;
 mod value;
+mod why;
 mod xt;
 
 pub use expr::Expression;
+pub use flow::Flow;
 pub use model::{Chain, Counter, Element, Flowtable, FwFamily, Hook, Object, Rule, Set, Table};
 pub use text::Text;
 pub use value::{Fields, Value};
+pub use why::{Met, why};
 
 use nix::libc;
 

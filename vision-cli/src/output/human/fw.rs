@@ -1,7 +1,7 @@
 use std::io;
 
 use serde::Serialize;
-use vision_core::firewall::{Chain, Counter, Flowtable, Object, Rule, SetContent, Table};
+use vision_core::firewall::{Chain, Counter, Flowtable, Met, Object, Rule, SetContent, Table};
 
 use crate::output::json::Object as Json;
 use crate::output::text::Put;
@@ -110,5 +110,51 @@ impl Row for CounterRow<'_> {
 
     fn members(&self, object: &mut Json<'_>) -> io::Result<()> {
         object.members(self)
+    }
+}
+
+/// A rule that a packet would meet.
+#[derive(Debug)]
+pub struct MetRow<'m> {
+    /// The rule.
+    pub met: &'m Met,
+    /// Whether it is the first one of its hook.
+    pub new: bool,
+}
+
+impl Row for MetRow<'_> {
+    fn line(&self, out: &mut Vec<u8>, style: &Style) -> io::Result<()> {
+        let met = self.met;
+        if self.new {
+            out.put(&format!("{} (static walk, nothing was sent)\n", met.hook));
+        }
+        let start = out.len();
+        let colour = match (met.outcome.as_str(), met.certain) {
+            (_, false) => style.warn,
+            ("drop" | "reject", true) => style.bad,
+            (_, true) => style.good,
+        };
+        let may = if met.certain { "" } else { "may " };
+        Style::paint(out, colour, |out| {
+            out.put(&format!("  {may}{}", met.outcome));
+            Ok(())
+        })?;
+        out.left(start, 24);
+        out.put(&format!(" {} {} {}", met.family, met.table, met.chain));
+        out.put(&format!(" priority {}", met.priority));
+        if let Some(handle) = met.handle {
+            out.put(&format!(" handle {handle}"));
+        }
+        out.put(&format!(": {}", met.text));
+        if !met.depends_on.is_empty() {
+            out.put(&format!(" (depends on {})", met.depends_on.join(", ")));
+        }
+        out.put("\n");
+        Ok(())
+    }
+
+    fn members(&self, object: &mut Json<'_>) -> io::Result<()> {
+        object.members(self.met)?;
+        object.member("static", &true)
     }
 }

@@ -487,7 +487,7 @@ fn plain(part: Part, bytes: &[u8]) -> String {
 }
 
 /// The place of a register in units of four bytes.
-fn slot(register: u64) -> Option<usize> {
+pub(in super::super) fn slot(register: u64) -> Option<usize> {
     match register {
         1..=4 => Some((register as usize - 1) * 4),
         8..=27 => Some(register as usize - 8),

@@ -14,6 +14,7 @@ use types::Part;
 
 use super::{Ruleset, SetContent, notes, types};
 use crate::base::Untrusted;
+pub(super) use machine::slot;
 use machine::{Machine, quoted};
 
 /// Writes a ruleset as `nft -a list ruleset` does.
