@@ -96,7 +96,13 @@ impl Flow {
             Some([a, b]) => [Some(a), Some(b)],
             None => [None; 2],
         };
-        [bytes(self.src_port), bytes(self.dst_port)].concat()
+        let mut head = [bytes(self.src_port), bytes(self.dst_port)].concat();
+        if self.protocol == 6 {
+            // The flags of the first segment: SYN.
+            head.resize(13, None);
+            head.push(Some(2));
+        }
+        head
     }
 }
 

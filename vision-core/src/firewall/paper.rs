@@ -2,6 +2,7 @@
 
 use super::expr::Expression;
 use super::flow::Flow;
+use super::proto::{CT, META};
 use super::types;
 use super::value::Value;
 use super::{Rule, Ruleset, SetContent};
@@ -26,13 +27,22 @@ pub(super) struct Paper<'p> {
     sets: &'p Ruleset,
     rule: &'p Rule,
     registers: [Option<[u8; 4]>; 20],
+    /// What was to be in the registers that are not known.
+    missing: [Option<String>; 20],
     /// What would have to be known to be certain.
     pub(super) unknown: Vec<String>,
 }
 
 impl<'p> Paper<'p> {
     pub(super) fn new(flow: &'p Flow, sets: &'p Ruleset, rule: &'p Rule) -> Self {
-        Self { flow, sets, rule, registers: [None; 20], unknown: Vec::new() }
+        Self {
+            flow,
+            sets,
+            rule,
+            registers: [None; 20],
+            missing: Default::default(),
+            unknown: Vec::new(),
+        }
     }
 
     /// Reads the rule.
@@ -43,7 +53,12 @@ impl<'p> Paper<'p> {
                 Some(Does::Passes) => {}
                 Some(Does::Nothing) => return Does::Nothing,
                 Some(other) => does = other,
-                None => self.unknown.push(expr.name.escaped().to_string()),
+                None => {
+                    let what = self.what(expr);
+                    if !self.unknown.contains(&what) {
+                        self.unknown.push(what);
+                    }
+                }
             }
         }
         does
@@ -95,7 +110,11 @@ impl<'p> Paper<'p> {
                 b"NFQUEUE" => Does::Takes("queue"),
                 _ => Does::Passes,
             }),
-            b"match" => (expr.text("name")?.as_bytes() == b"comment").then_some(Does::Passes),
+            b"match" => match expr.text("name")?.as_bytes() {
+                b"comment" => Some(Does::Passes),
+                b"conntrack" => when(super::xt::admits_new(expr)?),
+                _ => None,
+            },
             b"limit" | b"quota" | b"connlimit" | b"synproxy" | b"tproxy" | b"fwd" => None,
             _ if expr.number("dreg").is_some() => {
                 let value = self.load(expr);
@@ -104,6 +123,26 @@ impl<'p> Paper<'p> {
             _ if !expr.known => None,
             _ => Some(Does::Passes),
         }
+    }
+
+    /// Names what is not known.
+    fn what(&self, expr: &Expression) -> String {
+        if let Some(name) = expr.text("name").filter(|_| expr.is("match")) {
+            return name.escaped().to_string();
+        }
+        let sreg = expr.number("sreg").and_then(super::text::slot);
+        let source = sreg.and_then(|at| self.missing.get(at)).cloned().flatten();
+        if let Some(source) = source {
+            return source;
+        }
+        let key = expr.number("key").and_then(|key| usize::try_from(key).ok());
+        match expr.name.as_bytes() {
+            b"meta" => key.and_then(|key| META.get(key)).map(|row| row.0.to_owned()),
+            b"ct" => key.and_then(|key| CT.get(key)).map(|row| format!("ct {}", row.0)),
+            b"payload" => Some("more of the packet".to_owned()),
+            _ => None,
+        }
+        .unwrap_or_else(|| expr.name.escaped().to_string())
     }
 
     fn load(&self, expr: &Expression) -> Option<Vec<u8>> {
@@ -192,6 +231,10 @@ impl<'p> Paper<'p> {
     /// Fills a register, or forgets what was in it.
     fn put(&mut self, expr: &Expression, value: Option<Vec<u8>>) -> Option<Does> {
         let at = super::text::slot(expr.number("dreg")?)?;
+        let missing = value.is_none().then(|| self.what(expr));
+        if let Some(place) = self.missing.get_mut(at) {
+            *place = missing;
+        }
         let words = value.as_ref().map_or(4, |value| value.len().div_ceil(4));
         for (n, word) in self.registers.get_mut(at..)?.iter_mut().take(words).enumerate() {
             *word = value.as_ref().map(|value| {

@@ -172,6 +172,14 @@ fn conntrack(info: &[u8]) -> Option<Words> {
     }
 }
 
+/// Whether a conntrack match that looks at states only admits the first packet of a connection.
+pub(super) fn admits_new(expr: &Expression) -> Option<bool> {
+    let info = expr.bytes("info")?;
+    let (flags, inverted) = (u16(info.get(146..)?)?, u16(info.get(148..)?)?);
+    let states = u16(info.get(150..)?)?;
+    (flags == 1 && states & 0xc0 == 0).then_some((states & 8 != 0) != (inverted & 1 != 0))
+}
+
 /// `struct xt_multiport_v1`: which side, how many, ports, which begin a range, inverted.
 fn multiport(info: &[u8]) -> Option<Words> {
     let (side, count) = (*info.first()?, usize::from(*info.get(1)?));

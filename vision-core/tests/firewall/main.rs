@@ -2,4 +2,7 @@
 //!
 //! Needs root and `nft`; prints SKIP and why where they are missing.
 
+mod iptables;
 mod round_trip;
+mod rows;
+mod why;

@@ -1,13 +1,12 @@
 //! The register machine: expressions become the words of a rule.
 
-use std::fmt::Write;
-
 use super::super::expr::Expression;
 use super::super::model::FwFamily;
-use super::super::proto::{self, CT, META};
-use super::super::types::{self, BOOLEAN, IFINDEX, IFNAME, INTEGER, IPV4, IPV6, Part, STRING};
+use super::super::proto::{self, META};
+use super::super::types::{self, IFINDEX, IFNAME, INTEGER, IPV4, IPV6, Part, STRING};
 use super::super::value::Value;
 use super::Names;
+use super::load::{extension, fib, offset, osf, socket, xfrm};
 use super::sym::{Place, Sym, bracketed};
 use crate::base::Escaped;
 
@@ -23,7 +22,7 @@ struct Headers {
 pub(super) struct Machine<'r> {
     pub(super) names: &'r Names<'r>,
     pub(super) family: FwFamily,
-    registers: [Option<Sym>; 20],
+    pub(super) registers: [Option<Sym>; 20],
     headers: Headers,
     pub(super) words: Vec<String>,
     /// The base whose header the last word told, if only the next word needs it.
@@ -193,75 +192,13 @@ impl<'r> Machine<'r> {
         Sym::located(Place::Header(base), offset, bits, header)
     }
 
-    fn ct(&self, expr: &Expression) -> Option<Sym> {
-        let (mut name, mut bits, mut kind) = *CT.get(expr.number("key")? as usize)?;
-        if matches!(name, "saddr" | "daddr") {
-            let six = self.family == FwFamily::Ip6 || self.is_six();
-            let source = name == "saddr";
-            (name, bits, kind) = match (six, source) {
-                (false, true) => ("ip saddr", 32, IPV4),
-                (false, false) => ("ip daddr", 32, IPV4),
-                (true, true) => ("ip6 saddr", 128, IPV6),
-                (true, false) => ("ip6 daddr", 128, IPV6),
-            };
-        }
-        let way = match expr.number("direction") {
-            Some(0) => "original ",
-            Some(1) => "reply ",
-            _ => "",
-        };
-        let mut sym = Sym::new(format!("ct {way}{name}"), kind, bits);
-        if matches!(name, "packets" | "bytes" | "avgpkt" | "zone" | "id" | "secmark") {
-            sym.parts = vec![Part { host: name != "id", ..Part::of(kind, bits) }];
-        }
-        Some(sym)
-    }
-
-    fn rt(&self, key: u64) -> Option<Sym> {
-        let (name, kind, bits) = match key {
-            0 => ("rt classid", 22, 32),
-            1 => ("rt ip nexthop", IPV4, 32),
-            2 => ("rt ip6 nexthop", IPV6, 128),
-            3 => ("rt mtu", INTEGER, 16),
-            4 => ("rt ipsec", BOOLEAN, 8),
-            _ => return None,
-        };
-        let mut sym = Sym::new(name, kind, bits);
-        if key == 3 {
-            sym.parts = vec![Part { host: true, ..Part::of(kind, bits) }];
-        }
-        Some(sym)
-    }
-
-    fn hash(&self, expr: &Expression) -> Option<Sym> {
-        let modulus = expr.number("modulus")?;
-        let text = if expr.number("type") == Some(1) {
-            format!("symhash mod {modulus}{}", offset(expr))
-        } else {
-            let (mut at, mut left) = (slot(expr.number("sreg")?)?, expr.number("len")? as usize);
-            let mut parts = Vec::new();
-            while left > 0 {
-                let sym = self.registers.get(at)?.as_ref()?.settled();
-                let width = sym.len.next_multiple_of(4).max(4);
-                left = left.saturating_sub(width);
-                at += width / 4;
-                parts.push(sym.text);
-            }
-            let seed = expr.number("seed").filter(|seed| *seed != 0);
-            let seed = seed.map(|seed| format!(" seed {seed:#x}")).unwrap_or_default();
-            format!("jhash {} mod {modulus}{seed}{}", parts.join(" . "), offset(expr))
-        };
-        Some(Sym { parts: vec![HOST], ..Sym::new(text, INTEGER, 32) })
-    }
-
     fn bitwise(&self, expr: &Expression) -> Option<Sym> {
         let sym = self.get(expr, "sreg")?;
         if let op @ 1..=2 = expr.number("op").unwrap_or(0) {
             let by = types::number(expr.bytes("data")?, true)?;
-            if let Some((field, right)) = sym.mask.as_ref().and_then(|mask| sym.picked(mask)) {
-                if op == 2 && u128::from(right) == by {
-                    return Some(field);
-                }
+            let picked = sym.mask.as_ref().and_then(|mask| sym.picked(mask));
+            if let Some((field, _)) = picked.filter(|it| op == 2 && u128::from(it.1) == by) {
+                return Some(field);
             }
             let text = format!("{} {} {by}", sym.settled().text, if op == 2 { ">>" } else { "<<" });
             return Some(Sym { text, mask: None, at: None, ..sym });
@@ -330,7 +267,7 @@ impl<'r> Machine<'r> {
         let sign = ["", "!= ", "< ", "<= ", "> ", ">= "].get(op as usize)?;
         let Some(mask) = &sym.mask else {
             let text = self.value(&sym, data);
-            self.depend(&sym, op, data);
+            self.depend(&sym);
             self.word(format!("{} {sign}{text}", sym.text));
             self.learn(&sym, op, data);
             return Some(());
@@ -340,14 +277,14 @@ impl<'r> Machine<'r> {
             let bytes = number.to_be_bytes();
             let width = field.part().bytes();
             let value = field.part().constant(bytes.get(16 - width..)?);
-            self.depend(&sym, op, data);
+            self.depend(&sym);
             self.word(format!("{} {sign}{value}", field.text));
             return Some(());
         }
         let part = sym.part();
         let flags = types::is_flags(part.kind);
         let zero = data.iter().all(|byte| *byte == 0);
-        self.depend(&sym, op, data);
+        self.depend(&sym);
         if flags && zero && op == 1 {
             let value = part.constant(mask).replace(" | ", ",");
             self.word(format!("{} {value}", sym.text));
@@ -363,7 +300,7 @@ impl<'r> Machine<'r> {
 
     fn compare_merged(&mut self, sym: &Sym, data: &[u8]) -> Option<()> {
         let mut rest = data;
-        self.depend(sym, 0, data);
+        self.depend(sym);
         for (name, part) in sym.merged.iter().skip(1).zip(&sym.parts) {
             let (value, after) = rest.split_at_checked(part.bytes())?;
             rest = after;
@@ -390,7 +327,7 @@ impl<'r> Machine<'r> {
     }
 
     /// Drops the word before, if it only told the header that this one names anyway.
-    fn depend(&mut self, sym: &Sym, _op: u64, _data: &[u8]) {
+    fn depend(&mut self, sym: &Sym) {
         let Some((Place::Header(base), _)) = sym.at else {
             return;
         };
@@ -448,12 +385,7 @@ impl<'r> Machine<'r> {
         let content = self.names.set(name)?;
         let set = &content.set;
         let key = self.key(expr, "sreg", types::parts(set.key_type).len())?;
-        if let Some((Place::Header(base), _)) = key.at {
-            if self.told == Some(base) {
-                self.words.pop();
-            }
-        }
-        self.told = None;
+        self.depend(&key);
         let body = self.names.body(content, &key.parts);
         let not = if expr.number("flags") == Some(1) { "!= " } else { "" };
         match expr.number("dreg") {
@@ -471,13 +403,13 @@ impl<'r> Machine<'r> {
 }
 
 /// A plain number in this machine's order.
-const HOST: Part = Part { kind: INTEGER, bits: 32, host: true, shift: 0 };
+pub(super) const HOST: Part = Part { kind: INTEGER, bits: 32, host: true, shift: 0 };
 
 pub(super) fn part(kind: u32) -> Part {
     Part::of(kind, small(types::len(kind) as u64 * 8))
 }
 
-fn small(number: u64) -> u32 {
+pub(super) fn small(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(0)
 }
 
@@ -504,90 +436,6 @@ fn is_range(expr: &Expression, next: &Expression) -> bool {
 pub(super) fn prefix_of(mask: &[u8]) -> Option<u32> {
     let number = types::number(mask, false)? << (128 - mask.len() * 8);
     (number.leading_ones() == number.count_ones()).then(|| number.leading_ones())
-}
-
-fn offset(expr: &Expression) -> String {
-    match expr.number("offset") {
-        Some(offset) if offset != 0 => format!(" offset {offset}"),
-        _ => String::new(),
-    }
-}
-
-fn extension(expr: &Expression) -> Option<Sym> {
-    let (op, kind) = (expr.number("op").unwrap_or(0), expr.number("type")?);
-    let (at, bits) = (small(expr.number("offset")? * 8), small(expr.number("len")? * 8));
-    if expr.number("flags") == Some(1) {
-        let name = proto::EXTENSIONS.iter().find(|row| row.0 == op && row.1 == kind);
-        let text = match (name, op) {
-            (Some((.., name, _)), 0) => format!("exthdr {name}"),
-            (Some((.., name, _)), _) => (*name).to_owned(),
-            (None, 1) => format!("tcp option {kind}"),
-            (None, _) => return None,
-        };
-        return Some(Sym::new(text, BOOLEAN, 8));
-    }
-    Some(Sym::located(Place::Extension(op, kind), at, bits, None))
-}
-
-fn fib(expr: &Expression) -> Option<Sym> {
-    let flags = expr.number("flags")?;
-    let names = [(1, "saddr"), (2, "daddr"), (4, "mark"), (8, "iif"), (16, "oif")];
-    let keys: Vec<_> = names.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, n)| *n).collect();
-    let (result, kind, bits) = match expr.number("result")? {
-        1 => ("oif", IFINDEX, 32),
-        2 => ("oifname", IFNAME, 128),
-        3 => ("type", 38, 32),
-        _ => return None,
-    };
-    let (kind, bits) = if flags & 32 != 0 { (BOOLEAN, 8) } else { (kind, bits) };
-    Some(Sym::new(format!("fib {} {result}", keys.join(" . ")), kind, bits))
-}
-
-fn socket(expr: &Expression) -> Option<Sym> {
-    Some(match expr.number("key")? {
-        0 => Sym::new("socket transparent", INTEGER, 8),
-        1 => Sym::new("socket mark", types::MARK, 32),
-        2 => Sym::new("socket wildcard", INTEGER, 8),
-        3 => {
-            let text = format!("socket cgroupv2 level {}", expr.number("level")?);
-            Sym::new(text, 46, 64)
-        }
-        _ => return None,
-    })
-}
-
-fn osf(expr: &Expression) -> Option<Sym> {
-    let mut text = String::from("osf");
-    match expr.number("ttl") {
-        Some(1) => text.push_str(" ttl loose"),
-        Some(2) => text.push_str(" ttl skip"),
-        _ => {}
-    }
-    let what = if expr.number("flags") == Some(1) { "version" } else { "name" };
-    let _ = write!(text, " {what}");
-    Some(Sym::new(text, STRING, 128))
-}
-
-fn xfrm(expr: &Expression) -> Option<Sym> {
-    let way = ["in", "out"].get(expr.number("dir")? as usize)?;
-    let (name, kind, bits) = match expr.number("key")? {
-        1 => ("ip daddr", IPV4, 32),
-        2 => ("ip6 daddr", IPV6, 128),
-        3 => ("ip saddr", IPV4, 32),
-        4 => ("ip6 saddr", IPV6, 128),
-        5 => ("reqid", INTEGER, 32),
-        6 => ("spi", INTEGER, 32),
-        _ => return None,
-    };
-    let number = match expr.number("spnum") {
-        Some(number) if number != 0 => format!(" spnum {number}"),
-        _ => String::new(),
-    };
-    let mut sym = Sym::new(format!("ipsec {way}{number} {name}"), kind, bits);
-    if name == "reqid" {
-        sym.parts = vec![HOST];
-    }
-    Some(sym)
 }
 
 /// Quotes a string as nft does.

@@ -1,5 +1,6 @@
 //! A ruleset in the words that `nft` writes and reads.
 
+mod load;
 mod machine;
 mod set;
 mod statement;
@@ -24,13 +25,15 @@ use machine::{Machine, quoted};
 /// that shows its expressions.
 pub struct Text<'r> {
     ruleset: &'r Ruleset,
-    sets: HashMap<(FwFamily, Vec<u8>), HashMap<&'r [u8], &'r SetContent>>,
+    sets: HashMap<(FwFamily, Vec<u8>), SetsByName<'r>>,
     interfaces: HashMap<u32, Untrusted>,
 }
 
+type SetsByName<'r> = HashMap<&'r [u8], &'r SetContent>;
+
 /// What names stand for within a table.
 pub(super) struct Names<'r> {
-    sets: Option<&'r HashMap<&'r [u8], &'r SetContent>>,
+    sets: Option<&'r SetsByName<'r>>,
     interfaces: &'r HashMap<u32, Untrusted>,
 }
 
@@ -57,7 +60,7 @@ impl Names<'_> {
 impl<'r> Text<'r> {
     /// Prepares to write what belongs to a ruleset; its own rules or others of the same tables.
     pub fn new(ruleset: &'r Ruleset) -> Self {
-        let mut sets: HashMap<_, HashMap<_, _>> = HashMap::new();
+        let mut sets: HashMap<_, SetsByName<'_>> = HashMap::new();
         for content in &ruleset.sets {
             let table = (content.set.family, content.set.table.as_bytes().to_vec());
             sets.entry(table).or_default().insert(content.set.name.as_bytes(), content);

@@ -156,10 +156,9 @@ impl Sym {
     fn extension(op: u64, kind: u64, offset: u32, bits: u32) -> Self {
         let at = Some((Place::Extension(op, kind), offset));
         let known = EXTENSIONS.iter().find(|row| row.0 == op && row.1 == kind);
-        if let Some((.., name, fields)) = known {
-            if let Some((field, .., kind)) = find(fields, offset, bits) {
-                return Self { at, ..Self::new(format!("{name} {field}"), *kind, bits) };
-            }
+        let field = known.and_then(|row| find(row.3, offset, bits).map(|field| (row.2, field)));
+        if let Some((name, (field, .., kind))) = field {
+            return Self { at, ..Self::new(format!("{name} {field}"), *kind, bits) };
         }
         let text = format!("tcp option @{kind},{offset},{bits}");
         let named = op == 1;
