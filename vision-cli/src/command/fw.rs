@@ -32,7 +32,7 @@ pub fn run(args: &FwArgs, context: &mut Context) -> Ended {
     let names: Vec<_> =
         names.iter().flat_map(Names::iter).map(|(at, name)| (at, name.clone())).collect();
     let text = Text::new(&outline).interfaces(names);
-    let json = context.out.is_json();
+    let (json, verbose) = (context.out.is_json(), context.global.verbose > 0);
     let mut reading = Reading { firewall, budget, stop, outline: &outline, text: &text };
     if let Some(flow) = &args.why {
         let mut flow = flow.clone();
@@ -43,7 +43,7 @@ pub fn run(args: &FwArgs, context: &mut Context) -> Ended {
         Some(FwVerb::Sets) => stream::list(context, "sets", |write| reading.sets(json, write)),
         None if args.counters => stream::list(context, "counters", |write| reading.counters(write)),
         None if args.iptables => stream::list(context, "lines", |write| reading.iptables(write)),
-        None if json => stream::list(context, "objects", |write| reading.objects(write)),
+        None if json => stream::list(context, "objects", |write| reading.objects(verbose, write)),
         None => stream::list(context, "objects", |write| reading.text(write)),
     }
 }
@@ -87,7 +87,7 @@ impl<'r> Reading<'r> {
         self.tail()
     }
 
-    fn objects(&mut self, write: &mut Write<'_>) -> Result<Tail<'static>> {
+    fn objects(&mut self, verbose: bool, write: &mut Write<'_>) -> Result<Tail<'static>> {
         let (outline, text) = (self.outline, self.text);
         let mut plain = |item| write(&FwRow { item, text: None });
         for table in &outline.tables {
@@ -107,8 +107,8 @@ impl<'r> Reading<'r> {
         }
         for table in &outline.tables {
             self.rules(table, |rule, stop| {
-                let body = text.rule_body(rule);
-                let row = FwRow { item: Item::Rule(rule), text: Some(&body) };
+                let body = verbose.then(|| text.rule_body(rule));
+                let row = FwRow { item: Item::Rule(rule), text: body.as_deref() };
                 stop.unless(write(&row));
             })?;
         }

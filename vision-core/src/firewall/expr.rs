@@ -1,7 +1,9 @@
 //! Expressions: what a rule is made of, as the kernel keeps it.
 
+use std::borrow::Cow;
+
 use super::value::{Fields, Value};
-use crate::base::Untrusted;
+use crate::base::{Escaped, Untrusted};
 use crate::netlink::attr::{self, Attrs};
 
 /// One expression of a rule, a set or a set's element: a name and its numbered settings.
@@ -12,7 +14,7 @@ use crate::netlink::attr::{self, Attrs};
 #[non_exhaustive]
 pub struct Expression {
     /// The kernel's name: `payload`, `cmp`, `counter`, `nat`, or one nobody here knows.
-    pub name: Untrusted,
+    pub name: Cow<'static, str>,
     /// What it is set to, in the kernel's order.
     pub fields: Fields,
     /// Whether this version knows the name.
@@ -51,7 +53,7 @@ impl Expression {
 
     /// Tells whether the kernel calls it so.
     pub fn is(&self, name: &str) -> bool {
-        self.name.as_bytes() == name.as_bytes()
+        self.name == name
     }
 }
 
@@ -64,9 +66,12 @@ pub(super) fn list(nest: &[u8], depth: u8) -> Vec<Expression> {
 pub(super) fn read(nest: &[u8], depth: u8) -> Option<Expression> {
     let name = attr::text(Attrs::new(nest).find(1)?);
     let data = Attrs::new(nest).find(2).unwrap_or_default();
-    let schema = EXPRESSIONS.iter().find(|row| row.0.as_bytes() == name);
-    let fields = fields(data, schema.map_or(&[], |row| row.1), depth);
-    Some(Expression { name: name.into(), fields, known: schema.is_some() })
+    let Some((name, schema)) = EXPRESSIONS.iter().find(|row| row.0.as_bytes() == name) else {
+        let name = Cow::Owned(Escaped::new(name).to_string());
+        return Some(Expression { name, fields: fields(data, &[], depth), known: false });
+    };
+    let fields = fields(data, schema, depth);
+    Some(Expression { name: Cow::Borrowed(name), fields, known: true })
 }
 
 /// Reads settings by a table of their names.

@@ -142,7 +142,7 @@ impl<'p> Paper<'p> {
             b"payload" => Some("more of the packet".to_owned()),
             _ => None,
         }
-        .unwrap_or_else(|| expr.name.escaped().to_string())
+        .unwrap_or_else(|| expr.name.to_string())
     }
 
     fn load(&self, expr: &Expression) -> Option<Vec<u8>> {

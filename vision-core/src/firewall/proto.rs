@@ -142,80 +142,32 @@ const OPTION: &[Field] = &[
 const CHUNK: &[Field] =
     &[("type", 0, 8, INTEGER), ("flags", 8, 8, INTEGER), ("length", 16, 16, INTEGER)];
 
-/// Headers by nft's numbers for them (nftables proto.h `enum proto_desc_id`), and their fields by
-/// the numbers of the header's structure: only those that sets are keyed by in practice.
+/// Headers by nft's numbers for them (nftables proto.h `enum proto_desc_id`), and the names of
+/// their fields by the numbers of the header's own list.
+#[rustfmt::skip]
+const DESCRIBED: &[(u32, &str, &[&str])] = &[
+    (1, "ah", &["", "nexthdr", "hdrlength", "reserved", "spi", "sequence"]),
+    (2, "esp", &["", "spi", "sequence"]),
+    (3, "comp", &["", "nexthdr", "flags", "cpi"]),
+    (4, "icmp", &["", "type", "code", "checksum", "id", "sequence"]),
+    (5, "igmp", &["", "type", "checksum", "mrt", "group"]),
+    (6, "udp", &["", "sport", "dport", "length", "checksum"]),
+    (7, "udplite", &["", "sport", "dport", "length", "checksum", "csumcov"]),
+    (8, "tcp", &["", "sport", "dport", "sequence", "ackseq", "doff", "reserved", "flags", "window", "checksum", "urgptr"]),
+    (9, "dccp", &["", "sport", "dport", "type"]),
+    (10, "sctp", &["", "sport", "dport", "vtag", "checksum"]),
+    (11, "th", &["", "sport", "dport"]),
+    (12, "ip", &["", "version", "hdrlength", "dscp", "ecn", "length", "id", "frag-off", "ttl", "protocol", "checksum", "saddr", "daddr"]),
+    (13, "ip6", &["", "version", "dscp", "ecn", "flowlabel", "length", "nexthdr", "hoplimit", "saddr", "daddr"]),
+    (14, "icmpv6", &["", "type", "code", "checksum", "mtu", "id", "sequence"]),
+    (15, "arp", &["", "htype", "ptype", "hlen", "plen", "operation", "saddr ether", "daddr ether", "saddr ip", "daddr ip"]),
+    (16, "vlan", &["", "pcp", "dei", "", "id", "type"]),
+    (17, "ether", &["", "daddr", "saddr", "type"]),
+];
+
+/// The words, bits and type of a field by nft's numbers.
 pub(super) fn described(header: u32, field: u32) -> Option<(String, u32, Type)> {
-    let (name, order): (_, &[&str]) = match header {
-        1 => ("ah", &["", "nexthdr", "hdrlength", "reserved", "spi", "sequence"]),
-        2 => ("esp", &["", "spi", "sequence"]),
-        3 => ("comp", &["", "nexthdr", "flags", "cpi"]),
-        4 => ("icmp", &["", "type", "code", "checksum", "id", "sequence"]),
-        5 => ("igmp", &["", "type", "checksum", "mrt", "group"]),
-        6 => ("udp", &["", "sport", "dport", "length", "checksum"]),
-        7 => ("udplite", &["", "sport", "dport", "length", "checksum", "csumcov"]),
-        8 => (
-            "tcp",
-            &[
-                "", "sport", "dport", "sequence", "ackseq", "doff", "reserved", "flags", "window",
-                "checksum", "urgptr",
-            ],
-        ),
-        9 => ("dccp", &["", "sport", "dport", "type"]),
-        10 => ("sctp", &["", "sport", "dport", "vtag", "checksum"]),
-        11 => ("th", &["", "sport", "dport"]),
-        12 => (
-            "ip",
-            &[
-                "",
-                "version",
-                "hdrlength",
-                "dscp",
-                "ecn",
-                "length",
-                "id",
-                "frag-off",
-                "ttl",
-                "protocol",
-                "checksum",
-                "saddr",
-                "daddr",
-            ],
-        ),
-        13 => (
-            "ip6",
-            &[
-                "",
-                "version",
-                "dscp",
-                "ecn",
-                "flowlabel",
-                "length",
-                "nexthdr",
-                "hoplimit",
-                "saddr",
-                "daddr",
-            ],
-        ),
-        14 => ("icmpv6", &["", "type", "code", "checksum", "mtu", "id", "sequence"]),
-        15 => (
-            "arp",
-            &[
-                "",
-                "htype",
-                "ptype",
-                "hlen",
-                "plen",
-                "operation",
-                "saddr ether",
-                "daddr ether",
-                "saddr ip",
-                "daddr ip",
-            ],
-        ),
-        16 => ("vlan", &["", "pcp", "dei", "", "id", "type"]),
-        17 => ("ether", &["", "daddr", "saddr", "type"]),
-        _ => return None,
-    };
+    let (_, name, order) = DESCRIBED.iter().find(|row| row.0 == header)?;
     let wanted = order.get(field as usize).filter(|it| !it.is_empty())?;
     let (_, _, fields) = self::header(name)?;
     let field = fields.iter().find(|field| field.0 == *wanted)?;

@@ -76,6 +76,7 @@ mod json {
             let mut map = serializer.serialize_map(Some(self.0.len()))?;
             for (name, value) in self.iter() {
                 match value {
+                    Value::Bytes(_) if name == "data" => map.serialize_entry("data_hex", value)?,
                     Value::Bytes(_) => map.serialize_entry(&format!("{name}_hex"), value)?,
                     _ => map.serialize_entry(name, value)?,
                 }
@@ -87,7 +88,7 @@ mod json {
     impl Serialize for Expression {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             let mut map = serializer.serialize_map(Some(1))?;
-            map.serialize_entry(&self.name.escaped().to_string(), &self.fields)?;
+            map.serialize_entry(self.name.as_ref(), &self.fields)?;
             map.end()
         }
     }
@@ -96,5 +97,10 @@ mod json {
 /// Writes bytes in hexadecimal.
 pub(super) fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let mut out = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        out.push(digit(byte >> 4));
+        out.push(digit(byte & 15));
+    }
+    out
 }

@@ -127,12 +127,12 @@ fn conntrack(info: &[u8]) -> Option<Words> {
             states,
             &[
                 (1, "INVALID"),
-                (2, "ESTABLISHED"),
-                (4, "RELATED"),
                 (8, "NEW"),
+                (4, "RELATED"),
+                (2, "ESTABLISHED"),
+                (256, "UNTRACKED"),
                 (64, "SNAT"),
                 (128, "DNAT"),
-                (256, "UNTRACKED"),
             ],
         );
         let (bang, _) = not(inverted & 1 != 0);

@@ -83,7 +83,7 @@ impl<'r> Machine<'r> {
             Value::Bytes(bytes) => format!(" {name} 0x{}", super::super::value::hex(bytes)),
             other => format!(" {name} {other:?}"),
         });
-        let text = format!("[{}{}]", expr.name.escaped(), fields.collect::<String>());
+        let text = format!("[{}{}]", expr.name, fields.collect::<String>());
         self.lost.push(text.clone());
         self.words.push(text);
     }
@@ -122,7 +122,7 @@ impl<'r> Machine<'r> {
             text.push(sym.value(sym.part().kind));
             all.extend(sym.parts.first().copied());
         }
-        Some(Sym { text: text.join(" . "), parts: all, ..first })
+        Some(Sym { text: text.join(" . ").into(), parts: all, ..first })
     }
 
     /// Expressions that fill a register.
@@ -201,7 +201,7 @@ impl<'r> Machine<'r> {
                 return Some(field);
             }
             let text = format!("{} {} {by}", sym.settled().text, if op == 2 { ">>" } else { "<<" });
-            return Some(Sym { text, mask: None, at: None, ..sym });
+            return Some(Sym { text: text.into(), mask: None, at: None, ..sym });
         }
         let (mask, xor) = (expr.bytes("mask")?, expr.bytes("xor")?);
         if xor.iter().all(|byte| *byte == 0) && sym.mask.is_none() {
@@ -219,7 +219,7 @@ impl<'r> Machine<'r> {
         };
         // What a payload statement writes back is recognised by its mask.
         let change = Some((mask.to_vec(), xor.to_vec()));
-        Some(Sym { text, change, mask: None, constant: None, ..sym })
+        Some(Sym { text: text.into(), change, mask: None, constant: None, ..sym })
     }
 
     /// Expressions that let a packet pass or not.
@@ -304,7 +304,7 @@ impl<'r> Machine<'r> {
         for (name, part) in sym.merged.iter().skip(1).zip(&sym.parts) {
             let (value, after) = rest.split_at_checked(part.bytes())?;
             rest = after;
-            let one = Sym { text: name.clone(), parts: vec![*part], ..sym.clone() };
+            let one = Sym { text: name.clone().into(), parts: vec![*part], ..sym.clone() };
             let text = self.value(&one, value);
             self.word(format!("{name} {text}"));
         }
@@ -345,7 +345,7 @@ impl<'r> Machine<'r> {
         }
         let number = types::number(data, false).unwrap_or(0) as u64;
         let host = matches!(self.family, FwFamily::Bridge | FwFamily::Netdev);
-        match sym.text.as_str() {
+        match sym.text.as_ref() {
             "meta l4proto" => {
                 let header = proto::transport(number);
                 self.headers.transport = header;

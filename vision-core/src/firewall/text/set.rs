@@ -78,7 +78,7 @@ fn one(key: &str, element: &Element, content: &SetContent, data: &[Part]) -> Str
     for expr in &element.expressions {
         match stateful(expr) {
             Some(text) => out.push_str(&format!(" {text}")),
-            None => out.push_str(&format!(" [{}]", expr.name.escaped())),
+            None => out.push_str(&format!(" [{}]", expr.name)),
         }
     }
     if let Some(comment) = &element.comment {

@@ -74,7 +74,7 @@ impl Machine<'_> {
         }
         let value = match &source.constant {
             Some(bytes) => place.part().constant(bytes),
-            None => source.settled().text,
+            None => source.settled().text.into_owned(),
         };
         Some(format!("{} set {value}", place.text))
     }
@@ -116,7 +116,7 @@ impl Machine<'_> {
         let place = Sym::located(Place::Extension(op, kind), offset, bits, None);
         let value = match &source.constant {
             Some(bytes) => place.part().constant(bytes),
-            None => source.settled().text,
+            None => source.settled().text.into_owned(),
         };
         Some(format!("{} set {value}", place.text))
     }
@@ -144,7 +144,7 @@ impl Machine<'_> {
         let port = self.get(expr, "proto_min").or_else(|| self.get(expr, "port"));
         let mapped = min.as_ref().filter(|min| min.constant.is_none());
         if let Some(map) = mapped.filter(|map| map.parts.len() > 1 || port.is_none()) {
-            return map.settled().text;
+            return map.settled().text.into_owned();
         }
         let mut out = String::new();
         if let Some(min) = &min {
@@ -247,7 +247,7 @@ impl Machine<'_> {
         let key = self.key(expr, "sreg_key", parts)?;
         out.push_str(&match &key.constant {
             Some(bytes) => types::constant(bytes, content.set.key_type, false),
-            None => key.text,
+            None => key.text.into_owned(),
         });
         if let Some(timeout) = expr.number("timeout").filter(|it| *it != 0) {
             out.push_str(&format!(" timeout {}", types::duration(timeout)));
@@ -268,7 +268,7 @@ impl Machine<'_> {
             let kinds = types::parts(content.set.data_type?);
             let data = self.key(expr, "sreg_data", kinds.len())?;
             let kind = kinds.first().copied().unwrap_or(INTEGER);
-            let text = if kinds.len() > 1 { data.text } else { data.value(kind) };
+            let text = if kinds.len() > 1 { data.text.into_owned() } else { data.value(kind) };
             out.push_str(&format!(" : {text}"));
         }
         out.push_str(" }");

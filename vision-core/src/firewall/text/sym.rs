@@ -1,5 +1,7 @@
 //! What a register holds, in nft's words.
 
+use std::borrow::Cow;
+
 use super::super::proto::{self, EXTENSIONS, Field};
 use super::super::types::{self, INTEGER, IPV4, IPV6, Part, Type};
 
@@ -15,7 +17,7 @@ pub(super) enum Place {
 /// The content of a register.
 #[derive(Debug, Clone)]
 pub(super) struct Sym {
-    pub(super) text: String,
+    pub(super) text: Cow<'static, str>,
     /// One, or those of a concatenation or of fields loaded at once.
     pub(super) parts: Vec<Part>,
     /// Names of fields that were loaded at once.
@@ -35,7 +37,7 @@ pub(super) struct Sym {
 }
 
 impl Sym {
-    pub(super) fn new(text: impl Into<String>, kind: Type, bits: u32) -> Self {
+    pub(super) fn new(text: impl Into<Cow<'static, str>>, kind: Type, bits: u32) -> Self {
         Self {
             text: text.into(),
             parts: vec![Part::of(kind, bits)],
@@ -63,7 +65,7 @@ impl Sym {
     pub(super) fn value(&self, kind: Type) -> String {
         match &self.constant {
             Some(bytes) => types::constant(bytes, kind, types::is_host(kind)),
-            None => self.settled().text,
+            None => self.settled().text.into_owned(),
         }
     }
 
@@ -76,7 +78,7 @@ impl Sym {
             return sym;
         }
         let mask = bracketed(&self.part().constant(mask));
-        Self { text: format!("{} & {mask}", self.text), mask: None, ..self.clone() }
+        Self { text: format!("{} & {mask}", self.text).into(), mask: None, ..self.clone() }
     }
 
     /// As [`Sym::settled`], for a key: a set holds its values with the bits where the mask has them.
