@@ -59,7 +59,9 @@ impl Expression {
 
 /// Reads `NFTA_LIST_ELEM` lists.
 pub(super) fn list(nest: &[u8], depth: u8) -> Vec<Expression> {
-    Attrs::new(nest).filter_map(|(_, value)| read(value, depth)).collect()
+    let mut list = Vec::with_capacity(Attrs::new(nest).count());
+    list.extend(Attrs::new(nest).filter_map(|(_, value)| read(value, depth)));
+    list
 }
 
 /// Reads one nest of a name and data (`NFTA_EXPR_NAME`, `NFTA_EXPR_DATA`).
@@ -76,7 +78,7 @@ pub(super) fn read(nest: &[u8], depth: u8) -> Option<Expression> {
 
 /// Reads settings by a table of their names.
 pub(super) fn fields(data: &[u8], schema: &[Field], depth: u8) -> Fields {
-    let mut fields = Fields::default();
+    let mut fields = Fields::with_room(Attrs::new(data).count());
     for (kind, value) in Attrs::new(data) {
         let known = schema.iter().find(|field| field.0 == kind);
         let Some((_, name, form)) = known else {

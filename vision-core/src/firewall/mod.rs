@@ -15,6 +15,7 @@ mod notes;
 mod paper;
 mod proto;
 mod read;
+mod recorded;
 mod text;
 mod types;
 mod value;
@@ -27,6 +28,8 @@ pub use model::{Chain, Counter, Element, Flowtable, FwFamily, Hook, Object, Rule
 pub use text::Text;
 pub use value::{Fields, Value};
 pub use why::{Met, why};
+
+use std::collections::HashMap;
 
 use nix::libc;
 
@@ -243,7 +246,19 @@ impl Firewall {
     }
 }
 
+/// Rules by family, table and chain.
+type ByChain<'r> = HashMap<(FwFamily, &'r [u8], &'r [u8]), Vec<&'r Rule>>;
+
 impl Ruleset {
+    fn by_chain(&self) -> ByChain<'_> {
+        let mut map = ByChain::new();
+        for rule in &self.rules {
+            let key = (rule.family, rule.table.as_bytes(), rule.chain.as_bytes());
+            map.entry(key).or_default().push(rule);
+        }
+        map
+    }
+
     const NONE: Self = Self {
         generation: 0,
         consistent: Consistency::Unknown,

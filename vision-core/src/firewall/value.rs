@@ -41,6 +41,10 @@ impl Fields {
         self.0.iter().map(|(name, value)| (name.as_ref(), value))
     }
 
+    pub(super) fn with_room(fields: usize) -> Self {
+        Self(Vec::with_capacity(fields))
+    }
+
     pub(super) fn push(&mut self, name: Cow<'static, str>, value: Value) {
         self.0.push((name, value));
     }

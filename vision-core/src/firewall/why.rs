@@ -1,10 +1,10 @@
 //! Which rules would a packet meet? A walk on paper.
 
-use super::Ruleset;
 use super::flow::Flow;
-use super::model::{Chain, FwFamily, Rule};
+use super::model::{Chain, FwFamily};
 use super::paper::{Does, Paper};
 use super::text::Text;
+use super::{ByChain, Ruleset};
 
 /// A rule, or the policy of a chain, that a packet would meet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,13 +43,23 @@ pub struct Met {
 /// certain. Which of the hooks a packet comes through is the routing's business.
 pub fn why(ruleset: &Ruleset, text: &Text<'_>, flow: &Flow) -> Vec<Met> {
     let mut met = Vec::new();
+    let rules = ruleset.by_chain();
     for hook in ["ingress", "prerouting", "input", "forward", "output", "postrouting"] {
         let mut chains: Vec<_> = ruleset.chains.iter().filter(|it| sees(it, hook, flow)).collect();
         chains.sort_by_key(|chain| chain.hook.as_ref().map(|hook| hook.priority));
         let mut certain = true;
         for chain in chains {
-            let mut walk =
-                Walk { ruleset, text, flow, base: chain, met: &mut met, certain, jumps: 0 };
+            let mut walk = Walk {
+                ruleset,
+                rules: &rules,
+                text,
+                flow,
+                base: chain,
+                met: &mut met,
+                certain,
+                jumps: 0,
+                depth: 0,
+            };
             match walk.chain(chain) {
                 End::Dropped => break,
                 End::Left | End::Over => {}
@@ -81,12 +91,14 @@ enum End {
 
 struct Walk<'w> {
     ruleset: &'w Ruleset,
+    rules: &'w ByChain<'w>,
     text: &'w Text<'w>,
     flow: &'w Flow,
     base: &'w Chain,
     met: &'w mut Vec<Met>,
     certain: bool,
     jumps: u32,
+    depth: u32,
 }
 
 impl Walk<'_> {
@@ -110,18 +122,12 @@ impl Walk<'_> {
     fn rules(&mut self, chain: &[u8]) -> End {
         self.jumps += 1;
         // The kernel allows 16 levels; a ruleset read while it changed may hold a circle.
-        if self.jumps > JUMPS {
+        if self.jumps > JUMPS || self.depth > DEPTH {
             return End::Over;
         }
-        let ruleset = self.ruleset;
-        let here = |rule: &&Rule| {
-            rule.family == self.base.family
-                && rule.table == self.base.table
-                && rule.chain.as_bytes() == chain
-        };
-        let rules: Vec<&Rule> = ruleset.rules.iter().filter(here).collect();
-        for rule in rules {
-            let mut paper = Paper::new(self.flow, ruleset, rule);
+        let key = (self.base.family, self.base.table.as_bytes(), chain);
+        for rule in self.rules.get(&key).cloned().unwrap_or_default() {
+            let mut paper = Paper::new(self.flow, self.ruleset, rule);
             let does = paper.read();
             let unknown = std::mem::take(&mut paper.unknown);
             if does == Does::Nothing {
@@ -142,7 +148,9 @@ impl Walk<'_> {
             self.certain = certain;
             let end = match (&does, chain) {
                 (Does::Decides(-3 | -4, _), Some(to)) => {
+                    self.depth += 1;
                     let end = self.rules(&to);
+                    self.depth -= 1;
                     match (&does, end) {
                         (Does::Decides(-4, _), End::Over) if sure => return End::Over,
                         (_, End::Over) => None,
@@ -191,6 +199,8 @@ impl Walk<'_> {
     }
 }
 
+/// How deep chains may lie in each other (net/netfilter `NFT_JUMP_STACK_SIZE`).
+const DEPTH: u32 = 16;
 /// How many chains one walk enters at most.
 const JUMPS: u32 = 4096;
 

@@ -24,6 +24,16 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Table,
+        Self::Chain,
+        Self::Rule,
+        Self::Set,
+        Self::Element,
+        Self::Object,
+        Self::Flowtable,
+    ];
+
     /// The request's constant, its number, the number of its answers.
     fn numbers(self) -> (&'static str, u16, u16) {
         match self {

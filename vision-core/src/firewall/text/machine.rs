@@ -1,5 +1,7 @@
 //! The register machine: expressions become the words of a rule.
 
+use std::rc::Rc;
+
 use super::super::expr::Expression;
 use super::super::model::FwFamily;
 use super::super::proto::{self, META};
@@ -22,7 +24,7 @@ struct Headers {
 pub(super) struct Machine<'r> {
     pub(super) names: &'r Names<'r>,
     pub(super) family: FwFamily,
-    pub(super) registers: [Option<Sym>; 20],
+    pub(super) registers: [Option<Rc<Sym>>; 20],
     headers: Headers,
     pub(super) words: Vec<String>,
     /// The base whose header the last word told, if only the next word needs it.
@@ -98,14 +100,14 @@ impl<'r> Machine<'r> {
         self.told = None;
     }
 
-    pub(super) fn get(&self, expr: &Expression, field: &str) -> Option<Sym> {
+    pub(super) fn get(&self, expr: &Expression, field: &str) -> Option<Rc<Sym>> {
         let register = expr.number(field)?;
         self.registers.get(slot(register)?)?.clone()
     }
 
     fn put(&mut self, register: Option<u64>, sym: Sym) -> bool {
         let place = register.and_then(slot).and_then(|at| self.registers.get_mut(at));
-        place.map(|place| *place = Some(sym)).is_some()
+        place.map(|place| *place = Some(Rc::new(sym))).is_some()
     }
 
     /// Reads a key from a register on: so many parts side by side.
@@ -122,7 +124,7 @@ impl<'r> Machine<'r> {
             text.push(sym.value(sym.part().kind));
             all.extend(sym.parts.first().copied());
         }
-        Some(Sym { text: text.join(" . ").into(), parts: all, ..first })
+        Some(Sym { text: text.join(" . ").into(), parts: all, ..(*first).clone() })
     }
 
     /// Expressions that fill a register.
@@ -147,7 +149,8 @@ impl<'r> Machine<'r> {
             b"ct" if dreg.is_some() => self.ct(expr),
             b"immediate" if dreg != Some(0) => expr.bytes("data").map(Sym::immediate),
             b"bitwise" => self.bitwise(expr),
-            b"byteorder" => self.get(expr, "sreg").map(|mut sym| {
+            b"byteorder" => self.get(expr, "sreg").map(|sym| {
+                let mut sym = (*sym).clone();
                 let host = number("op") == 0;
                 sym.parts.iter_mut().for_each(|part| part.host = host);
                 sym
@@ -201,11 +204,11 @@ impl<'r> Machine<'r> {
                 return Some(field);
             }
             let text = format!("{} {} {by}", sym.settled().text, if op == 2 { ">>" } else { "<<" });
-            return Some(Sym { text: text.into(), mask: None, at: None, ..sym });
+            return Some(Sym { text: text.into(), mask: None, at: None, ..(*sym).clone() });
         }
         let (mask, xor) = (expr.bytes("mask")?, expr.bytes("xor")?);
         if xor.iter().all(|byte| *byte == 0) && sym.mask.is_none() {
-            return Some(Sym { mask: Some(mask.to_vec()), ..sym });
+            return Some(Sym { mask: Some(mask.to_vec()), ..(*sym).clone() });
         }
         let sym = sym.settled();
         let part = sym.part();

@@ -225,17 +225,14 @@ impl<'r> Text<'r> {
     /// Writes everything.
     pub fn whole(&self) -> String {
         let mut out = String::new();
+        let rules = self.ruleset.by_chain();
         for table in &self.ruleset.tables {
             out.push_str(&self.table_head(table));
             let chains = self.ruleset.chains.iter();
             for chain in chains.filter(|it| it.family == table.family && it.table == table.name) {
                 out.push_str(&self.chain_head(chain));
-                let here = |rule: &&Rule| {
-                    rule.family == table.family
-                        && rule.table == table.name
-                        && rule.chain == chain.name
-                };
-                for rule in self.ruleset.rules.iter().filter(here) {
+                let key = (table.family, table.name.as_bytes(), chain.name.as_bytes());
+                for rule in rules.get(&key).into_iter().flatten() {
                     let _ = writeln!(out, "\t\t{}", self.rule(rule));
                 }
                 out.push_str("\t}\n\n");
