@@ -55,3 +55,59 @@ impl Ruleset {
         Some(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Flow, Text, iptables, why};
+    use super::*;
+    use crate::netlink::attr::{NESTED, encode};
+
+    /// A message of nf_tables with its attributes.
+    fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+        let len = u32::try_from(20 + body.len()).expect("short");
+        let mut bytes = len.to_ne_bytes().to_vec();
+        bytes.extend([kind, 10, 2, 0, 1, 0, 0, 0, 1, 0, 0, 0]);
+        bytes.extend([1, 0, 0, 0]);
+        bytes.extend(body);
+        bytes
+    }
+
+    fn rule(name: &str, data: &[u8]) -> Vec<u8> {
+        let named = encode(1, &[name.as_bytes(), &[0]].concat());
+        let expr = encode(NESTED | 1, &[named, encode(NESTED | 2, data)].concat());
+        let names = [encode(1, b"t\0"), encode(2, b"c\0")].concat();
+        message(6, &[names, encode(NESTED | 4, &expr)].concat())
+    }
+
+    #[test]
+    fn an_expression_nobody_knows_is_kept_and_shown() {
+        let ruleset = Ruleset::recorded(&rule("warp\x1b", &encode(3, &[0xab, 0xcd])));
+        let [rule] = ruleset.rules.as_slice() else { panic!("{ruleset:?}") };
+        let [expr] = rule.expressions.as_slice() else { panic!("{rule:?}") };
+        assert!(!expr.known);
+        assert_eq!(expr.bytes("attr_3"), Some(&[0xab, 0xcd][..]));
+        let line = Text::new(&ruleset).rule(rule);
+        assert_eq!(line, "# not in nft's words: [warp\\x1b attr_3 0xabcd]; handle 0");
+    }
+
+    #[test]
+    fn messages_cut_anywhere_and_changed_anywhere_are_read() {
+        let whole = rule("payload", &[encode(1, &[0, 0, 0, 1]), encode(2, &[0, 0, 0, 9])].concat());
+        let flow: Flow = "10.0.0.1:1 -> 10.0.0.2:2/tcp".parse().expect("a flow");
+        for at in 0..whole.len() {
+            for value in [0, 1, 0x7f, 0xff] {
+                let mut bytes = whole.clone();
+                bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte = value);
+                for end in [at, bytes.len()] {
+                    let ruleset = Ruleset::recorded(bytes.get(..end).expect("inside"));
+                    let text = Text::new(&ruleset);
+                    for rule in &ruleset.rules {
+                        assert!(!text.rule(rule).contains(char::is_control));
+                        assert!(!iptables::rule_line(&text, rule).is_empty());
+                    }
+                    assert!(why(&ruleset, &text, &flow).is_empty());
+                }
+            }
+        }
+    }
+}
