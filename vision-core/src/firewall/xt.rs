@@ -56,6 +56,16 @@ pub(super) fn words(expr: &Expression, six: bool) -> Option<Words> {
     }
 }
 
+/// A string as iptables-save writes it: in quotes unless it is one plain word.
+fn saved(text: &[u8]) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let shown = Escaped::new(text).to_string();
+    match !text.is_empty() && text.iter().all(plain) {
+        true => shown,
+        false => format!("\"{}\"", shown.replace('"', "\\\"")),
+    }
+}
+
 fn not(inverted: bool) -> (&'static str, &'static str) {
     if inverted { ("! ", "!= ") } else { ("", "") }
 }
@@ -63,7 +73,7 @@ fn not(inverted: bool) -> (&'static str, &'static str) {
 /// `struct xt_comment_info`: 256 bytes of text.
 fn comment(info: &[u8]) -> Option<Words> {
     let text = attr::text(info);
-    let iptables = format!("--comment \"{}\"", Escaped::new(text));
+    let iptables = format!("--comment {}", saved(text));
     let comment = Some(text.to_vec());
     Some(Words { iptables, nft: Some(String::new()), comment })
 }
@@ -390,8 +400,8 @@ fn log(info: &[u8]) -> Option<Words> {
     let prefix = Escaped::new(attr::text(info.get(2..)?)).to_string();
     let (mut ipt, mut nft) = (Vec::new(), vec!["log".to_owned()]);
     if !prefix.is_empty() {
-        ipt.push(format!("--log-prefix \"{prefix}\""));
-        nft.push(format!("prefix \"{prefix}\""));
+        ipt.push(format!("--log-prefix {}", saved(attr::text(info.get(2..)?))));
+        nft.push(format!("prefix \"{}\"", prefix.replace('"', "\\x22")));
     }
     if level != 4 {
         ipt.push(format!("--log-level {level}"));

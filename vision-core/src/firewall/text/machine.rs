@@ -441,7 +441,7 @@ pub(super) fn prefix_of(mask: &[u8]) -> Option<u32> {
     (number.leading_ones() == number.count_ones()).then(|| number.leading_ones())
 }
 
-/// Quotes a string as nft does.
+/// Quotes a string as nft does, whose language has no way to write a quote inside of one.
 pub(super) fn quoted(text: &crate::base::Untrusted) -> String {
-    format!("\"{}\"", Escaped::new(text.as_bytes()))
+    format!("\"{}\"", Escaped::new(text.as_bytes()).to_string().replace('"', "\\x22"))
 }
