@@ -15,7 +15,8 @@ use vision_core::{Error, Result, Selector};
 pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs, WriteFormat};
 pub use self::probe::{ArpArgs, DnsArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
 pub use self::read::{
-    CtArgs, LinkArgs, NeighArgs, NsArgs, NsVerb, RouteArgs, RouteGet, RouteVerb, SockArgs,
+    CtArgs, FwArgs, FwVerb, LinkArgs, NeighArgs, NsArgs, NsVerb, RouteArgs, RouteGet, RouteVerb,
+    SockArgs,
 };
 pub use self::value::Span;
 use crate::output::When;
@@ -185,6 +186,8 @@ pub enum Verb {
     Sock(SockArgs),
     /// Show tracked connections, or how full their table is
     Ct(CtArgs),
+    /// Show the firewall's rules, sets and counters
+    Fw(FwArgs),
     /// Send ICMP echo requests
     Ping(PingArgs),
     /// Try TCP connections
@@ -223,6 +226,11 @@ impl Verb {
             Self::Sock(_) => "vision/sock@1",
             Self::Ct(CtArgs { count: true, .. }) => "vision/ct-count@1",
             Self::Ct(_) => "vision/ct@1",
+            Self::Fw(FwArgs { verb: Some(FwVerb::Sets), .. }) => "vision/fw-sets@1",
+            Self::Fw(FwArgs { counters: true, .. }) => "vision/fw-counters@1",
+            Self::Fw(FwArgs { iptables: true, .. }) => "vision/fw-iptables@1",
+            Self::Fw(FwArgs { why: Some(_), .. }) => "vision/fw-why@1",
+            Self::Fw(_) => "vision/fw@1",
             Self::Ping(_) => "vision/ping@1",
             Self::Tcp(_) => "vision/tcp@1",
             Self::Arp(_) => "vision/arp@1",
@@ -245,7 +253,7 @@ impl Verb {
             Self::Link(_) | Self::Route(_) | Self::Neigh(_) | Self::Sock(_) => {
                 (true, true, true, false)
             }
-            Self::Ct(CtArgs { count: true, .. }) => (true, false, false, false),
+            Self::Ct(CtArgs { count: true, .. }) | Self::Fw(_) => (true, false, false, false),
             Self::Ct(_) => (true, true, false, true),
             Self::Ping(_) | Self::Tcp(_) | Self::Arp(_) | Self::Dns(_) => (true, true, true, true),
             Self::Doctor(_) => (true, true, false, false),

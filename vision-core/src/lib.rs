@@ -99,6 +99,7 @@ pub mod base;
 pub mod capture;
 #[cfg(feature = "dns")]
 pub mod doctor;
+pub mod firewall;
 pub mod inventory;
 mod netlink;
 pub mod netns;

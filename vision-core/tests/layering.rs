@@ -11,6 +11,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("socket", "base sys netns", "nix socket2"),
     ("netlink", "base sys netns", "nix netlink_bindings"),
     ("inventory", "base netns netlink wire", "nix"),
+    ("firewall", "base sys netns netlink inventory", "nix"),
     ("probe", "base sys netns socket wire inventory", "nix socket2"),
     ("doctor", "base netns wire inventory probe", "nix serde_json"),
     ("capture", "base sys netns netlink wire", "nix socket2 flate2 ruzstd"),

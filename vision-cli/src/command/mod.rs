@@ -10,6 +10,7 @@ mod dns;
 mod doctor;
 mod explain;
 mod filter;
+mod fw;
 mod link;
 pub mod names;
 mod neigh;
@@ -63,6 +64,7 @@ fn dispatch(verb: Verb, context: &mut Context) -> Ended {
         Verb::Neigh(args) => neigh::run(&args, context),
         Verb::Sock(args) => sock::run(&args, context),
         Verb::Ct(args) => ct::run(&args, context),
+        Verb::Fw(args) => fw::run(&args, context),
         Verb::Ping(args) => ping::run(&args, context),
         Verb::Tcp(args) => tcp::run(&args, context),
         Verb::Arp(args) => arp::run(&args, context),

@@ -165,6 +165,42 @@ fn tracked_connections_agree_with_conntrack() {
 }
 
 #[test]
+fn the_firewall_is_shown_as_nft_reads_it() {
+    let Some(lab) = lab() else { return };
+    let node = lab.node("f").expect("a node");
+    assert_eq!(vision_in(&node, "fw").expect(0).out, "");
+    node.sh(
+        "nft 'table inet t { set s { type inet_service; elements = { 22 } }; chain c { type filter hook input \
+         priority 0; policy drop; tcp dport @s counter accept comment \"ssh\"; }; }'",
+    );
+    let text = vision_in(&node, "fw").expect(0).out;
+    assert!(
+        text.contains("tcp dport @s counter packets 0 bytes 0 accept comment \"ssh\""),
+        "{text}"
+    );
+    assert!(text.contains("type filter hook input priority 0; policy drop;"), "{text}");
+    let json = vision_in(&node, "fw --json").expect(0).json();
+    assert_eq!(schema(&json), "vision/fw@1");
+    let objects = json["report"]["objects"].as_array().expect("a list");
+    let kinds: Vec<_> = objects.iter().filter_map(|it| it["kind"].as_str()).collect();
+    assert_eq!(kinds, ["table", "set", "chain", "rule"]);
+    assert_eq!(json["report"]["consistent"], "yes");
+    let sets = vision_in(&node, "fw sets").expect(0).out;
+    assert!(sets.contains("elements = { 22 }"), "{sets}");
+    let counters = vision_in(&node, "fw --counters --json").expect(0).json();
+    assert_eq!(counters["report"]["counters"][0]["packets"], 0);
+    let why = vision_in(&node, "fw --why 127.0.0.1:9->127.0.0.1:22/tcp --json").expect(0).json();
+    assert_eq!(why["report"]["met"][0]["outcome"], "accept");
+    assert_eq!(why["report"]["met"][0]["static"], true);
+    assert!(
+        vision_in(&node, "fw --why nonsense").expect(2).err.contains("SRC:PORT -> DST:PORT/tcp")
+    );
+    assert_eq!(vision_in(&node, "fw --iptables").expect(0).out, "");
+    let denied = powerless(&node, "fw").expect(4);
+    assert!(denied.err.contains("CAP_NET_ADMIN"), "{denied:?}");
+}
+
+#[test]
 fn owners_of_sockets_are_shown_as_ss_shows_them() {
     let Some(lab) = lab() else { return };
     let node = lab.node("o").expect("a node");

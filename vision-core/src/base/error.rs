@@ -151,6 +151,7 @@ ops! {
     WriteCapture, "writing the capture file", None, "Write a capture file.";
     ReadEngine, "reading the container engine's state", Some(Capability::DacReadSearch), "Read what container engines keep on disk.";
     AskEngine, "asking the container engine", None, "Speak to an engine's socket.";
+    ReadFirewall, "reading the firewall", Some(Capability::NetAdmin), "Dump nf_tables, ipset or iptables.";
     ReadCounters, "reading protocol counters", None, "Read /proc/thread-self/net.";
     OpenSocket, "opening a socket", None, "socket(2) of an ordinary kind.";
     OpenRaw, "opening a raw socket", Some(Capability::NetRaw), "socket(2) of a raw kind.";

@@ -9,6 +9,7 @@ pub(crate) mod attr;
 mod channel;
 pub(crate) mod conntrack;
 pub(crate) mod header;
+pub(crate) mod nft;
 pub(crate) mod rtnl;
 pub(crate) mod sock_diag;
 mod socket;
