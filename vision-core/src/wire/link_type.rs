@@ -50,6 +50,7 @@ link_types! {
     LINUX_SLL, 113, "LINUX_SLL", "Linux cooked capture, version 1.";
     IPV4, 228, "IPV4", "IPv4 only.";
     IPV6, 229, "IPV6", "IPv6 only.";
+    NFLOG, 239, "NFLOG", "Packets handed over by firewall rules, as attributes.";
     LINUX_SLL2, 276, "LINUX_SLL2", "Linux cooked capture, version 2.";
 }
 

@@ -6,7 +6,6 @@ use super::{Part, Printer};
 impl Printer<'_> {
     /// Protocols of lines: the first one, and with `-v` all of them.
     pub(super) fn words(&mut self, name: &str, part: Part<'_>) {
-        self.text(": ");
         self.text(name);
         let line = |bytes: &[u8]| bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
         let printable = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t');
@@ -17,7 +16,11 @@ impl Printer<'_> {
         }
         if self.style.verbose == 0 {
             self.text(": ");
-            return self.escaped(first);
+            self.escaped(first);
+            if first.len() == rest.len() {
+                self.fmt(format_args!(" [|{}]", name.to_ascii_lowercase()));
+            }
+            return;
         }
         self.fmt(format_args!(", length: {}", part.len));
         while let Some(end) = line(rest) {
@@ -190,7 +193,7 @@ impl Printer<'_> {
             4 => "Server",
             5 => "Broadcast",
             6 => "Control Message",
-            _ => "Private",
+            _ => "Reserved",
         };
         self.fmt(format_args!("NTPv{}, {mode}, length {}", head >> 3 & 7, part.len));
         if self.style.verbose > 0 {
@@ -202,7 +205,18 @@ impl Printer<'_> {
 
     /// RFC 3164.
     pub(super) fn syslog(&mut self, part: Part<'_>) -> Option<()> {
-        self.fmt(format_args!("SYSLOG, length: {}", part.len));
+        let priority = part.data.strip_prefix(b"<").and_then(|rest| {
+            let end = rest.iter().take(4).position(|byte| *byte == b'>')?;
+            std::str::from_utf8(rest.get(..end)?).ok()?.parse::<u8>().ok()
+        });
+        match priority {
+            Some(priority @ 0..192) => {
+                let facility = FACILITIES[usize::from(priority >> 3)];
+                let severity = SEVERITIES[usize::from(priority & 7)];
+                self.fmt(format_args!("SYSLOG {facility}.{severity}, length: {}", part.len));
+            }
+            _ => self.fmt(format_args!("SYSLOG, length: {}", part.len)),
+        }
         if self.style.verbose > 0 {
             self.text("\n\t");
             self.escaped(part.data.get(..400).unwrap_or(part.data));
@@ -211,14 +225,63 @@ impl Printer<'_> {
     }
 }
 
+/// RFC 3164 §4.1.1.
+const FACILITIES: [&str; 24] = [
+    "kernel", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron",
+    "authpriv", "ftp", "ntp", "security", "console", "cron", "local0", "local1", "local2",
+    "local3", "local4", "local5", "local6", "local7",
+];
+
+/// RFC 3164 §4.1.1.
+const SEVERITIES: [&str; 8] =
+    ["emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"];
+
+/// Methods of HTTP, WebDAV and RTSP: what their messages begin with.
+const METHODS: [&str; 34] = [
+    "GET",
+    "POST",
+    "HEAD",
+    "PUT",
+    "DELETE",
+    "OPTIONS",
+    "CONNECT",
+    "TRACE",
+    "PATCH",
+    "COPY",
+    "MOVE",
+    "LOCK",
+    "UNLOCK",
+    "MKCOL",
+    "PROPFIND",
+    "PROPPATCH",
+    "SEARCH",
+    "REPORT",
+    "MERGE",
+    "CHECKIN",
+    "CHECKOUT",
+    "LABEL",
+    "UPDATE",
+    "NOTIFY",
+    "SUBSCRIBE",
+    "UNSUBSCRIBE",
+    "DESCRIBE",
+    "ANNOUNCE",
+    "SETUP",
+    "PLAY",
+    "PAUSE",
+    "TEARDOWN",
+    "RECORD",
+    "REDIRECT",
+];
+
 /// Whether a line can begin a message of the protocol, and is not from the middle of one.
 fn is_start(name: &str, line: &[u8]) -> bool {
     let word = line.split(|byte| *byte == b' ').next().unwrap_or_default();
     match name {
         "HTTP" | "RTSP" => {
-            let method = !word.is_empty() && word.iter().all(u8::is_ascii_uppercase);
-            let versioned = line.windows(5).any(|text| text == b"HTTP/" || text == b"RTSP/");
-            (method || word.starts_with(b"HTTP/") || word.starts_with(b"RTSP/")) && versioned
+            METHODS.iter().any(|method| method.as_bytes() == word)
+                || word.starts_with(b"HTTP/")
+                || word.starts_with(b"RTSP/")
         }
         _ => true,
     }

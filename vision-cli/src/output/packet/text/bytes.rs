@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::ip::Around;
 use super::{Part, Printer};
 use crate::output::text::Put;
 
@@ -154,8 +155,14 @@ impl Ends {
 impl Printer<'_> {
     /// `10.0.0.1.443 > 10.0.0.2.80: `
     #[inline]
-    pub(super) fn ends(&mut self, ends: Ends, src: u16, dst: u16) {
-        let (from, to) = match ends {
+    pub(super) fn ends(&mut self, around: Around, src: u16, dst: u16) {
+        if around.named {
+            self.num(src);
+            self.text(" > ");
+            self.num(dst);
+            return self.text(": ");
+        }
+        let (from, to) = match around.ends {
             Ends::V4(from, to) => (from.into(), to.into()),
             Ends::V6(from, to) => (from.into(), to.into()),
         };
@@ -169,7 +176,15 @@ impl Printer<'_> {
         self.text(": ");
     }
 
-    /// `10.0.0.1 > 10.0.0.2: `
+    /// The addresses of a packet whose ports were cut off.
+    pub(super) fn hosts_once(&mut self, around: Around) {
+        if !around.named {
+            self.hosts(around.ends);
+            self.text(":");
+        }
+    }
+
+    /// `10.0.0.1 > 10.0.0.2`
     pub(super) fn hosts(&mut self, ends: Ends) {
         let (from, to) = match ends {
             Ends::V4(from, to) => (from.into(), to.into()),

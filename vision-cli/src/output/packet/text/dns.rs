@@ -12,8 +12,10 @@ impl Printer<'_> {
         let Some(len) = part.data.u16(0).map(usize::from) else {
             return;
         };
-        if len < 12 || len > part.len.saturating_sub(2) {
-            return;
+        let there = part.len.saturating_sub(2);
+        if len != there && (len < 12 || len > there) {
+            // In the middle of a message, or at the head of one that more segments carry.
+            return self.fmt(format_args!(" [prefix length({len}) != length({there})] (invalid)"));
         }
         self.text(" ");
         self.layer("domain", |p| p.dns(part.after(2)?.within(len), false));
@@ -61,10 +63,7 @@ impl Printer<'_> {
         if additionals > 0 {
             self.fmt(format_args!(" [{additionals}au]"));
         }
-        for n in 0..questions {
-            if n > 0 {
-                self.text(",");
-            }
+        for _ in 0..questions {
             self.question(bytes, at, multicast)?;
         }
         if self.style.verbose > 1 {

@@ -11,6 +11,8 @@ pub(super) struct Around {
     pub(super) ends: Ends,
     /// More fragments follow, so that no checksum can be told.
     pub(super) fragment: bool,
+    /// The line has the addresses already.
+    pub(super) named: bool,
 }
 
 /// Names of protocol numbers, as tcpdump writes them.
@@ -58,6 +60,10 @@ impl Printer<'_> {
             self.text("IP ");
         }
         let head = bytes.first_chunk::<20>()?;
+        if head[0] >> 4 != 4 {
+            self.fmt(format_args!("version error: {} != 4", head[0] >> 4));
+            return Some(());
+        }
         let header = usize::from(head[0] & 15) * 4;
         if header < 20 {
             self.fmt(format_args!("bad-hlen {header}"));
@@ -88,11 +94,12 @@ impl Printer<'_> {
             self.fmt(format_args!(": ip-proto-{number}"));
             return Some(());
         }
-        if !matches!(number, 6 | 17 | 132 | 33) {
+        let named = !matches!(number, 6 | 17 | 132);
+        if named {
             self.hosts(ends);
             self.text(": ");
         }
-        self.ip_payload(number, payload, Around { ends, fragment: offset & 0x2000 != 0 });
+        self.ip_payload(number, payload, Around { ends, fragment: offset & 0x2000 != 0, named });
         Some(())
     }
 
@@ -199,8 +206,9 @@ impl Printer<'_> {
             132 => self.layer("sctp", |p| p.sctp(part, around)),
             137 => self.layer("mpls", |p| p.mpls(part)),
             112 => self.layer("vrrp", |p| p.vrrp(part)),
-            89 => self.fmt(format_args!("OSPF, length {}", part.len)),
-            103 => self.fmt(format_args!("PIM, length {}", part.len)),
+            88 => self.layer("eigrp", |p| p.eigrp(part)),
+            89 => self.layer("ospf", |p| p.ospf(part)),
+            103 => self.layer("pim", |p| p.pim(part)),
             _ => self.fmt(format_args!("ip-proto-{number} {}", part.len)),
         }
     }

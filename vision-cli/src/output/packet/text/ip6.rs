@@ -17,6 +17,10 @@ impl Printer<'_> {
         if !self.style.link || self.depth > 0 {
             self.text("IP6 ");
         }
+        if bytes.u8(0)? >> 4 != 6 {
+            self.fmt(format_args!("version error: {} != 6", bytes.u8(0)? >> 4));
+            return Some(());
+        }
         let (flow, payload) = (bytes.u32(0)?, usize::from(bytes.u16(4)?));
         let (next, hops) = (bytes.u8(6)?, bytes.u8(7)?);
         let ends = Ends::V6(bytes.v6(8)?, bytes.v6(24)?);
@@ -37,17 +41,24 @@ impl Printer<'_> {
                 "hlim {hops}, next-header {name} ({next}) payload length: {payload}) "
             ));
         }
-        if !matches!(next, 6 | 17 | 132 | 33) {
+        let named = !matches!(next, 6 | 17 | 132);
+        if named {
             self.hosts(ends);
             self.text(": ");
         }
         let body = if len > part.len { part } else { part.within(len) };
         let body = Part::new(body.data.get(40..)?, len - 40);
-        self.ipv6_chain(next, body, ends)
+        self.ipv6_chain(next, body, ends, named)
     }
 
     /// RFC 8200 §4.
-    fn ipv6_chain(&mut self, mut next: u8, mut part: Part<'_>, ends: Ends) -> Option<()> {
+    fn ipv6_chain(
+        &mut self,
+        mut next: u8,
+        mut part: Part<'_>,
+        ends: Ends,
+        named: bool,
+    ) -> Option<()> {
         let mut fragment = false;
         for _ in 0..MOST_HEADERS {
             let bytes = part.data;
@@ -84,7 +95,7 @@ impl Printer<'_> {
                     return Some(());
                 }
                 _ => {
-                    self.ip_payload(next, part, Around { ends, fragment });
+                    self.ip_payload(next, part, Around { ends, fragment, named });
                     return Some(());
                 }
             };

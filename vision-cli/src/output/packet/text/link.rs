@@ -3,6 +3,7 @@
 use vision_core::wire::LinkType;
 
 use super::bytes::Fields;
+use super::hex::{Dump, Form};
 use super::{Part, Printer};
 
 pub(super) const IPV4: u16 = 0x0800;
@@ -53,10 +54,18 @@ impl Printer<'_> {
                 LinkType::NULL | LinkType::LOOP => {
                     return p.loopback(part, link).map(|()| header = 4);
                 }
+                // Cisco's HDLC: an address, a control byte, and an EtherType.
+                LinkType(104) => {
+                    return p.cooked_payload(part.data.u16(2)?, part.after(4)?).map(|()| header = 4);
+                }
                 LinkType::PPP => return p.ppp_frame(part).map(|len| header = len),
                 LinkType::RAW | LinkType(12 | 14) | LinkType::IPV4 | LinkType::IPV6 => 0,
+                LinkType::NFLOG => {
+                    return p.nflog(part).map(|len| header = len);
+                }
                 other => {
-                    p.fmt(format_args!("{other}, length {}", part.len));
+                    p.fmt(format_args!("{other}, length {}: ", part.len));
+                    p.unknown(part);
                     return Some(());
                 }
             };
@@ -107,7 +116,7 @@ impl Printer<'_> {
                     if !self.style.link {
                         self.ethernet_head(bytes, bytes.u16(12)?, part.len)?;
                     }
-                    self.fmt(format_args!("length {}", payload.len));
+                    self.unknown(payload);
                 }
             }
         }
@@ -139,6 +148,7 @@ impl Printer<'_> {
             0x88cc => self.layer("lldp", |p| p.lldp(part)),
             0x6558 => self.layer("ether", |p| p.ethernet(part).map(drop)),
             0x880b => self.layer("ppp", |p| p.ppp(part)),
+            0x888e => self.layer("eap", |p| p.eapol(part)),
             _ => return false,
         }
         true
@@ -168,10 +178,14 @@ impl Printer<'_> {
         let bytes = part.data;
         let (protocol, ifindex) = (bytes.u16(0)?, bytes.u32(4)?);
         let (kind, halen) = (bytes.u8(10)?, bytes.u8(11)?);
+        let start = self.out.len();
         match self.names.get(&ifindex) {
-            Some(name) => self.fmt(format_args!("{name:<5} ")),
-            None => self.fmt(format_args!("if{ifindex} ")),
+            Some(name) => self.text(&name.clone()),
+            None => self.fmt(format_args!("if{ifindex}")),
         }
+        let width = self.out.len() - start;
+        self.out.resize(start + width.max(5), b' ');
+        self.text(" ");
         self.fmt(format_args!("{:<3} ", packet_type(kind.into())));
         if self.style.link {
             self.fmt(format_args!("ifindex {ifindex} "));
@@ -202,7 +216,11 @@ impl Printer<'_> {
             _ if self.by_ethertype(protocol, payload) => Some(()),
             _ => {
                 let name = ethertype(protocol);
-                self.fmt(format_args!("{name} (0x{protocol:04x}), length {}", payload.len));
+                self.fmt(format_args!(
+                    "ethertype {name} (0x{protocol:04x}), length {}: ",
+                    payload.len
+                ));
+                self.unknown(payload);
                 Some(())
             }
         }
@@ -236,47 +254,51 @@ impl Printer<'_> {
             if oui == 0 && self.by_ethertype(kind, payload) {
                 return Some(());
             }
-            self.fmt(format_args!("SNAP, oui 0x{oui:06x}, pid 0x{kind:04x}, length {frame}"));
+            if (oui, kind) == (0x00_000c, 0x2000) {
+                return self.cdp(payload);
+            }
+            self.fmt(format_args!("SNAP, oui 0x{oui:06x}, pid 0x{kind:04x}, length {frame}: "));
+            self.unknown(payload);
             return Some(());
         }
         self.fmt(format_args!(
-            "LLC, dsap 0x{dsap:02x}, ssap 0x{ssap:02x}, ctrl 0x{control:02x}, length {frame}"
+            "LLC, dsap 0x{dsap:02x}, ssap 0x{ssap:02x}, ctrl 0x{control:02x}, length {frame}: "
         ));
+        self.unknown(part);
         Some(())
     }
 
-    /// IEEE 802.1D and 802.1w bridge messages.
-    fn stp(&mut self, part: Part<'_>) -> Option<()> {
-        let bytes = part.data;
-        let (version, kind) = (bytes.u8(2)?, bytes.u8(3)?);
-        let name = match version {
-            0 => "802.1d",
-            2 => "802.1w",
-            3 => "802.1s",
-            _ => "802.1?",
-        };
-        match kind {
-            0x80 => self.fmt(format_args!("STP {name}, Topology Change, length {}", part.len)),
-            _ => {
-                let what = if kind == 2 { "Rapid STP" } else { "Config" };
-                let flags = bytes.u8(4)?;
-                self.fmt(format_args!("STP {name}, {what}, Flags [0x{flags:02x}], bridge-id "));
-                self.bridge(bytes, 17)?;
-                self.fmt(format_args!(".{:04x}, length {}", bytes.u16(25)?, part.len));
-                if self.style.verbose > 0 {
-                    self.text(", root-id ");
-                    self.bridge(bytes, 5)?;
-                    self.fmt(format_args!(", root-pathcost {}", bytes.u32(13)?));
-                }
-            }
+    /// The bytes of what nobody here knows, unless all bytes are shown anyway.
+    fn unknown(&mut self, part: Part<'_>) {
+        if self.style.dump.is_none() && !self.style.quiet {
+            Dump { form: Form::Both, link: true }.put(self.out, part.data, 0);
         }
-        Some(())
     }
 
-    fn bridge(&mut self, bytes: &[u8], at: usize) -> Option<()> {
-        self.fmt(format_args!("{:04x}.", bytes.u16(at)?));
-        self.mac(bytes.array(at + 2)?);
-        Some(())
+    /// A packet that a firewall rule handed over (LINKTYPE_NFLOG): attributes, one of them the
+    /// packet. Returns where it begins.
+    fn nflog(&mut self, part: Part<'_>) -> Option<usize> {
+        let bytes = part.data;
+        bytes.u32(0)?;
+        let mut at = 4;
+        loop {
+            let head: [u8; 4] = bytes.array(at)?;
+            // In the byte order of the machine that wrote it; types are small.
+            let little = head[3] == 0;
+            let number =
+                |pair| if little { u16::from_le_bytes(pair) } else { u16::from_be_bytes(pair) };
+            let (len, kind) = (number([head[0], head[1]]), number([head[2], head[3]]));
+            if len < 4 {
+                return None;
+            }
+            // NFULA_PAYLOAD (uapi/linux/netfilter/nfnetlink_log.h).
+            if kind == 9 {
+                let packet = part.after(at + 4)?.within(usize::from(len) - 4);
+                self.ip_by_version(packet)?;
+                return Some(at + 4);
+            }
+            at += usize::from(len).next_multiple_of(4);
+        }
     }
 
     /// IEEE 802.1AB: the names in the first values.

@@ -16,6 +16,8 @@ mod ip;
 mod ip6;
 mod link;
 mod options;
+mod routing;
+mod sctp;
 mod tcp;
 mod transport;
 mod tunnel;

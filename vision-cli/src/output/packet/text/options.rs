@@ -72,6 +72,11 @@ impl Printer<'_> {
     }
 
     fn tcp_option(&mut self, kind: u8, value: &[u8], shown: Relative) {
+        // RFC 6994 and RFC 7413 §A.1: before the option had a number.
+        if let (254, [0xf9, 0x89, cookie @ ..]) = (kind, value) {
+            self.text(if cookie.is_empty() { "exp-tfo cookiereq" } else { "exp-tfo cookie " });
+            return self.hex(cookie);
+        }
         self.name(kind);
         match (kind, value.len()) {
             (2, 2) => self.fmt(format_args!(" {}", value.u16(0).unwrap_or(0))),
@@ -90,7 +95,7 @@ impl Printer<'_> {
                 self.text(" ecr ");
                 self.num(value.u32(4).unwrap_or(0));
             }
-            (30, _) => self.fmt(format_args!(" {}", value.len() + 2)),
+            (30, _) => self.multipath(value),
             (34, 0) => self.text("  cookiereq"),
             (34, _) => {
                 self.text(" cookie ");
@@ -106,6 +111,32 @@ impl Printer<'_> {
                 self.text(" 0x");
                 self.hex(value);
             }
+        }
+    }
+    /// RFC 8684 §3: which of its messages.
+    fn multipath(&mut self, value: &[u8]) {
+        self.fmt(format_args!(" {}", value.len() + 2));
+        let head = value.u8(0).unwrap_or(0xf0);
+        self.text(match head >> 4 {
+            0 => " capable",
+            1 => " join",
+            2 => " dss",
+            3 => " add-addr",
+            4 => " rem-addr",
+            5 => " prio",
+            6 => " fail",
+            7 => " fast-close",
+            _ => " unknown",
+        });
+        if head >> 4 == 0 {
+            let sum = if value.u8(1).unwrap_or(0) & 0x80 != 0 { " csum" } else { "" };
+            self.fmt(format_args!(" v{}{sum}", head & 15));
+            let keys = value.get(2..).unwrap_or_default().chunks_exact(8);
+            for (n, key) in keys.take(2).enumerate() {
+                self.text(if n == 0 { " {0x" } else { ",0x" });
+                self.hex(key);
+            }
+            self.text(if value.len() >= 10 { "}" } else { "" });
         }
     }
 }

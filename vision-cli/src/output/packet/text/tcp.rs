@@ -26,9 +26,12 @@ const FLAGS: [(u8, u8); 8] = [
 impl Printer<'_> {
     #[inline]
     pub(super) fn tcp(&mut self, part: Part<'_>, around: Around) -> Option<()> {
-        let ports = part.data.u32(0)?;
+        let Some(ports) = part.data.u32(0) else {
+            self.hosts_once(around);
+            return None;
+        };
         let (src, dst) = ((ports >> 16) as u16, ports as u16);
-        self.ends(around.ends, src, dst);
+        self.ends(around, src, dst);
         let head = part.data.first_chunk::<20>()?;
         let header = usize::from(head[12] >> 4) * 4;
         if header < 20 {
@@ -36,6 +39,12 @@ impl Printer<'_> {
             return Some(());
         }
         let len = part.len.saturating_sub(header);
+        if header > part.len {
+            self.tcp_flags(head[13]);
+            let (header, most) = (header, part.len);
+            self.fmt(format_args!(" [bad hdr length {header} - too long, > {most}]"));
+            return Some(());
+        }
         if self.style.quiet {
             self.text("tcp ");
             self.num(len as u64);
@@ -123,12 +132,21 @@ impl Printer<'_> {
         } else if either(&[53]) {
             self.dns_over_tcp(part);
         } else if either(&[80, 8080, 3128]) {
+            self.text(": ");
             self.words("HTTP", part);
-        } else if either(&[25, 587]) {
+        } else if either(&[25]) {
+            self.text(": ");
             self.words("SMTP", part);
+        } else if either(&[179]) {
+            self.text(": BGP");
+        } else if either(&[22]) && part.data.starts_with(b"SSH-") {
+            self.text(": ");
+            self.words("SSH", part);
         } else if either(&[21]) {
+            self.text(": ");
             self.words("FTP", part);
         } else if either(&[554, 8554]) {
+            self.text(": ");
             self.words("RTSP", part);
         }
     }

@@ -85,15 +85,13 @@ impl Printer<'_> {
 
     /// RFC 3032: the stack, and what its last label is probably followed by.
     pub(super) fn mpls(&mut self, part: Part<'_>) -> Option<()> {
-        self.text("MPLS (");
+        self.text("MPLS");
         let mut at = 0;
         loop {
             let entry = part.data.u32(at)?;
             at += 4;
-            if at > 4 {
-                self.text("\n\t");
-            }
-            self.fmt(format_args!("label {}", entry >> 12));
+            self.text(if at > 4 && self.style.verbose > 0 { "\n\t" } else { " " });
+            self.fmt(format_args!("(label {}", entry >> 12));
             match entry >> 12 {
                 0 => self.text(" (IPv4 explicit NULL)"),
                 1 => self.text(" (router alert)"),
@@ -143,10 +141,49 @@ impl Printer<'_> {
             if session != 0 {
                 self.fmt(format_args!(" [ses 0x{session:x}]"));
             }
-            return Some(());
+            return self.pppoe_tags(inner.data);
         }
         self.fmt(format_args!("PPPoE  [ses 0x{session:x}] "));
         self.ppp(inner)
+    }
+
+    /// RFC 2516 §A, RFC 4638 §3.
+    fn pppoe_tags(&mut self, bytes: &[u8]) -> Option<()> {
+        let mut at = 0;
+        while at < bytes.len() {
+            let (kind, len) = (bytes.u16(at)?, usize::from(bytes.u16(at + 2)?));
+            let value = bytes.get(at + 4..at + 4 + len)?;
+            at += 4 + len;
+            self.text(" [");
+            match kind {
+                0x0000 => self.text("EOL"),
+                0x0101 => self.text("Service-Name"),
+                0x0102 => self.text("AC-Name"),
+                0x0103 => self.text("Host-Uniq"),
+                0x0104 => self.text("AC-Cookie"),
+                0x0105 => self.text("Vendor-Specific"),
+                0x0110 => self.text("Relay-Session-ID"),
+                0x0120 => self.text("PPP-Max-Payload"),
+                0x0201 => self.text("Service-Name-Error"),
+                0x0202 => self.text("AC-System-Error"),
+                0x0203 => self.text("Generic-Error"),
+                _ => self.fmt(format_args!("TAG-0x{kind:x}")),
+            }
+            if !value.is_empty() {
+                if value.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+                    self.text(" \"");
+                    self.escaped(value);
+                    self.text("\"");
+                } else {
+                    self.text(" 0x");
+                    for byte in value {
+                        self.fmt(format_args!("{byte:02X}"));
+                    }
+                }
+            }
+            self.text("]");
+        }
+        Some(())
     }
 
     /// A PPP packet in HDLC-like framing or without it; returns the length of its header.
