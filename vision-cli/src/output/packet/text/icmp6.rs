@@ -27,7 +27,7 @@ impl Printer<'_> {
             self.fmt(format_args!(", length {}", part.len));
         }
         self.icmp6_body(part, kind, code)?;
-        if !early {
+        if !early && (self.style.verbose == 0 || !matches!(kind, 128 | 129 | 143)) {
             self.text(", length ");
             self.num(part.len as u64);
         }

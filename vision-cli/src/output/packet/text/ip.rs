@@ -56,7 +56,7 @@ impl Printer<'_> {
     #[inline]
     fn ipv4_packet(&mut self, part: Part<'_>) -> Option<()> {
         let bytes = part.data;
-        if !self.style.link || self.depth > 0 {
+        if !std::mem::take(&mut self.headed) {
             self.text("IP ");
         }
         let head = bytes.first_chunk::<20>()?;
@@ -182,7 +182,10 @@ impl Printer<'_> {
                         }
                     }
                 }
-                148 => self.fmt(format_args!(" value {}", value.u16(0).unwrap_or(0))),
+                148 => match value.u16(0) {
+                    Some(0) | None => {}
+                    Some(value) => self.fmt(format_args!(" value {value}")),
+                },
                 _ => {}
             }
             rest = rest.get(len..).unwrap_or_default();

@@ -14,7 +14,7 @@ impl Printer<'_> {
 
     fn ipv6_packet(&mut self, part: Part<'_>) -> Option<()> {
         let bytes = part.data;
-        if !self.style.link || self.depth > 0 {
+        if !std::mem::take(&mut self.headed) {
             self.text("IP6 ");
         }
         if bytes.u8(0)? >> 4 != 6 {
@@ -65,11 +65,11 @@ impl Printer<'_> {
             let len = match next {
                 0 => {
                     self.text("HBH ");
-                    8 + 8 * usize::from(bytes.u8(1)?)
+                    self.ipv6_options(bytes)?
                 }
                 60 => {
                     self.text("DSTOPT ");
-                    8 + 8 * usize::from(bytes.u8(1)?)
+                    self.ipv6_options(bytes)?
                 }
                 43 => {
                     let (len, kind, left) = (bytes.u8(1)?, bytes.u8(2)?, bytes.u8(3)?);
@@ -104,5 +104,29 @@ impl Printer<'_> {
         }
         self.text("[too many extension headers]");
         Some(())
+    }
+
+    /// RFC 8200 §4.2: options that hosts on the way, or at the end, look at. Returns the length
+    /// of the header.
+    fn ipv6_options(&mut self, bytes: &[u8]) -> Option<usize> {
+        let len = 8 + 8 * usize::from(bytes.u8(1)?);
+        let options = bytes.get(..len)?;
+        let mut at = 2;
+        while self.style.verbose > 0 && at < len {
+            let kind = options.u8(at)?;
+            if kind == 0 {
+                self.text("(pad1) ");
+                at += 1;
+                continue;
+            }
+            match kind {
+                1 => self.text("(padn) "),
+                5 => self.fmt(format_args!("(rtalert: 0x{:04x}) ", options.u16(at + 2)?)),
+                0xc2 => self.fmt(format_args!("(jumbo: {}) ", options.u32(at + 2)?)),
+                _ => self.fmt(format_args!("(opt_type 0x{kind:02x}) ")),
+            }
+            at += 2 + usize::from(options.u8(at + 1)?);
+        }
+        Some(len)
     }
 }

@@ -56,7 +56,9 @@ impl Printer<'_> {
                 }
                 // Cisco's HDLC: an address, a control byte, and an EtherType.
                 LinkType(104) => {
-                    return p.cooked_payload(part.data.u16(2)?, part.after(4)?).map(|()| header = 4);
+                    return p
+                        .cooked_payload(part.data.u16(2)?, part.after(4)?)
+                        .map(|()| header = 4);
                 }
                 LinkType::PPP => return p.ppp_frame(part).map(|len| header = len),
                 LinkType::RAW | LinkType(12 | 14) | LinkType::IPV4 | LinkType::IPV6 => 0,
@@ -71,6 +73,7 @@ impl Printer<'_> {
             };
             if p.style.link {
                 p.text("ip: ");
+                p.headed = true;
             }
             p.ip_by_version(part)
         });
@@ -92,7 +95,8 @@ impl Printer<'_> {
         let bytes = part.data;
         let mut kind = bytes.u16(12)?;
         let mut at = 14;
-        if self.style.link {
+        self.headed = self.style.link;
+        if self.headed {
             self.ethernet_head(bytes, kind, part.len)?;
         }
         // Not more tags than a frame of the usual length has room for.
@@ -128,7 +132,10 @@ impl Printer<'_> {
         self.text(" > ");
         self.mac(bytes.array(0)?);
         match kind {
-            0..=1500 => self.text(", 802.3"),
+            0..=1500 => {
+                self.fmt(format_args!(", 802.3, length {kind}: "));
+                return Some(());
+            }
             _ if self.style.quiet => self.fmt(format_args!(", {}", ethertype(kind))),
             _ => self.fmt(format_args!(", ethertype {} (0x{kind:04x})", ethertype(kind))),
         }
@@ -203,6 +210,7 @@ impl Printer<'_> {
     }
 
     fn cooked_payload(&mut self, protocol: u16, payload: Part<'_>) -> Option<()> {
+        self.headed = self.style.link;
         match protocol {
             0x8100 | 0x88a8 => {
                 let (tag, inner) = (payload.data.u16(0)?, payload.data.u16(2)?);
@@ -237,6 +245,7 @@ impl Printer<'_> {
         if self.style.link {
             let name = if family == 2 { "IPv4" } else { "IPv6" };
             self.fmt(format_args!("AF {name} ({family}), length {}: ", part.len));
+            self.headed = true;
         }
         self.ip_by_version(part.after(4)?)
     }

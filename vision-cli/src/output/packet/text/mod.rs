@@ -7,6 +7,7 @@ mod apps;
 mod arp;
 mod bytes;
 mod clock;
+mod dhcp;
 mod dns;
 mod flows;
 mod hex;
@@ -78,7 +79,7 @@ impl Lines {
         }
         self.clock.put(out, self.style.clock, frame.time);
         let Self { style, flows, names, .. } = self;
-        let mut printer = Printer { out, style, flows, names, depth: 0 };
+        let mut printer = Printer { out, style, flows, names, depth: 0, headed: false };
         let payload = printer.frame(frame);
         if let Some(dump) = self.style.dump {
             dump.put(out, frame.data, payload);
@@ -95,6 +96,8 @@ struct Printer<'p> {
     names: &'p HashMap<u32, String>,
     /// Packets around this one: tunnels, and packets quoted in errors.
     depth: u8,
+    /// A link-layer header was written that says what kind of packet follows.
+    headed: bool,
 }
 
 /// Packets inside packets are followed so far and no further.

@@ -6,6 +6,10 @@ use super::{Part, Printer};
 impl Printer<'_> {
     /// RFC 2236, RFC 3376.
     pub(super) fn igmp(&mut self, part: Part<'_>) -> Option<()> {
+        if self.style.quiet {
+            self.text("igmp");
+            return Some(());
+        }
         let (kind, time) = (part.data.u8(0)?, part.data.u8(1)?);
         let group = part.data.v4(4);
         match (kind, group) {
@@ -147,7 +151,12 @@ impl Printer<'_> {
         let (head, bits) = (part.data.u8(0)?, part.data.u8(1)?);
         let kind = if multihop { "Multihop" } else { "Control" };
         let state = ["AdminDown", "Down", "Init", "Up"][usize::from(bits >> 6)];
-        self.fmt(format_args!("BFDv{}, {kind}, State {state}, Flags: [", head >> 5));
+        let more = self.style.verbose > 0;
+        self.fmt(format_args!("BFDv{}, ", head >> 5));
+        if more {
+            self.fmt(format_args!("length: {}\n\t", part.len));
+        }
+        self.fmt(format_args!("{kind}, State {state}, Flags: ["));
         let flags = [
             (0x20, "Poll"),
             (0x10, "Final"),
@@ -156,7 +165,10 @@ impl Printer<'_> {
             (0x02, "Demand"),
         ];
         self.list(flags.into_iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| name));
-        self.fmt(format_args!("], length: {}", part.len));
+        match more {
+            true => self.fmt(format_args!("], Diagnostic: 0x{:02x}", head & 31)),
+            false => self.fmt(format_args!("], length: {}", part.len)),
+        }
         Some(())
     }
 
@@ -180,7 +192,14 @@ impl Printer<'_> {
             45 => "CoA-NAK",
             _ => "Unknown Command",
         };
-        self.fmt(format_args!("RADIUS, {name} ({code}), id: 0x{id:02x} length: {len}"));
+        if self.style.verbose == 0 {
+            self.fmt(format_args!("RADIUS, {name} ({code}), id: 0x{id:02x} length: {len}"));
+            return Some(());
+        }
+        self.fmt(format_args!(
+            "RADIUS, length: {len}\n\t{name} ({code}), id: 0x{id:02x}, Authenticator: "
+        ));
+        self.hex(part.data.get(4..20)?);
         Some(())
     }
 

@@ -17,8 +17,8 @@ impl Printer<'_> {
         let mut number = 1;
         while at < part.len {
             let (kind, len) = (bytes.u8(at)?, usize::from(bytes.u16(at + 2)?));
-            self.text(if self.style.verbose > 0 { "\n\t" } else { " " });
-            self.fmt(format_args!("({number}) [{}]", chunk(kind)));
+            self.text(if self.style.verbose > 1 { "\n\t" } else { " (" });
+            self.fmt(format_args!("{number}) [{}]", chunk(kind)));
             if len < 4 {
                 self.text(" [bad chunk length]");
                 return Some(());

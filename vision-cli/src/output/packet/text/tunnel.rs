@@ -26,7 +26,7 @@ impl Printer<'_> {
         let names = [(0x80, "O"), (0x40, "C")];
         self.list(names.into_iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| name));
         self.fmt(format_args!("], vni 0x{vni:x}"));
-        if self.style.verbose > 0 {
+        if self.style.link {
             self.fmt(format_args!(", proto {} (0x{kind:04x})", super::link::ethertype(kind)));
         }
         let options = 4 * usize::from(head & 0x3f);
@@ -48,6 +48,18 @@ impl Printer<'_> {
         let (flags, kind) = (part.data.u16(0)?, part.data.u16(2)?);
         let version = flags & 7;
         self.fmt(format_args!("GREv{version}"));
+        if self.style.verbose > 0 {
+            let names = [
+                (0x8000, "checksum present"),
+                (0x4000, "routing present"),
+                (0x2000, "key present"),
+                (0x1000, "sequence# present"),
+                (0x0080, "ack present"),
+            ];
+            self.text(", Flags [");
+            self.list(names.into_iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| name));
+            self.text("]");
+        }
         let mut at = 4;
         let mut field = |set: bool, text: &str, hex: bool, p: &mut Self| {
             if set {
@@ -70,10 +82,11 @@ impl Printer<'_> {
             field(flags & 0x1000 != 0, "seq", false, self)?;
             field(flags & 0x0080 != 0, "ack", false, self)?;
         }
-        if self.style.verbose > 0 {
+        if self.style.link {
             self.fmt(format_args!(", proto {} (0x{kind:04x})", super::link::ethertype(kind)));
         }
-        self.fmt(format_args!(", length {}: ", part.len));
+        let split = if self.style.verbose > 0 { "\n\t" } else { ": " };
+        self.fmt(format_args!(", length {}{split}", part.len));
         let inner = part.after(at)?;
         self.deeper(|p| {
             if !p.by_ethertype(kind, inner) {
