@@ -8,6 +8,7 @@ mod depth;
 mod doctor;
 mod errors;
 mod hostile;
+mod lines;
 mod lists;
 mod probes;
 mod run;

@@ -1,16 +1,15 @@
 //! ARP and RARP (RFC 826, RFC 903).
 
 use super::bytes::Fields;
-use super::link::RARP;
 use super::{Part, Printer};
 
 impl Printer<'_> {
-    pub(super) fn arp(&mut self, part: Part<'_>, kind: u16) -> Option<()> {
+    pub(super) fn arp(&mut self, part: Part<'_>) -> Option<()> {
         let bytes = part.data;
         let (hardware, protocol) = (bytes.u16(0)?, bytes.u16(2)?);
         let (hlen, plen, operation) = (bytes.u8(4)?, bytes.u8(5)?, bytes.u16(6)?);
         if !self.style.link {
-            self.text(if kind == RARP { "RARP, " } else { "ARP, " });
+            self.text("ARP, ");
         }
         if self.style.verbose > 0 || (hardware, protocol, hlen, plen) != (1, 0x0800, 6, 4) {
             let hardware = match hardware {
@@ -44,13 +43,13 @@ impl Printer<'_> {
                 self.mac(sha);
             }
             3 => {
-                self.text("Request who-is ");
+                self.text("Reverse Request who-is ");
                 self.mac(tha);
                 self.text(" tell ");
                 self.mac(sha);
             }
             4 => {
-                self.text("Reply ");
+                self.text("Reverse Reply ");
                 self.mac(tha);
                 self.fmt(format_args!(" at {tpa}"));
             }

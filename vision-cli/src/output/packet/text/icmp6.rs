@@ -22,6 +22,9 @@ impl Printer<'_> {
         }
         self.text("ICMP6, ");
         self.text(name(kind));
+        if name(kind) == UNKNOWN {
+            self.fmt(format_args!(" ({kind})"));
+        }
         let early = self.style.verbose > 0 && matches!(kind, 133..=137);
         if early {
             self.fmt(format_args!(", length {}", part.len));
@@ -46,7 +49,16 @@ impl Printer<'_> {
                 0 => self.fmt(format_args!(" for {}", bytes.v6(32)?)),
                 _ => self.text(" (reassembly)"),
             },
-            4 => self.fmt(format_args!(", code {code}, octet {}", bytes.u32(4)?)),
+            4 => {
+                let octet = bytes.u32(4)?;
+                match code {
+                    0 => self.fmt(format_args!(", erroneous - octet {octet}")),
+                    1 => self.fmt(format_args!(", next header - octet {octet}")),
+                    2 => self.fmt(format_args!(", option - octet {octet}")),
+                    3 => self.fmt(format_args!(", incomplete header chain - octet {octet}")),
+                    _ => self.fmt(format_args!(", code {code} octet {octet}")),
+                }
+            }
             128 | 129 => {
                 self.text(", id ");
                 self.num(bytes.u16(4)?);
@@ -240,6 +252,8 @@ impl Printer<'_> {
     }
 }
 
+const UNKNOWN: &str = "unknown icmp6 type";
+
 fn name(kind: u8) -> &'static str {
     match kind {
         1 => "destination unreachable",
@@ -265,6 +279,6 @@ fn name(kind: u8) -> &'static str {
         146 => "mobile router solicitation",
         147 => "mobile router advertisement",
         155 => "RPL",
-        _ => "unknown icmp6 type",
+        _ => UNKNOWN,
     }
 }

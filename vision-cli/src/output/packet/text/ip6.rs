@@ -73,8 +73,17 @@ impl Printer<'_> {
                 }
                 43 => {
                     let (len, kind, left) = (bytes.u8(1)?, bytes.u8(2)?, bytes.u8(3)?);
-                    self.fmt(format_args!("srcrt (len={len}, type={kind}, segleft={left}) "));
-                    8 + 8 * usize::from(len)
+                    let old = if kind == 0 { " [Deprecated]" } else { "" };
+                    self.fmt(format_args!("RT6 (len={len}, type={kind}{old}, segleft={left}"));
+                    let len = 8 + 8 * usize::from(len);
+                    if matches!(kind, 0 | 2 | 4) {
+                        let hops = bytes.get(8..len)?.chunks_exact(16).filter_map(|hop| hop.v6(0));
+                        for (n, hop) in hops.enumerate() {
+                            self.fmt(format_args!(", [{n}]{hop}"));
+                        }
+                    }
+                    self.text(") ");
+                    len
                 }
                 44 => {
                     let (place, id) = (bytes.u16(2)?, bytes.u32(4)?);

@@ -149,7 +149,7 @@ impl Printer<'_> {
         match kind {
             IPV4 => self.ipv4(part),
             IPV6 => self.ipv6(part),
-            ARP | RARP => self.layer("arp", |p| p.arp(part, kind)),
+            ARP | RARP => self.layer("arp", |p| p.arp(part)),
             0x8847 | 0x8848 => self.layer("mpls", |p| p.mpls(part)),
             0x8863 | 0x8864 => self.layer("pppoe", |p| p.pppoe(part, kind)),
             0x88cc => self.layer("lldp", |p| p.lldp(part)),

@@ -20,6 +20,8 @@ mod options;
 mod routing;
 mod sctp;
 mod tcp;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod tunnel;
 

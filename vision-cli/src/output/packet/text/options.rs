@@ -43,6 +43,8 @@ impl Printer<'_> {
             let len = usize::from(*tail.first()?);
             let value = match rest.get(2..len) {
                 Some(value) if len >= 2 => value,
+                // What is missing may only not have been captured.
+                None if len >= 2 && options.len() < whole => return None,
                 _ => {
                     self.name(*kind);
                     self.text("[bad opt]");

@@ -78,7 +78,11 @@ impl Printer<'_> {
             field(flags & 0x2000 != 0, "key", true, self)?;
             field(flags & 0x1000 != 0, "seq", false, self)?;
         } else {
-            field(flags & 0x2000 != 0, "call", false, self)?;
+            // The high half of the key is the length of what is carried (RFC 2637 §4.1).
+            field(flags & 0x2000 != 0, "", false, self)?;
+            if flags & 0x2000 != 0 {
+                self.fmt(format_args!(", call {}", part.data.u16(6)?));
+            }
             field(flags & 0x1000 != 0, "seq", false, self)?;
             field(flags & 0x0080 != 0, "ack", false, self)?;
         }
@@ -209,6 +213,7 @@ impl Printer<'_> {
 
     /// RFC 1661, RFC 1332, RFC 5072.
     pub(super) fn ppp(&mut self, part: Part<'_>) -> Option<()> {
+        let part = if part.data.starts_with(&[0xff, 3]) { part.after(2)? } else { part };
         // The first byte is left out where both ends agreed to.
         let first = part.data.u8(0)?;
         let (kind, at) = match first & 1 {
