@@ -14,9 +14,7 @@ pub fn of(error: &Error) -> Option<String> {
         }
         Error::TargetExited(_) => Some("name a live process; `vision ns ls` lists them".to_owned()),
         Error::Elapsed => Some("allow more time with --budget".to_owned()),
-        Error::Sys { op: Op::OpenSocket | Op::OpenNetlink | Op::OpenPidfd | Op::Poll, source } => {
-            descriptors(source).map(str::to_owned)
-        }
+        Error::Sys { source, .. } => descriptors(source).map(str::to_owned),
         _ => None,
     }
 }

@@ -33,6 +33,7 @@ const NEEDS: &[(&str, &[Capability])] = &[
     ("link route neigh sock tcp dns doctor ns", &[]),
     ("ping", &[NetRaw]),
     ("arp, and neighbour probes of doctor", &[NetRaw]),
+    ("ct", &[NetAdmin]),
     ("marks of packets", &[NetAdmin]),
     ("--in a process of another user", &[SysPtrace, SysAdmin]),
     ("--in a namespace by name or path", &[SysAdmin]),

@@ -2,10 +2,18 @@
 //!
 //! What a probe or a table says is tested in the library; here it is the wiring.
 
+mod capabilities;
 mod doctor;
 mod errors;
 mod hostile;
+mod injected;
+mod limits;
 mod lists;
 mod probes;
+mod rooted;
 mod run;
+mod scale;
+mod storms;
 mod streams;
+mod surroundings;
+mod tools;

@@ -98,8 +98,10 @@ pub(super) fn read_for_namespace(id: NetnsId, path: &str) -> Result<TargetFile> 
         return read_own(path, FileOrigin::Own);
     }
     for pid in proc::pids().map_err(|e| Error::sys(Op::ReadProc, e))? {
-        let Ok(dir) = ProcDir::open(pid) else {
-            continue;
+        let dir = match ProcDir::open(pid) {
+            Ok(dir) => dir,
+            Err(e) if proc::is_exhausted(&e) => return Err(Error::sys(Op::ReadProc, e)),
+            Err(_) => continue,
         };
         if dir.netns().is_ok_and(|found| found == id) && pid != std::process::id() {
             return read_through(&dir, pid, id, path);

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::proc::{self, ProcDir};
@@ -59,9 +60,9 @@ pub fn list(budget: &Budget) -> Result<Listing> {
     let mut found = Found::default();
     for pid in proc::pids().map_err(|e| Error::sys(Op::ReadProc, e))? {
         budget.remaining()?;
-        found.add_process(pid);
+        found.add_process(pid).map_err(|e| Error::sys(Op::ReadProc, e))?;
     }
-    found.add_names();
+    found.add_names()?;
     Ok(found.finish())
 }
 
@@ -84,15 +85,9 @@ impl Found {
         })
     }
 
-    fn add_process(&mut self, pid: u32) {
-        // A process that ends while it is looked at is simply not there.
-        let Ok(dir) = ProcDir::open(pid) else { return };
-        let Ok(stat) = dir.stat() else { return };
-        if stat.is_kernel_thread() || stat.is_zombie() {
-            return;
-        }
-        match dir.netns() {
-            Ok(id) => {
+    fn add_process(&mut self, pid: u32) -> io::Result<()> {
+        match home(pid) {
+            Ok(Some((dir, id))) => {
                 let info = self.entry(id);
                 info.processes += 1;
                 if info.lowest_pid.is_none() {
@@ -101,24 +96,38 @@ impl Found {
                     info.cookie = cookie_of(&format!("/proc/{pid}/ns/net"), id);
                 }
             }
-            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => self.unreadable += 1,
+            Ok(None) => {}
+            Err(e) if proc::is_exhausted(&e) => return Err(e),
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => self.unreadable += 1,
+            // A process that ends while it is looked at is simply not there.
             Err(_) => {}
         }
+        Ok(())
     }
 
-    fn add_names(&mut self) {
-        let entries = std::fs::read_dir(RUN_NETNS).into_iter().flatten().flatten();
+    fn add_names(&mut self) -> Result<()> {
+        let entries = match std::fs::read_dir(RUN_NETNS) {
+            Err(e) if proc::is_exhausted(&e) => return Err(Error::sys(Op::OpenNamespace, e)),
+            entries => entries.into_iter().flatten().flatten(),
+        };
         for entry in entries {
             let path: PathBuf = Path::new(RUN_NETNS).join(entry.file_name());
             let name = entry.file_name().to_string_lossy().into_owned();
-            // A plain file left behind by a dead namespace is no namespace.
-            if let Ok(netns) = Netns::from_path(&path) {
-                let info = self.entry(netns.id());
-                info.names.push(name);
-                info.names.sort_unstable();
-                info.cookie = info.cookie.or_else(|| netns.cookie());
+            match Netns::from_path(&path) {
+                Ok(netns) => {
+                    let info = self.entry(netns.id());
+                    info.names.push(name);
+                    info.names.sort_unstable();
+                    info.cookie = info.cookie.or_else(|| netns.cookie());
+                }
+                Err(Error::Sys { op, source }) if proc::is_exhausted(&source) => {
+                    return Err(Error::Sys { op, source });
+                }
+                // A plain file left behind by a dead namespace is no namespace.
+                Err(_) => {}
             }
         }
+        Ok(())
     }
 
     fn finish(mut self) -> Listing {
@@ -129,6 +138,17 @@ impl Found {
         namespaces.sort_by_key(|info| (info.lowest_pid.is_none(), info.lowest_pid, info.id));
         Listing { namespaces, unreadable_processes: self.unreadable }
     }
+}
+
+/// Where a process lives; `None` for what has no network of its own.
+fn home(pid: u32) -> io::Result<Option<(ProcDir, NetnsId)>> {
+    let dir = ProcDir::open(pid)?;
+    let stat = dir.stat()?;
+    if stat.is_kernel_thread() || stat.is_zombie() {
+        return Ok(None);
+    }
+    let id = dir.netns()?;
+    Ok(Some((dir, id)))
 }
 
 fn cookie_of(path: &str, id: NetnsId) -> Option<u64> {

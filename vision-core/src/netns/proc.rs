@@ -97,6 +97,11 @@ pub(crate) fn pids() -> io::Result<Vec<u32>> {
     Ok(pids)
 }
 
+/// Whether this process has run out of something, so that nothing follows about the one looked at.
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

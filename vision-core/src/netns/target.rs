@@ -3,6 +3,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::handle::OWN;
@@ -62,7 +63,11 @@ impl Process {
             Err(e) if e.raw_os_error() == Some(nix::libc::ESRCH) => return Err(gone(e)),
             Err(e) => return Err(Error::sys(Op::OpenPidfd, e)),
         };
-        let dir = Arc::new(ProcDir::open(pid).map_err(gone)?);
+        let dir = match ProcDir::open(pid) {
+            Ok(dir) => Arc::new(dir),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(gone(e)),
+            Err(e) => return Err(Error::sys(Op::ReadProc, e)),
+        };
         let process = Self { pid, pidfd, dir };
         process.check_alive()?;
         Ok(process)
@@ -75,10 +80,14 @@ impl Process {
     fn check_alive(&self) -> Result<()> {
         // A pidfd becomes readable when the process ends, before it is reaped.
         let mut fds = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, PollTimeout::ZERO) {
-            Ok(0) => Ok(()),
-            Ok(_) => Err(Error::TargetExited(format!("process {}", self.pid))),
-            Err(e) => Err(Error::sys(Op::Poll, e)),
+        loop {
+            match poll(&mut fds, PollTimeout::ZERO) {
+                Ok(0) => return Ok(()),
+                Ok(_) => return Err(Error::TargetExited(format!("process {}", self.pid))),
+                // Also of a poll that does not wait, when a signal is pending (fs/select.c).
+                Err(Errno::EINTR) => {}
+                Err(e) => return Err(Error::sys(Op::Poll, e)),
+            }
         }
     }
 }
