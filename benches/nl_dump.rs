@@ -1,9 +1,12 @@
 //! Netlink dumps of a node with many routes, neighbours and links, made by the lab.
 
-use std::{fmt::Write, fs, process, time::Duration};
+use std::{fmt::Write, fs, hint::black_box, process, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use vision_core::{Budget, Netns, Target, inventory::Inventory};
+use vision_core::{
+    Budget, Netns, Target,
+    inventory::{Inventory, Recorded, RecordedProtocol, RecordedRow},
+};
 use vision_lab::{Lab, Node};
 
 const ROUTES: usize = 2000;
@@ -41,6 +44,34 @@ fn dumps(c: &mut Criterion) {
     group.finish();
 }
 
+/// Recorded messages, without the kernel: what one dump's datagram of each kind costs to read.
+const RECORDED: &[(&str, RecordedProtocol, &[u8])] = &[
+    ("links", RecordedProtocol::Route, include_bytes!("../fuzz/seeds/netlink/link.bin")),
+    ("addresses", RecordedProtocol::Route, include_bytes!("../fuzz/seeds/netlink/addr.bin")),
+    ("routes", RecordedProtocol::Route, include_bytes!("../fuzz/seeds/netlink/route.bin")),
+    ("neighbours", RecordedProtocol::Route, include_bytes!("../fuzz/seeds/netlink/neigh.bin")),
+    ("sockets", RecordedProtocol::SockDiag, include_bytes!("../fuzz/seeds/netlink/sock.bin")),
+    (
+        "conntrack",
+        RecordedProtocol::Netfilter,
+        include_bytes!("../fuzz/seeds/netlink/conntrack.bin"),
+    ),
+];
+
+fn decoding(c: &mut Criterion) {
+    let mut group = c.benchmark_group("nl_decode");
+    for (name, protocol, seed) in RECORDED {
+        // The first byte of a seed says of which protocol it is.
+        let datagram = seed.get(1..).unwrap_or_default();
+        let rows = || Recorded::read(*protocol, black_box(datagram));
+        let count = rows().filter(|m| !matches!(m.row, RecordedRow::Other)).count();
+        assert!(count > 0, "{name}");
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(*name, |b| b.iter(|| rows().count()));
+    }
+    group.finish();
+}
+
 /// As many routes and neighbours as a node of a mid-sized cluster has.
 fn busy_node(lab: &Lab) -> Node {
     let [node, _] = lab.pair().expect("a pair");
@@ -66,6 +97,6 @@ fn busy_node(lab: &Lab) -> Node {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20);
-    targets = dumps
+    targets = decoding, dumps
 }
 criterion_main!(benches);

@@ -1,1 +1,1 @@
-//! Example programs for vision-core.
+//! Example programs for vision-core: `cargo run -p vision-examples --example own_pod`.

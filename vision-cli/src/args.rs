@@ -1,17 +1,22 @@
 //! The command line as types.
 
+mod packet;
 mod probe;
 mod read;
 mod value;
 
+use std::ffi::OsString;
 use std::net::IpAddr;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
+use vision_core::netns::Lookup;
 use vision_core::{Error, Result, Selector};
 
-pub use self::probe::{ArpArgs, DnsArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs};
+pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs, WriteFormat};
+pub use self::probe::{ArpArgs, DnsArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
 pub use self::read::{
-    CtArgs, LinkArgs, NeighArgs, NsArgs, NsVerb, RouteArgs, RouteGet, RouteVerb, SockArgs,
+    CtArgs, FwArgs, FwVerb, LinkArgs, NeighArgs, NsArgs, NsVerb, RouteArgs, RouteGet, RouteVerb,
+    SockArgs,
 };
 pub use self::value::Span;
 use crate::output::When;
@@ -30,15 +35,16 @@ pub struct Cli {
     pub verb: Verb,
 }
 
-const EXIT_CODES: &str = "Targets: self (default), host, pid:N, netns:NAME, path:FILE, or a bare \
-name.\nExit codes: 0 asked and yes, 1 asked and no, 2 usage, 3 could not ask, 4 not permitted, \
-5 not in this kernel.\n\nExamples:\n  vision doctor db:5432\n  vision --in pid:4242 link";
+const EXIT_CODES: &str = "Targets: self (default), host, pid:N, netns:NAME, path:FILE, \
+ctr:NAME|ID, pod:[NS/]NAME, or a bare name.\nExit codes: 0 asked and yes, 1 asked and no, 2 usage, 3 could not ask, 4 not permitted, \
+5 not in this kernel.\n\nExamples:\n  vision doctor db:5432\n  vision --in ctr:web link\n  vision --in pod:shop/cart doctor db:5432";
 
 /// Flags accepted before and after every verb.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Look from inside this target: self, host, pid:N, netns:NAME, path:FILE
+    /// Look from inside this target: self, host, pid:N, netns:NAME, path:FILE, ctr:NAME|ID,
+    /// pod:[NS/]NAME
     #[arg(id = "global-target", long = "in", value_name = "SEL", global = true, action = ArgAction::Append)]
     pub target: Vec<String>,
     /// The same as --in netns:NAME or path:PATH
@@ -47,6 +53,15 @@ pub struct Global {
     /// The same as --in pid:N
     #[arg(id = "global-pid", long = "pid", value_name = "N", global = true, action = ArgAction::Append)]
     pub pid: Vec<u32>,
+    /// The same as --in ctr:ID or ctr:NAME
+    #[arg(id = "global-container", long = "container", value_name = "ID|NAME", global = true, action = ArgAction::Append)]
+    pub container: Vec<String>,
+    /// The same as --in pod:NAME or pod:NS/NAME
+    #[arg(id = "global-pod", long = "pod", value_name = "[NS/]NAME", global = true, action = ArgAction::Append)]
+    pub pod: Vec<String>,
+    /// Ask this engine's unix socket about containers, or none
+    #[arg(id = "global-engine", long = "engine", value_name = "SOCKET|none", global = true)]
+    pub engine: Option<String>,
     /// The same as --in host
     #[arg(id = "global-host", long = "host", global = true)]
     pub host: bool,
@@ -54,8 +69,10 @@ pub struct Global {
     #[arg(id = "global-json", long = "json", global = true)]
     pub json: bool,
     /// Limit the whole run, such as 10s
+    // Text, because the verbs that write files give `-w` that meaning: an argument of theirs with
+    // this id takes its place.
     #[arg(id = "global-budget", short = 'w', long = "budget", value_name = "TIME", global = true)]
-    pub budget: Option<Span>,
+    pub budget: Option<OsString>,
     /// IPv4 only
     #[arg(id = "global-v4", short = '4', global = true)]
     pub v4: bool,
@@ -106,6 +123,11 @@ impl Global {
             named.push(format!("{kind}:{text}").parse()?);
         }
         named.extend(self.pid.iter().map(|pid| Selector::Pid(*pid)));
+        for (kind, texts) in [("ctr", &self.container), ("pod", &self.pod)] {
+            for text in texts {
+                named.push(format!("{kind}:{text}").parse()?);
+            }
+        }
         named.extend(self.host.then_some(Selector::Host));
         match named.as_slice() {
             [] => Ok(Selector::Current),
@@ -120,7 +142,28 @@ impl Global {
 
     /// Tells whether a target was named at all.
     pub fn names_a_target(&self) -> bool {
-        !self.target.is_empty() || !self.netns.is_empty() || !self.pid.is_empty() || self.host
+        let lists = [&self.target, &self.netns, &self.container, &self.pod];
+        lists.iter().any(|list| !list.is_empty()) || !self.pid.is_empty() || self.host
+    }
+
+    /// Returns where containers are looked for.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the socket is no path.
+    pub fn lookup(&self) -> Result<Lookup> {
+        let lookup = Lookup::default();
+        match self.engine.as_deref() {
+            None => Ok(lookup),
+            Some("none") => Ok(lookup.without_engines()),
+            Some(text) => {
+                let path = text.strip_prefix("unix://").unwrap_or(text);
+                if !path.starts_with('/') {
+                    let why = format!("`{text}` is no path: give a unix socket's file, or none");
+                    return Err(Error::Invalid { what: "engine", why });
+                }
+                Ok(lookup.engine(path))
+            }
+        }
     }
 }
 
@@ -143,6 +186,8 @@ pub enum Verb {
     Sock(SockArgs),
     /// Show tracked connections, or how full their table is
     Ct(CtArgs),
+    /// Show the firewall's rules, sets and counters
+    Fw(FwArgs),
     /// Send ICMP echo requests
     Ping(PingArgs),
     /// Try TCP connections
@@ -151,6 +196,12 @@ pub enum Verb {
     Arp(ArpArgs),
     /// Ask a nameserver, or resolve as the target would
     Dns(DnsArgs),
+    /// Take packets from an interface and print or write them
+    Capture(CaptureArgs),
+    /// Read a capture file and print, count or copy its packets
+    Decode(DecodeArgs),
+    /// Compile a packet filter and show the program
+    Filter(FilterArgs),
     /// Show what this process may do and what it lacks
     #[command(after_help = CAPS_EXAMPLES)]
     Caps,
@@ -175,23 +226,34 @@ impl Verb {
             Self::Sock(_) => "vision/sock@1",
             Self::Ct(CtArgs { count: true, .. }) => "vision/ct-count@1",
             Self::Ct(_) => "vision/ct@1",
+            Self::Fw(FwArgs { verb: Some(FwVerb::Sets), .. }) => "vision/fw-sets@1",
+            Self::Fw(FwArgs { counters: true, .. }) => "vision/fw-counters@1",
+            Self::Fw(FwArgs { iptables: true, .. }) => "vision/fw-iptables@1",
+            Self::Fw(FwArgs { why: Some(_), .. }) => "vision/fw-why@1",
+            Self::Fw(_) => "vision/fw@1",
             Self::Ping(_) => "vision/ping@1",
             Self::Tcp(_) => "vision/tcp@1",
             Self::Arp(_) => "vision/arp@1",
             Self::Dns(_) => "vision/dns@1",
+            Self::Capture(_) => "vision/capture@1",
+            Self::Decode(_) => "vision/decode@1",
+            Self::Filter(_) => "vision/filter@1",
             Self::Caps => "vision/caps@1",
         }
     }
 
     fn flags(&self) -> Flags {
         let (target, family, interface, source) = match self {
-            Self::Explain(_) | Self::Caps => (false, false, false, false),
+            Self::Explain(_) | Self::Caps | Self::Decode(_) | Self::Filter(_) => {
+                (false, false, false, false)
+            }
+            Self::Capture(_) => (true, false, true, false),
             Self::Ns(NsArgs { verb: NsVerb::Of { .. } }) => (true, false, false, false),
             Self::Ns(_) => (false, false, false, false),
             Self::Link(_) | Self::Route(_) | Self::Neigh(_) | Self::Sock(_) => {
                 (true, true, true, false)
             }
-            Self::Ct(CtArgs { count: true, .. }) => (true, false, false, false),
+            Self::Ct(CtArgs { count: true, .. }) | Self::Fw(_) => (true, false, false, false),
             Self::Ct(_) => (true, true, false, true),
             Self::Ping(_) | Self::Tcp(_) | Self::Arp(_) | Self::Dns(_) => (true, true, true, true),
             Self::Doctor(_) => (true, true, false, false),

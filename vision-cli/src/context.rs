@@ -32,7 +32,7 @@ impl Context {
     /// As [`Target::resolve`].
     pub fn resolve(&mut self, selector: &Selector) -> Result<Target> {
         self.out.about_selector(selector);
-        let target = Target::resolve(selector, &Budget::within(LOOKUP))?;
+        let target = Target::look_up(selector, &self.global.lookup()?, &Budget::within(LOOKUP))?;
         self.out.about(&target);
         Ok(target)
     }
@@ -56,9 +56,18 @@ impl Context {
     /// As [`Context::probing_budget`], where `-w 5` means five seconds, as for ping.
     ///
     /// # Errors
-    /// [`Error::Sys`] without a free descriptor.
+    /// [`Error::Invalid`] when it is no time, [`Error::Sys`] without a free descriptor.
     pub fn ping_budget(&self) -> Result<Budget> {
-        self.interruptible(self.global.budget.as_ref().map(Span::lenient))
+        self.interruptible(self.span()?.map(|span| span.lenient()))
+    }
+
+    /// Returns the budget for a verb that takes packets: its own `--budget`, for `-w` names its
+    /// file, or no limit; Ctrl-C ends it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the budget has no unit, [`Error::Sys`] without a free descriptor.
+    pub fn capture_budget(&self, limit: Option<&Span>) -> Result<Budget> {
+        self.interruptible(limit.map(Span::strict).transpose()?)
     }
 
     /// Returns the one family asked for.
@@ -78,7 +87,11 @@ impl Context {
     }
 
     fn limit(&self) -> Result<Option<Duration>> {
-        self.global.budget.as_ref().map(Span::strict).transpose()
+        self.span()?.map(|span| span.strict()).transpose()
+    }
+
+    fn span(&self) -> Result<Option<Span>> {
+        self.global.budget.as_ref().map(|text| text.to_string_lossy().parse()).transpose()
     }
 
     fn interruptible(&self, limit: Option<Duration>) -> Result<Budget> {

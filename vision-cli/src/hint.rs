@@ -10,7 +10,12 @@ pub fn of(error: &Error) -> Option<String> {
         Error::NotFound(what) => not_found(what).map(str::to_owned),
         Error::Ambiguous(_, choices) => {
             let first = choices.first()?;
+            // Behind the selector stands what tells it from the others.
+            let first = first.split(' ').next()?;
             Some(format!("write one of them in full, as in `--in {first}`"))
+        }
+        Error::TargetExited(what) if what.contains("not running") => {
+            Some("start it, or take one that `vision ns ls` lists".to_owned())
         }
         Error::TargetExited(_) => Some("name a live process; `vision ns ls` lists them".to_owned()),
         Error::Elapsed => Some("allow more time with --budget".to_owned()),
@@ -43,6 +48,9 @@ fn grant(op: Op, needs: Capability) -> String {
 
 fn not_found(what: &str) -> Option<&'static str> {
     let starts = |word: &str| what.starts_with(word);
+    if starts("container `") || starts("pod `") {
+        return Some("list containers and pods with `vision ns ls`");
+    }
     if starts("namespace `") || starts("target `") || starts("process ") || starts("/") {
         return Some("list them with `vision ns ls`");
     }

@@ -15,8 +15,7 @@ const INTERRUPTED: i32 = 130;
 /// # Errors
 /// [`Error::Sys`] when no descriptor or thread is left.
 pub fn cancel_on_interrupt() -> Result<Cancel> {
-    let wanted: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
-    wanted.thread_block().map_err(|e| Error::Sys { op: Op::Poll, source: e.into() })?;
+    let wanted = hold()?;
     let cancel = Cancel::new()?;
     let switch = cancel.clone();
     std::thread::Builder::new()
@@ -29,4 +28,15 @@ pub fn cancel_on_interrupt() -> Result<Cancel> {
         })
         .map_err(|source| Error::Sys { op: Op::SpawnThread, source })?;
     Ok(cancel)
+}
+
+/// Lets the signals wait until [`cancel_on_interrupt`] looks for them, so that none ends the program
+/// half-way through its preparations.
+///
+/// # Errors
+/// [`Error::Sys`] never happens with signals that exist.
+pub fn hold() -> Result<SigSet> {
+    let wanted: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
+    wanted.thread_block().map_err(|e| Error::Sys { op: Op::Poll, source: e.into() })?;
+    Ok(wanted)
 }

@@ -4,7 +4,7 @@
 //! Three levels, each built on the one before; take the one that answers your question.
 //!
 //! **Look.** A [`Target`] is what a user calls a namespace ([`Selector`]: a process, a name, a
-//! file), with its identity; it holds nothing open. An [`inventory::Inventory`] reads the links,
+//! file, a container, a pod), with its identity; it holds nothing open. An [`inventory::Inventory`] reads the links,
 //! addresses, routes, rules, neighbours, sockets, counters and settings of that namespace as plain
 //! data. Reading needs no privilege in the own namespace.
 //!
@@ -14,7 +14,7 @@
 //! use vision_core::{Budget, Selector, Target};
 //!
 //! let budget = Budget::within(Duration::from_secs(2));
-//! let target = Target::resolve(&"self".parse::<Selector>()?, &budget)?; // or "pid:4242", "netns:blue"
+//! let target = Target::resolve(&"self".parse::<Selector>()?, &budget)?; // or "pid:4242", "ctr:web"
 //! let mut inventory = Inventory::open(&target)?;
 //! for link in inventory.links(&budget)?.items {
 //!     println!("{} {} mtu {}", link.ifindex, link.name.escaped(), link.mtu_bytes.unwrap_or(0));
@@ -86,14 +86,20 @@
 //! # Features
 //!
 //! - `serde` (default): reports, snapshots and case files to and from JSON.
+//! - `capture` (default): live capture, filters and capture files.
 //! - `dns` (default): DNS messages, queries, name resolution as the target would do it, and the
 //!   doctor, which needs them.
 //!
 //! Linux only.
 
+#[cfg(feature = "tokio")]
+pub mod aio;
 pub mod base;
+#[cfg(feature = "capture")]
+pub mod capture;
 #[cfg(feature = "dns")]
 pub mod doctor;
+pub mod firewall;
 pub mod inventory;
 mod netlink;
 pub mod netns;

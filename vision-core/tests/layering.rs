@@ -7,17 +7,23 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("base", "", "nix ipnet jiff getrandom"),
     ("wire", "base", "etherparse"),
     ("sys", "base", "nix socket2"),
-    ("netns", "base sys", "nix"),
+    ("netns", "base sys", "nix serde_json httparse"),
     ("socket", "base sys netns", "nix socket2"),
     ("netlink", "base sys netns", "nix netlink_bindings"),
     ("inventory", "base netns netlink wire", "nix"),
+    ("firewall", "base sys netns netlink inventory", "nix"),
     ("probe", "base sys netns socket wire inventory", "nix socket2"),
     ("doctor", "base netns wire inventory probe", "nix serde_json"),
-    ("aio", "base", "tokio"),
+    ("capture", "base sys netns netlink wire", "nix socket2 flate2 ruzstd"),
+    ("aio", "base", "tokio futures_core"),
 ];
 /// Foreign crates that one file only may name.
-const DOORS: &[(&str, &str)] =
-    &[("hickory_proto", "wire/dns/rdata/foreign.rs"), ("netlink_sys", "netlink/socket.rs")];
+const DOORS: &[(&str, &str)] = &[
+    ("hickory_proto", "wire/dns/rdata/foreign.rs"),
+    ("netlink_sys", "netlink/socket.rs"),
+    ("pcap_file", "capture/file/foreign.rs"),
+    ("httparse", "netns/runtime/http.rs"),
+];
 
 #[test]
 fn rooms_import_only_what_their_layer_allows() {

@@ -1,6 +1,7 @@
 //! What the project does to itself: `cargo xtask test`, `ceilings` and `doctor-score`.
 
 mod ceilings;
+mod pages;
 mod score;
 mod test;
 
@@ -19,8 +20,10 @@ usage: cargo xtask TASK
 
   test [--forbid-skip]    install the oracles the tests need, run all tests, sum up
   ceilings [--aims]       check the length of files and functions
-  doctor-score [--vision PATH] [--only TEXT] [--jobs N] [--json]
-                          examine the doctor over faults and healthy networks";
+  doctor-score [--vision PATH] [--only TEXT] [--jobs N] [--json] [--bars]
+                          examine the doctor over faults and healthy networks
+  completions [FOLDER]    write shell completions (bash, zsh, fish) to target/completions
+  man [FOLDER]            write manual pages to target/man";
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -32,6 +35,8 @@ fn main() -> ExitCode {
         "test" => test::run(rest),
         "ceilings" => ceilings::run(rest),
         "doctor-score" => score::run(rest),
+        "completions" => pages::completions(rest),
+        "man" => pages::man(rest),
         "help" | "-h" | "--help" => {
             println!("{USAGE}");
             Ok(true)

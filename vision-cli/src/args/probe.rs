@@ -4,12 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use vision_core::base::parse_duration;
 use vision_core::doctor::Question;
+use vision_core::probe::Payload;
 use vision_core::{Endpoint, Host};
 
-use super::value::seconds;
+use super::value::{number, seconds};
 
 /// `vision ping`
 #[derive(Debug, Args)]
@@ -37,32 +38,79 @@ pub struct PingArgs {
     /// Forbid fragmentation
     #[arg(long)]
     pub df: bool,
+    /// Differentiated services code point, 0 to 63
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..64))]
+    pub dscp: Option<u8>,
+    /// Packet mark that routing rules see, such as 0x10
+    #[arg(long, value_name = "N", value_parser = number)]
+    pub mark: Option<u32>,
 }
 
 /// `vision tcp`
 #[derive(Debug, Args)]
-#[command(after_help = "Exits 0 if all ports are open, else 1.\n\nExamples:\n  \
-                        vision tcp db:5432\n  vision --in pid:4242 tcp 10.0.0.2:80,8000-8010 -W 500ms")]
+#[command(after_help = TCP_HELP)]
 pub struct TcpArgs {
     /// Whom and which ports: HOST:PORT or HOST:PORT,PORT-PORT; an IPv6 address goes in brackets
     #[arg(value_name = "HOST:PORTS")]
     pub endpoint: Endpoint,
-    /// Time to wait for each connection
+    /// Time to wait for each connection, and for what comes over it
     #[arg(short = 'W', long, value_name = "TIME", default_value = "2s", value_parser = parse_duration)]
     pub wait: Duration,
     /// Connect from this address and port
     #[arg(long, value_name = "ADDR:PORT")]
     pub source: Option<SocketAddr>,
+    /// Show the first bytes the peer sends
+    #[arg(long)]
+    pub banner: bool,
+    /// Send this, with escapes as in C: 'PING\r\n'
+    #[arg(long, value_name = "TEXT")]
+    pub send: Option<Payload>,
+    /// Succeed only if this comes, with escapes as in C
+    #[arg(long, value_name = "TEXT")]
+    pub expect: Option<Payload>,
+    /// Try every port so many times
+    #[arg(short = 'c', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub count: Option<u16>,
+    /// Try again after so long, a second if not said; without -c until Ctrl-C or -w
+    #[arg(short = 'i', long = "every", value_name = "TIME", value_parser = parse_duration)]
+    pub every: Option<Duration>,
+    /// Go on until all ports are open, or none is
+    #[arg(long, value_name = "STATE", conflicts_with = "count")]
+    pub until: Option<UntilArg>,
+    /// Give up waiting after so long
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub deadline: Option<Duration>,
 }
+
+/// What to wait for.
+// closed: the library knows these two.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum UntilArg {
+    /// All ports are open
+    Open,
+    /// No port is open
+    Closed,
+}
+
+const TCP_HELP: &str = "Exits 0 if all ports are open (and answered as expected), or reached the \
+state waited for; else 1.\n\nExamples:\n  vision tcp db:5432\n  \
+vision --in pid:4242 tcp 10.0.0.2:80,8000-8010 -W 500ms\n  \
+vision tcp redis:6379 --send 'PING\\r\\n' --expect PONG\n  \
+vision tcp db:5432 --every 1s --until open --deadline 60s";
 
 /// `vision arp`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  vision arp 10.0.0.1 -I eth0\n  vision arp fe80::1 -I eth0 -c 2"
+    after_help = "Exits 0 if somebody answers, else 1; with --dup 1 if somebody else has the \
+                  address, else 0.\n\nExamples:\n  vision arp 10.0.0.1 -I eth0\n  \
+                  vision arp fe80::1 -I eth0 -c 2\n  vision arp --dup 10.0.0.5 -I eth0"
 )]
 pub struct ArpArgs {
     /// The address to ask for
     pub ip: IpAddr,
+    /// Search for others who have the address
+    #[arg(long)]
+    pub dup: bool,
     /// How many questions
     #[arg(short = 'c', long, value_name = "N", default_value_t = 3,
           value_parser = clap::value_parser!(u16).range(1..))]

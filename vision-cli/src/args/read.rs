@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use clap::{Args, Subcommand};
 use vision_core::Prefix;
+use vision_core::firewall::Flow;
 use vision_core::inventory::CtProtocol;
 
 use super::value::{number, protocol};
@@ -36,13 +37,23 @@ pub enum NsVerb {
     /// Nothing but the network changes: files, /sys and users stay the caller's. The exit code is
     /// the command's; 127 if it does not exist, 126 if it cannot be run.
     #[command(after_help = "Examples:\n  vision ns exec pid:4242 -- ip addr\n  \
-                            vision ns exec netns:blue -- curl -s http://10.0.0.2")]
+                            vision ns exec ctr:web -- curl -s http://10.0.0.2\n  \
+                            vision ns exec --new --rootless -- sh")]
+    #[command(override_usage = "vision ns exec SEL -- CMD...\n       \
+                                vision ns exec --new [--rootless] -- CMD...")]
     Exec {
+        /// In a new network namespace, which has nothing but a loopback interface that is down
+        #[arg(long)]
+        new: bool,
+        /// As root of a new user namespace, which takes no privilege
+        #[arg(long, requires = "new")]
+        rootless: bool,
         /// The target
-        #[arg(value_name = "SEL")]
-        target: String,
+        // With --new this is the first word of the command.
+        #[arg(value_name = "SEL", required = true)]
+        target: Option<OsString>,
         /// The command and its arguments
-        #[arg(value_name = "CMD", required = true, trailing_var_arg = true)]
+        #[arg(value_name = "CMD", required_unless_present = "new", trailing_var_arg = true)]
         command: Vec<OsString>,
     },
 }
@@ -153,4 +164,40 @@ pub struct CtArgs {
     /// How many there are and may be
     #[arg(long, conflicts_with_all = ["proto", "dst", "sport", "dport"])]
     pub count: bool,
+}
+
+/// `vision fw`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "What it prints, nft reads back as the same rules. Needs CAP_NET_ADMIN.\n\n\
+                        Examples:\n  vision fw\n  vision --in pid:4242 fw --counters\n  \
+                        vision fw sets --json\n  vision fw --why '10.0.0.7:40000 -> 10.0.1.9:443/tcp'"
+)]
+pub struct FwArgs {
+    /// A part of the firewall.
+    #[command(subcommand)]
+    pub verb: Option<FwVerb>,
+    /// Only what counts: packets and bytes of rules, chains and named counters
+    #[arg(long)]
+    pub counters: bool,
+    /// The tables of iptables and ip6tables inside nf_tables, as iptables-save -c writes them
+    #[arg(long, conflicts_with = "counters")]
+    pub iptables: bool,
+    /// Which rules the first packet of a connection would meet, on paper: nothing is sent
+    #[arg(long, value_name = "SRC:PORT -> DST:PORT/PROTO", conflicts_with_all = ["counters", "iptables"])]
+    pub why: Option<Flow>,
+    /// With --why: the interface the packet comes in by
+    #[arg(long, value_name = "IFACE", requires = "why")]
+    pub iif: Option<String>,
+    /// With --why: the interface the packet goes out by
+    #[arg(long, value_name = "IFACE", requires = "why")]
+    pub oif: Option<String>,
+}
+
+/// A part of the firewall.
+#[derive(Debug, Subcommand)]
+pub enum FwVerb {
+    /// Only sets and maps, with their elements
+    #[command(after_help = "Examples:\n  vision fw sets\n  vision fw sets --json")]
+    Sets,
 }

@@ -23,7 +23,14 @@ pub fn run(args: &ArpArgs, context: &mut Context) -> Ended {
     };
     let mut probe = NeighProbe::new(args.ip, interface).count(args.count);
     probe = probe.interval(args.interval).wait(args.wait);
+    if args.dup {
+        probe = probe.duplicates();
+    }
     if let Some(source) = context.global.source {
+        if args.dup {
+            let why = "-S contradicts --dup, which speaks for nobody".to_owned();
+            return Err(Error::Invalid { what: "flag", why }.into());
+        }
         destination::check_family(source, Some(Family::of(args.ip)))?;
         probe = probe.source(source);
     }
@@ -31,10 +38,12 @@ pub fn run(args: &ArpArgs, context: &mut Context) -> Ended {
     follow(&mut session, args, &budget, context)?;
     let report = session.finish();
     context.out.report(&report)?;
-    match report.answers.is_empty() {
-        true => Ok(Outcome::No),
-        false => Ok(Outcome::Yes),
-    }
+    Ok(match (report.is_duplicate(), report.answers.is_empty()) {
+        (Some(true), _) | (None, true) => Outcome::No,
+        // What was not asked in full may well be there.
+        (Some(false), _) if !report.gaps.is_empty() => Outcome::Unknown,
+        (Some(false), _) | (None, false) => Outcome::Yes,
+    })
 }
 
 fn follow(

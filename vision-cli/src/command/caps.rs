@@ -34,6 +34,7 @@ const NEEDS: &[(&str, &[Capability])] = &[
     ("ping", &[NetRaw]),
     ("arp, and neighbour probes of doctor", &[NetRaw]),
     ("ct", &[NetAdmin]),
+    ("fw", &[NetAdmin]),
     ("marks of packets", &[NetAdmin]),
     ("--in a process of another user", &[SysPtrace, SysAdmin]),
     ("--in a namespace by name or path", &[SysAdmin]),

@@ -1,7 +1,7 @@
 //! `vision ct`
 
 use vision_core::inventory::{CtFilter, Inventory};
-use vision_core::{Error, Family, Prefix};
+use vision_core::{Error, Family, Prefix, Timestamp};
 
 use super::Ended;
 use super::stream::{self, Stop, Tail};
@@ -20,10 +20,11 @@ pub fn run(args: &CtArgs, context: &mut Context) -> Ended {
         context.out.report(&Count::new(count))?;
         return Ok(Outcome::Yes);
     }
+    let now = Timestamp::now();
     let (budget, stop) = Stop::under(context.budget()?)?;
     stream::list(context, "connections", |write| {
         let consistent = inventory.conntrack_each(&filter, &budget, |entry| {
-            stop.unless(write(&CtRow(entry)));
+            stop.unless(write(&CtRow { entry: &entry, now }));
         })?;
         Ok(Tail { consistent, interfaces: None })
     })

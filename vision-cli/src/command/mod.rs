@@ -2,13 +2,17 @@
 
 mod arp;
 mod caps;
+mod capture;
 mod ct;
+mod decode;
 mod destination;
 mod dns;
 mod doctor;
 mod explain;
+mod filter;
+mod fw;
 mod link;
-mod names;
+pub mod names;
 mod neigh;
 mod ns;
 mod ping;
@@ -60,12 +64,16 @@ fn dispatch(verb: Verb, context: &mut Context) -> Ended {
         Verb::Neigh(args) => neigh::run(&args, context),
         Verb::Sock(args) => sock::run(&args, context),
         Verb::Ct(args) => ct::run(&args, context),
+        Verb::Fw(args) => fw::run(&args, context),
         Verb::Ping(args) => ping::run(&args, context),
         Verb::Tcp(args) => tcp::run(&args, context),
         Verb::Arp(args) => arp::run(&args, context),
         Verb::Dns(args) => dns::run(&args, context),
         Verb::Doctor(args) => doctor::run(&args, context),
         Verb::Explain(args) => explain::run(&args, context),
+        Verb::Capture(args) => capture::run(&args, context),
+        Verb::Decode(args) => decode::run(&args, context),
+        Verb::Filter(args) => filter::run(&args, context),
         Verb::Caps => caps::run(context),
     }
 }

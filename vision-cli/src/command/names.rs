@@ -26,6 +26,11 @@ impl Names {
         self.0.get(&ifindex?)
     }
 
+    /// Walks the names by index.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Untrusted)> {
+        self.0.iter().map(|(index, name)| (*index, name))
+    }
+
     /// Returns the index of an interface, by its name or the number itself.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ pub fn run(args: &NeighArgs, context: &mut Context) -> Ended {
         let consistent = inventory.neighbours_each(NeighSelect::Entries, &budget, |entry| {
             if wanted(&entry) {
                 let dev = names.get(Some(entry.ifindex));
-                stop.unless(write(&NeighRow::new(entry, dev)));
+                stop.unless(write(&NeighRow::new(&entry, dev)));
             }
         })?;
         Ok(Tail { consistent, interfaces: None })

@@ -1,13 +1,14 @@
 //! `vision ns`
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use nix::sched::{CloneFlags, setns};
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, setns, unshare};
 use vision_core::base::Op;
-use vision_core::netns::list;
 use vision_core::{Capability, Error, Netns, Selector, Target};
 
 use super::Ended;
@@ -21,12 +22,22 @@ use crate::output::human::ns::NsOf;
 pub fn run(args: NsArgs, context: &mut Context) -> Ended {
     match args.verb {
         NsVerb::Ls => {
-            let listing = list(&context.budget()?)?;
+            let listing = context.global.lookup()?.namespaces(&context.budget()?)?;
             context.out.report(&listing)?;
             Ok(Outcome::Yes)
         }
         NsVerb::Of { target } => of(target.as_deref(), context),
-        NsVerb::Exec { target, command } => exec(&target, &command, context),
+        NsVerb::Exec { new, rootless, target, command } => {
+            if context.out.is_json() {
+                let why = "--json has no meaning here: the output is the command's".to_owned();
+                return Err(Error::Invalid { what: "flag", why }.into());
+            }
+            let words: Vec<_> = target.into_iter().chain(command).collect();
+            match new {
+                true => exec_new(rootless, &words),
+                false => exec(&words, context),
+            }
+        }
     }
 }
 
@@ -39,13 +50,14 @@ fn of(text: Option<&str>, context: &mut Context) -> Ended {
         }
         Some(text) => context.resolve(&text.parse()?)?,
     };
-    let listing = list(&context.budget()?)?;
+    let listing = context.global.lookup()?.namespaces(&context.budget()?)?;
     let known = listing.namespaces.into_iter().find(|info| info.id == target.id());
     let report = NsOf {
         selector: target.to_string(),
         pid: target.pid(),
         id: target.id(),
         cookie: target.open()?.cookie(),
+        container: target.container().cloned(),
         known,
     };
     context.out.report(&report)?;
@@ -53,30 +65,66 @@ fn of(text: Option<&str>, context: &mut Context) -> Ended {
 }
 
 /// Enters the namespace on this thread, the only one there is, and becomes the command.
-fn exec(target: &str, command: &[OsString], context: &mut Context) -> Ended {
-    if context.out.is_json() {
-        let why = "--json has no meaning here: the output is the command's".to_owned();
-        return Err(Error::Invalid { what: "flag", why }.into());
-    }
-    let selector: Selector = target.parse()?;
+fn exec(words: &[OsString], context: &mut Context) -> Ended {
+    let (target, command) = words.split_first().ok_or_else(no_command)?;
+    let selector: Selector = target.to_string_lossy().parse()?;
     let target = context.resolve(&selector)?;
     enter(&target)?;
-    let (program, args) = command
-        .split_first()
-        .ok_or(Error::Invalid { what: "command", why: "none given".to_owned() })?;
+    become_command(command)
+}
+
+/// Leaves for a network of its own, which goes with the command.
+fn exec_new(rootless: bool, command: &[OsString]) -> Ended {
+    let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    let user = if rootless { CloneFlags::CLONE_NEWUSER } else { CloneFlags::empty() };
+    unshare(CloneFlags::CLONE_NEWNET | user).map_err(refused)?;
+    if rootless {
+        // Without this nobody but root may write the map of groups (user_namespaces(7)).
+        write_own("setgroups", "deny")?;
+        write_own("uid_map", &format!("0 {uid} 1"))?;
+        write_own("gid_map", &format!("0 {gid} 1"))?;
+    }
+    become_command(command)
+}
+
+fn write_own(file: &str, text: &str) -> Result<(), Error> {
+    let op = Op::EnterNamespace;
+    std::fs::write(format!("/proc/self/{file}"), text).map_err(|source| Error::Sys { op, source })
+}
+
+fn become_command(command: &[OsString]) -> Ended {
+    let (program, args) = command.split_first().ok_or_else(no_command)?;
     // Returns only if it failed.
     let error = Command::new(program).args(args).exec();
     diagnose(&format!("cannot run `{}`: {error}", program.to_string_lossy()), None);
     Ok(Outcome::Passed(if error.kind() == ErrorKind::NotFound { 127 } else { 126 }))
 }
 
+fn no_command() -> Error {
+    Error::Invalid { what: "command", why: "none given".to_owned() }
+}
+
+fn refused(error: Errno) -> Error {
+    let op = Op::EnterNamespace;
+    match error {
+        Errno::EPERM => Error::Permission { op, needs: Capability::SysAdmin },
+        e => Error::Sys { op, source: e.into() },
+    }
+}
+
 fn enter(target: &Target) -> Result<(), Error> {
     if Netns::current()?.id() == target.id() {
         return Ok(());
     }
-    let op = Op::EnterNamespace;
-    setns(target.open()?, CloneFlags::CLONE_NEWNET).map_err(|e| match e {
-        nix::errno::Errno::EPERM => Error::Permission { op, needs: Capability::SysAdmin },
-        e => Error::Sys { op, source: e.into() },
-    })
+    // Held before the namespace is opened, which checks that the process is still the same.
+    let user = target.pid().and_then(|pid| File::open(format!("/proc/{pid}/ns/user")).ok());
+    let netns = target.open()?;
+    match (setns(&netns, CloneFlags::CLONE_NEWNET), user) {
+        // A container without root belongs to a user namespace in which its owner has all rights.
+        (Err(Errno::EPERM), Some(user)) => {
+            setns(user, CloneFlags::CLONE_NEWUSER).map_err(|_| refused(Errno::EPERM))?;
+            setns(netns, CloneFlags::CLONE_NEWNET).map_err(refused)
+        }
+        (entered, _) => entered.map_err(refused),
+    }
 }

@@ -47,6 +47,12 @@ fn request(
     if let Some(ttl) = args.ttl {
         ping = ping.ttl(Ttl(ttl));
     }
+    if let Some(dscp) = args.dscp {
+        ping = ping.dscp(dscp);
+    }
+    if let Some(mark) = args.mark {
+        ping = ping.mark(mark);
+    }
     if let Some(name) = &context.global.interface {
         ping = ping.interface(name);
     }

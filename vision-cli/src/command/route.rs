@@ -32,11 +32,10 @@ fn list(args: &RouteArgs, context: &mut Context) -> Ended {
             && (args.all || route.table == RouteTable::Main)
             && oif.is_none_or(|oif| leaves_by(route, oif))
     };
-    let row = |route| RouteRow::new(route, |index| names.get(index));
     stream::list(context, "routes", |write| {
         let consistent = inventory.routes_each(&budget, |route| {
             if wanted(&route) {
-                stop.unless(write(&row(route)));
+                stop.unless(write(&RouteRow::new(&route, &names)));
             }
         })?;
         Ok(Tail { consistent, interfaces: Some(&names) })
@@ -70,7 +69,7 @@ fn way(get: &RouteGet, context: &mut Context) -> Ended {
     let names = Names::read(&mut inventory, &budget)?;
     let query = query(get, context.global.interface.as_deref(), &names)?;
     let answer = inventory.route_to(&query, &budget)?;
-    let report = Answer::new(query, answer, |index| names.get(index));
+    let report = Answer::new(query, answer, &names);
     context.out.report(&report)?;
     match &report.answer {
         RouteAnswer::Route(_) => Ok(Outcome::Yes),

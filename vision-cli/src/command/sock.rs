@@ -30,7 +30,7 @@ pub fn run(args: &SockArgs, context: &mut Context) -> Ended {
         let consistent = inventory.sockets_each(&filter, &budget, |sock| {
             if wanted(&sock) {
                 let dev = names.get(sock.ifindex);
-                stop.unless(write(&SockRow::new(sock, dev, owners.as_ref())));
+                stop.unless(write(&SockRow::new(&sock, dev, owners.as_ref())));
             }
         })?;
         Ok(Tail { consistent, interfaces: None })

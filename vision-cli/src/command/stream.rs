@@ -47,10 +47,10 @@ pub struct Tail<'a> {
 ///
 /// # Errors
 /// What kept the list from being read or written.
-pub fn list<'n, T: Row>(
+pub fn list<'n>(
     context: &mut Context,
     name: &'static str,
-    produce: impl FnOnce(&mut dyn FnMut(&T) -> io::Result<()>) -> Result<Tail<'n>>,
+    produce: impl FnOnce(&mut dyn FnMut(&dyn Row) -> io::Result<()>) -> Result<Tail<'n>>,
 ) -> Ended {
     let mut changed = false;
     let written = context.out.rows(name, |write| {

@@ -2,19 +2,43 @@
 
 use std::net::SocketAddr;
 
-use vision_core::Family;
-use vision_core::probe::{Probe, TcpProbe};
+use vision_core::base::EventSource;
+use vision_core::probe::{Probe, TcpProbe, TcpSession, Until};
+use vision_core::{Budget, Error, Family};
 
-use super::{Ended, destination};
-use crate::args::TcpArgs;
+use super::Ended;
+use super::destination::{self, Destination};
+use crate::args::{TcpArgs, UntilArg};
 use crate::context::Context;
 use crate::exit::Outcome;
+use crate::output::human::tcp::{self, Summed};
 
 /// Tries to connect to every port and says what happened.
 pub fn run(args: &TcpArgs, context: &mut Context) -> Ended {
     let target = context.target()?;
     let budget = context.probing_budget(None)?;
+    let budget = args.deadline.map_or_else(|| budget.clone(), |limit| budget.child(limit));
     let to = destination::find(&args.endpoint.host, context, &target, &budget)?;
+    let probe = said(rounds(request(args, context, &to)?, args), args);
+    if args.count.is_none_or(|count| count == 1) && args.every.is_none() && args.until.is_none() {
+        let report = probe.run(&target, &budget)?;
+        let summed = Summed::at_once(&report);
+        context.out.report(&summed)?;
+        return Ok(summed.answer());
+    }
+    let mut session = probe.start(&target)?;
+    let ended_by = follow(&mut session, &to, &budget, context)?;
+    let report = session.finish();
+    let summed = Summed::streamed(&report);
+    context.out.summary(&summed, ended_by.as_ref())?;
+    match ended_by {
+        Some(error) if !context.out.is_json() => Err(error.into()),
+        Some(error) => Ok(Outcome::Failed(error.into())),
+        None => Ok(summed.answer()),
+    }
+}
+
+fn request(args: &TcpArgs, context: &Context, to: &Destination) -> Result<TcpProbe, Error> {
     let mut probe = TcpProbe::new(to.addr, args.endpoint.ports()).scope(to.scope).wait(args.wait);
     if let Some(name) = &context.global.interface {
         probe = probe.interface(name);
@@ -24,10 +48,54 @@ pub fn run(args: &TcpArgs, context: &mut Context) -> Ended {
         destination::check_family(source.ip(), Some(Family::of(to.addr)))?;
         probe = probe.source(source);
     }
-    let report = probe.run(&target, &budget)?;
-    context.out.report(&report)?;
-    match report.attempts.iter().all(|attempt| attempt.outcome.is_open()) {
-        true => Ok(Outcome::Yes),
-        false => Ok(Outcome::No),
+    Ok(probe)
+}
+
+/// How often, and until when.
+fn rounds(mut probe: TcpProbe, args: &TcpArgs) -> TcpProbe {
+    if let Some(every) = args.every {
+        probe = probe.interval(every).endless();
+    }
+    if let Some(count) = args.count {
+        probe = probe.count(count);
+    }
+    match args.until {
+        None => probe,
+        Some(UntilArg::Open) => probe.until(Until::Open),
+        Some(UntilArg::Closed) => probe.until(Until::Closed),
+    }
+}
+
+/// What to say and hear over a connection.
+fn said(mut probe: TcpProbe, args: &TcpArgs) -> TcpProbe {
+    if args.banner {
+        probe = probe.banner();
+    }
+    if let Some(bytes) = &args.send {
+        probe = probe.send(bytes.clone());
+    }
+    match &args.expect {
+        None => probe,
+        Some(bytes) => probe.expect(bytes.clone()),
+    }
+}
+
+/// Prints until there is nothing more; returns the error that ended it, if it was no budget.
+fn follow(
+    session: &mut TcpSession,
+    to: &Destination,
+    budget: &Budget,
+    context: &mut Context,
+) -> std::io::Result<Option<Error>> {
+    loop {
+        match session.recv(budget) {
+            Ok(Some(attempt)) => {
+                context
+                    .out
+                    .event(&attempt, |out, style| tcp::line(to.addr, &attempt, out, style))?;
+            }
+            Ok(None) | Err(Error::Elapsed | Error::Cancelled) => return Ok(None),
+            Err(error) => return Ok(Some(error)),
+        }
     }
 }

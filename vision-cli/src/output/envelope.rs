@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use serde::Serialize;
+use vision_core::netns::Container;
 use vision_core::probe::{Resolution, ResolvedBy};
 use vision_core::{Error, NetnsId, Selector, Target, Timestamp};
 
@@ -17,6 +18,8 @@ pub struct About {
     selector: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     netns: Option<NetnsId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<Container>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     resolved: Vec<Resolved>,
 }
@@ -32,12 +35,17 @@ struct Resolved {
 impl About {
     /// Names a target that was found.
     pub fn of(target: &Target) -> Self {
-        Self { selector: Some(target.to_string()), netns: Some(target.id()), resolved: Vec::new() }
+        Self {
+            selector: Some(target.to_string()),
+            netns: Some(target.id()),
+            container: target.container().cloned(),
+            resolved: Vec::new(),
+        }
     }
 
     /// Names a target that was only asked for.
     pub fn named(selector: &Selector) -> Self {
-        Self { selector: Some(selector.to_string()), netns: None, resolved: Vec::new() }
+        Self { selector: Some(selector.to_string()), ..Self::default() }
     }
 
     /// Adds what a name was resolved to.
@@ -112,7 +120,8 @@ impl<'a, R: Serialize> Envelope<'a, R> {
 
     /// Wraps a refusal of the command line.
     pub fn usage(message: &str, hint: &str) -> Envelope<'static, R> {
-        const NOBODY: &About = &About { selector: None, netns: None, resolved: Vec::new() };
+        const NOBODY: &About =
+            &About { selector: None, netns: None, container: None, resolved: Vec::new() };
         let refusal = Refusal {
             kind: "usage",
             op: None,

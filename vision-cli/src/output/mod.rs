@@ -3,6 +3,7 @@
 pub mod envelope;
 pub mod human;
 pub mod json;
+pub mod packet;
 mod rows;
 mod style;
 pub mod text;
@@ -116,6 +117,18 @@ impl Output {
         self.out.flush()
     }
 
+    /// Writes a packet, in whatever form; [`Output::finish`] pushes it out.
+    ///
+    /// # Errors
+    /// What writing to standard output says.
+    #[inline]
+    pub fn packet(
+        &mut self,
+        write: impl FnOnce(&mut dyn Write, &Style) -> io::Result<()>,
+    ) -> io::Result<()> {
+        write(&mut self.out, &self.style)
+    }
+
     /// Writes something that a person sees at once and that the report will hold as well.
     ///
     /// # Errors
@@ -153,10 +166,10 @@ impl Output {
     /// # Errors
     /// What `produce` says, if no row was written before, and what writing says. An error after
     /// the first row is part of the output and comes back as `Ok(Some(..))`.
-    pub fn rows<T: Row, Tail: Serialize>(
+    pub fn rows<Tail: Serialize>(
         &mut self,
         name: &'static str,
-        produce: impl FnOnce(&mut dyn FnMut(&T) -> io::Result<()>) -> Result<Tail>,
+        produce: impl FnOnce(&mut dyn FnMut(&dyn Row) -> io::Result<()>) -> Result<Tail>,
     ) -> Result<Option<Error>, Failure> {
         let (out, style) = (&mut self.out, &self.style);
         let head = envelope::Envelope::<()>::open(self.schema, &self.target, name);

@@ -44,7 +44,7 @@ impl<'a, W: Write> Rows<'a, W> {
 
     /// Writes one row in the form asked for.
     #[inline]
-    pub fn row(&mut self, row: &impl Row) -> io::Result<()> {
+    pub fn row(&mut self, row: &dyn Row) -> io::Result<()> {
         if self.head.is_none() {
             row.line(&mut self.text, self.style)?;
         } else {

@@ -117,6 +117,114 @@ fn sockets_agree_with_ss() {
 }
 
 #[test]
+fn tracked_connections_agree_with_conntrack() {
+    let Some(lab) = lab() else { return };
+    let node = lab.node("c").expect("a node");
+    node.sh("sysctl -qw net.netfilter.nf_conntrack_acct=1 net.netfilter.nf_conntrack_timestamp=1");
+    node.sh("nft 'table inet f { chain i { type filter hook output priority 0; ct state new ct mark set 7; }; }'");
+    let server = node.enter(|| std::net::TcpListener::bind("127.0.0.1:8080")).expect("listens");
+    let _peer = node.enter(|| std::net::TcpStream::connect("127.0.0.1:8080")).expect("connects");
+    let udp = node.enter(|| std::net::UdpSocket::bind("[::1]:0")).expect("bound");
+    udp.send_to(b"x", "[::1]:53").expect("sent");
+    node.sh("ping -q -c1 127.0.0.1");
+    // Times move, and so may the number of those who look.
+    let lines = |text: &str| -> BTreeSet<String> {
+        let fixed = |word: &&str| !word.starts_with("delta-time=") && !word.starts_with("use=");
+        let line = |line: &str| {
+            let words = line.split_whitespace().enumerate().filter(|(n, _)| *n != 2);
+            words.map(|(_, word)| word).filter(fixed).collect::<Vec<_>>().join(" ")
+        };
+        text.lines().map(line).collect()
+    };
+    for (ours, theirs) in [
+        ("", ""),
+        ("--proto tcp", "-p tcp"),
+        ("--proto tcp --src 127.0.0.1 --dport 8080", "-p tcp -s 127.0.0.1 --dport 8080"),
+        ("-6", "-f ipv6"),
+        ("--dst 127.0.0.0/8", "-d 127.0.0.0/8"),
+    ] {
+        let mine = vision_in(&node, &format!("ct {ours}")).expect(0).out;
+        let other = node.sh(&format!("conntrack -L {theirs} 2>/dev/null"));
+        assert_eq!(lines(&mine), lines(&other), "ct {ours}");
+        assert!(!mine.is_empty(), "ct {ours}");
+    }
+    drop(server);
+    let json = vision_in(&node, "ct --json --proto udp").expect(0).json();
+    assert_eq!(schema(&json), "vision/ct@1");
+    let row = &json["report"]["connections"][0];
+    assert_eq!((&row["protocol"], &row["original"]["dst_port"]), (&"udp".into(), &53.into()));
+    assert_eq!(row["status"].as_array().map(|s| s.contains(&"confirmed".into())), Some(true));
+    let count = vision_in(&node, "ct --count --json").expect(0).json();
+    assert_eq!(schema(&count), "vision/ct-count@1");
+    assert_eq!(count["report"]["count"], 3);
+    assert!(vision_in(&node, "ct --count").expect(0).out.starts_with("3 of "));
+    let denied = powerless(&node, "ct").expect(4);
+    assert!(denied.err.contains("CAP_NET_ADMIN"), "{denied:?}");
+    powerless(&node, "ct --count").expect(4);
+    assert!(vision_in(&node, "ct --proto no").expect(2).err.contains("`no` is not tcp"));
+}
+
+#[test]
+fn the_firewall_is_shown_as_nft_reads_it() {
+    let Some(lab) = lab() else { return };
+    let node = lab.node("f").expect("a node");
+    assert_eq!(vision_in(&node, "fw").expect(0).out, "");
+    node.sh(
+        "nft 'table inet t { set s { type inet_service; elements = { 22 } }; chain c { type filter hook input \
+         priority 0; policy drop; tcp dport @s counter accept comment \"ssh\"; }; }'",
+    );
+    let text = vision_in(&node, "fw").expect(0).out;
+    assert!(
+        text.contains("tcp dport @s counter packets 0 bytes 0 accept comment \"ssh\""),
+        "{text}"
+    );
+    assert!(text.contains("type filter hook input priority 0; policy drop;"), "{text}");
+    let json = vision_in(&node, "fw --json").expect(0).json();
+    assert_eq!(schema(&json), "vision/fw@1");
+    let objects = json["report"]["objects"].as_array().expect("a list");
+    let kinds: Vec<_> = objects.iter().filter_map(|it| it["kind"].as_str()).collect();
+    assert_eq!(kinds, ["table", "set", "chain", "rule"]);
+    assert_eq!(json["report"]["consistent"], "yes");
+    let sets = vision_in(&node, "fw sets").expect(0).out;
+    assert!(sets.contains("elements = { 22 }"), "{sets}");
+    let counters = vision_in(&node, "fw --counters --json").expect(0).json();
+    assert_eq!(counters["report"]["counters"][0]["packets"], 0);
+    let why = vision_in(&node, "fw --why 127.0.0.1:9->127.0.0.1:22/tcp --json").expect(0).json();
+    assert_eq!(why["report"]["met"][0]["outcome"], "accept");
+    assert_eq!(why["report"]["met"][0]["static"], true);
+    assert!(
+        vision_in(&node, "fw --why nonsense").expect(2).err.contains("SRC:PORT -> DST:PORT/tcp")
+    );
+    assert_eq!(vision_in(&node, "fw --iptables").expect(0).out, "");
+    let denied = powerless(&node, "fw").expect(4);
+    assert!(denied.err.contains("CAP_NET_ADMIN"), "{denied:?}");
+}
+
+#[test]
+fn owners_of_sockets_are_shown_as_ss_shows_them() {
+    let Some(lab) = lab() else { return };
+    let node = lab.node("o").expect("a node");
+    let owner = node.spawn("nc.openbsd -l -k 127.0.0.1 8080");
+    let line = (0..500).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        Some(node.sh("ss -Htlnp")).filter(|text| !text.is_empty())
+    });
+    let theirs = line.expect("it listens");
+    let users = theirs.split_whitespace().last().expect("a column");
+    let ours = vision_in(&node, "sock -l -t -p").expect(0).out;
+    assert_eq!(ours.lines().nth(1).and_then(|l| l.split_whitespace().last()), Some(users));
+    assert!(ours.lines().next().is_some_and(|head| head.ends_with("users")), "{ours}");
+    let json = vision_in(&node, "sock -l -p --json").expect(0).json();
+    let first = &json["report"]["sockets"][0]["owners"][0];
+    assert_eq!(first["pid"], owner.pid());
+    assert_eq!(first["comm"], "nc.openbsd");
+    // Without the right to look at others', the rest is still there.
+    let some = powerless(&node, "sock -l -p").expect(0);
+    assert!(some.err.contains("SYS_PTRACE"), "{some:?}");
+    assert!(some.out.contains("127.0.0.1:8080"), "{some:?}");
+}
+
+#[test]
 fn namespaces_are_listed_identified_and_entered() {
     let Some(lab) = lab() else { return };
     let node = lab.node("n").expect("a node");
@@ -140,6 +248,62 @@ fn namespaces_are_listed_identified_and_entered() {
     let mut sh = command(&format!("ns exec pid:{pid} -- sh -c"));
     sh.arg("kill -TERM $$");
     assert_eq!(finish(sh).code, None, "killed by its signal");
+}
+
+#[test]
+fn a_container_is_a_target_by_its_name() {
+    let Some(lab) = lab() else { return };
+    let node = lab.node("n").expect("a node");
+    let sleeper = node.sleeper();
+    let (pid, inode) = (sleeper.pid(), node.inode());
+    // What runc leaves of a container; the process's start makes its number believable.
+    let name = format!("vision-cli-{}", std::process::id());
+    let dir = std::path::PathBuf::from(format!("/run/runc/{name}"));
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("alive");
+    let start =
+        stat.rsplit(')').next().and_then(|rest| rest.split(' ').nth(20)).expect("22 fields");
+    let state = format!(r#"{{"init_process_pid":{pid},"init_process_start":{start}}}"#);
+    if std::fs::create_dir_all(&dir)
+        .and_then(|()| std::fs::write(dir.join("state.json"), state))
+        .is_err()
+    {
+        assert!(std::env::var_os("VISION_FORBID_SKIP").is_none(), "needs root");
+        return;
+    }
+    let of = vision(&format!("ns of ctr:{name} --json"));
+    let text = vision(&format!("ns of {name}"));
+    let list = vision("ns ls");
+    let inside = vision(&format!("ns exec ctr:{name} -- readlink /proc/self/ns/net"));
+    let flag = vision(&format!("link --container {name} --json"));
+    drop(sleeper);
+    let stopped = vision(&format!("link --in ctr:{name}"));
+    std::fs::remove_dir_all(&dir).expect("removed");
+    let of = of.expect(0).json();
+    assert_eq!(of["report"]["id"]["ino"], inode);
+    assert_eq!(of["target"]["container"]["name"], name.as_str());
+    assert_eq!(of["target"]["container"]["engine"], "oci");
+    assert!(text.expect(0).out.contains(&format!("container  oci runtime {name} pid {pid}")));
+    let row = list.expect(0).out;
+    let row = row.lines().find(|line| line.starts_with(&inode.to_string())).expect("a row");
+    assert!(row.contains(&format!("ctr:{name}")), "{row}");
+    assert_eq!(inside.expect(0).out.trim(), format!("net:[{inode}]"));
+    assert_eq!(flag.expect(0).json()["target"]["selector"], format!("ctr:{name}"));
+    let stopped = stopped.expect(3).err;
+    assert!(stopped.contains("not running") && stopped.contains(&name), "{stopped}");
+}
+
+#[test]
+fn a_command_gets_a_network_of_its_own() {
+    let Some(_lab) = lab() else { return };
+    let own = std::fs::read_link("/proc/self/ns/net").expect("own");
+    let fresh = vision("ns exec --new -- readlink /proc/self/ns/net").expect(0).out;
+    assert_ne!(fresh.trim(), own.display().to_string());
+    let links = vision("ns exec --new -- ip -br link").expect(0).out;
+    assert_eq!(links.lines().count(), 1, "{links}");
+    assert!(links.starts_with("lo ") && links.contains("DOWN"), "{links}");
+    let rootless = vision("ns exec --new --rootless -- cat /proc/self/uid_map").expect(0).out;
+    let map: Vec<_> = rootless.split_whitespace().collect();
+    assert_eq!(map, ["0", &nix::unistd::geteuid().to_string(), "1"]);
 }
 
 #[test]

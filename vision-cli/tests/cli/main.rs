@@ -3,6 +3,9 @@
 //! What a probe or a table says is tested in the library; here it is the wiring.
 
 mod capabilities;
+mod capture;
+mod decode;
+mod depth;
 mod doctor;
 mod errors;
 mod hostile;

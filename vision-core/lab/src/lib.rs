@@ -61,6 +61,22 @@ impl Lab {
         Ok(Self::default())
     }
 
+    /// As [`Lab::new`], with networks numbered from `first` + 1 on, so that labs side by side share no address.
+    ///
+    /// # Errors
+    /// As [`Lab::new`].
+    pub fn numbered_after(first: u8) -> Result<Self, Skip> {
+        let lab = Self::new()?;
+        lab.nets.store(first.into(), Ordering::Relaxed);
+        Ok(lab)
+    }
+
+    /// Every node made so far and not let go, in order.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<Node> {
+        self.kept().clone()
+    }
+
     /// Makes a namespace with `lo` up and addresses usable at once: IPv6 duplicate address detection is off.
     ///
     /// Values a new namespace inherits from the machine (`rp_filter`, forwarding) are pinned to 0.

@@ -32,14 +32,28 @@ impl FromStr for Host {
             Some((addr, zone)) if !zone.is_empty() => (addr, Some(zone.to_owned())),
             _ => (bare, None),
         };
-        if let Ok(addr) = addr.parse() {
-            return Ok(Self::Addr(addr, zone));
+        let refused = |why| Err(Error::invalid("host", format!("`{text}` {why}")));
+        match addr.parse() {
+            Ok(IpAddr::V4(_)) if zone.is_some() => {
+                return refused("names an interface, which only IPv6 addresses do");
+            }
+            Ok(_) if zone.as_deref().is_some_and(is_no_interface) => {
+                return refused("names an interface that cannot exist");
+            }
+            Ok(addr) => return Ok(Self::Addr(addr, zone)),
+            Err(_) => {}
         }
         match name_fault(bare) {
             None => Ok(Self::Name(bare.to_owned())),
-            Some(why) => Err(Error::invalid("host", format!("`{text}` {why}"))),
+            Some(why) => refused(why),
         }
     }
+}
+
+/// As `dev_valid_name` of the kernel (net/core/dev.c), and no brackets, which would be ambiguous.
+fn is_no_interface(name: &str) -> bool {
+    let bad = |c: char| c.is_whitespace() || c.is_control() || "/:[]%".contains(c);
+    matches!(name, "." | "..") || name.contains(bad)
 }
 
 fn name_fault(name: &str) -> Option<&'static str> {
@@ -48,6 +62,7 @@ fn name_fault(name: &str) -> Option<&'static str> {
         "" => Some("is empty"),
         _ if name.len() > 255 => Some("is longer than 255 bytes"),
         _ if name.contains(':') => Some("is neither an IPv6 address nor a name"),
+        _ if name.contains(['[', ']']) => Some("has brackets, which stand around addresses"),
         _ if name.contains('/') => Some("is a prefix, not one host"),
         _ if all_digits_and_dots => Some("is not a complete IPv4 address"),
         _ if name.contains(|c: char| c.is_whitespace() || c.is_control()) => {
@@ -214,6 +229,9 @@ mod tests {
         assert!(refusal::<Host>("10.0.0").contains("not a complete IPv4 address"));
         assert!(refusal::<Host>("10.0.0.0/8").contains("prefix"));
         assert!(refusal::<Host>("a b").contains("blanks"));
+        assert!(refusal::<Host>("10.0.0.1%eth0").contains("only IPv6"));
+        assert!(refusal::<Host>("fe80::1%a/b").contains("cannot exist"));
+        assert!(refusal::<Host>("[[]]").contains("brackets"));
     }
 
     #[test]

@@ -50,6 +50,9 @@ pub enum Error {
     /// Bytes did not parse.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// A capture file could not be read or written.
+    #[error("{0}")]
+    CaptureFile(String),
     /// The running kernel has no such feature.
     #[error("this kernel lacks {0}")]
     Unsupported(&'static str),
@@ -100,6 +103,7 @@ impl Error {
             Self::Ambiguous(..) => "ambiguous",
             Self::Netlink { .. } => "netlink",
             Self::Decode(_) => "decode",
+            Self::CaptureFile(_) => "capture_file",
             Self::Unsupported(_) => "unsupported",
             Self::Invalid { .. } => "invalid",
             Self::TargetExited(_) => "target_exited",
@@ -143,6 +147,11 @@ ops! {
     OpenPidfd, "opening a handle on the process", None, "pidfd_open(2).";
     ReadProc, "reading the process's files", Some(Capability::SysPtrace), "Read below /proc/PID.";
     ReadFile, "reading the target's file", Some(Capability::SysPtrace), "Read a file through the target's root.";
+    ReadCapture, "reading the capture file", None, "Read a capture file.";
+    WriteCapture, "writing the capture file", None, "Write a capture file.";
+    ReadEngine, "reading the container engine's state", Some(Capability::DacReadSearch), "Read what container engines keep on disk.";
+    AskEngine, "asking the container engine", None, "Speak to an engine's socket.";
+    ReadFirewall, "reading the firewall", Some(Capability::NetAdmin), "Dump nf_tables, ipset or iptables.";
     ReadCounters, "reading protocol counters", None, "Read /proc/thread-self/net.";
     OpenSocket, "opening a socket", None, "socket(2) of an ordinary kind.";
     OpenRaw, "opening a raw socket", Some(Capability::NetRaw), "socket(2) of a raw kind.";
@@ -157,6 +166,7 @@ ops! {
     Poll, "waiting for events", None, "poll(2) and epoll(7).";
     Timer, "setting a timer", None, "timerfd(2).";
     SpawnThread, "starting a thread", None, "clone(2).";
+    DropRights, "giving up rights", None, "capset(2), prctl(2).";
     Random, "reading random bytes", None, "getrandom(2).";
 }
 

@@ -118,10 +118,17 @@ fn neighbours(scene: &Scene<'_>) -> Seen {
 }
 
 fn nameservers(scene: &Scene<'_>) -> Seen {
-    let flows = scene.flows.iter().filter(|flow| flow.purpose == Purpose::Nameserver);
-    let works = |flow: &Flow<'_>| flow.outcome == Outcome::Works;
-    let shown = flows.filter(|flow| works(flow)).map(|flow| format!("{} answers", flow.dst));
-    joined(shown.collect(), "no nameserver was asked")
+    let flows = || scene.flows.iter().filter(|flow| flow.purpose == Purpose::Nameserver);
+    let works = |flow: &&Flow<'_>| flow.outcome == Outcome::Works;
+    let answering = flows().filter(works).map(|flow| format!("{} answers", flow.dst));
+    let failing: Vec<_> = flows()
+        .filter(|flow| !works(flow))
+        .map(|flow| format!("{}: {}", flow.dst, super::rules::outcome(flow)))
+        .collect();
+    match failing.is_empty() {
+        true => joined(answering.collect(), "no nameserver was asked"),
+        false => joined(answering.collect(), &failing.join(", ")),
+    }
 }
 
 fn sockets(scene: &Scene<'_>) -> Seen {

@@ -2,7 +2,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Question;
-use crate::base::{Family, Gap, Prefix, Result, Timestamp};
+use crate::base::{Family, Gap, Prefix, Timestamp};
 use crate::inventory::{Addr, Link, NeighState, Neighbour, RouteAnswer, RouteQuery, Snapshot};
 use crate::netns::NetnsId;
 use crate::probe::{DnsReport, Resolution};
@@ -192,7 +192,7 @@ impl CaseFile {
     /// # Errors
     /// [`crate::Error::Invalid`] when a value cannot be written, which no case made here contains.
     #[cfg(feature = "serde")]
-    pub fn to_json(&self) -> Result<String> {
+    pub fn to_json(&self) -> crate::Result<String> {
         serde_json::to_string_pretty(self)
             .map_err(|e| crate::Error::invalid("case file", e.to_string()))
     }
@@ -202,7 +202,7 @@ impl CaseFile {
     /// # Errors
     /// [`crate::Error::Invalid`] saying where the file departs from the form.
     #[cfg(feature = "serde")]
-    pub fn from_json(text: &str) -> Result<Self> {
+    pub fn from_json(text: &str) -> crate::Result<Self> {
         let case: Self = serde_json::from_str(text)
             .map_err(|e| crate::Error::invalid("case file", e.to_string()))?;
         match case.schema == Self::SCHEMA {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::areas::areas;
 use super::case::{CaseFile, ProbeRecord, Probing};
-use super::report::{Consequence, Diagnosis, Finding, RuledOut, Severity, Unchecked, Verdict};
+use super::report::{
+    Confidence, Consequence, Diagnosis, Finding, RuledOut, Severity, Unchecked, Verdict,
+};
 use super::rules::{self, Answer, Hit, SAID_LAST};
 use super::scene::{Outcome, Purpose, Scene};
 use super::{Cause, Question};
@@ -18,9 +20,10 @@ pub fn judge(case: &CaseFile) -> Diagnosis {
         return nothing_seen(case);
     };
     let heard = hear(&scene);
-    let (findings, explained) = roots(&scene, heard.hits);
+    let roots = roots(&scene, heard.hits);
+    let consequences = consequences(&scene, roots.first());
+    let findings: Vec<Finding> = roots.into_iter().map(|(_, finding)| finding).collect();
     let verdict = verdict(&scene, &findings);
-    let consequences = consequences(&scene, &findings, &explained);
     let mut unchecked = heard.unchecked;
     unchecked.extend(unseen(&scene, verdict));
     Diagnosis {
@@ -85,25 +88,36 @@ fn missing_section(scene: &Scene<'_>, needs: Sections) -> Option<String> {
 }
 
 /// Keeps, of each failing flow, what the packet meets first; the rest of that flow follows from it.
-fn roots(scene: &Scene<'_>, mut hits: Vec<(usize, Hit)>) -> (Vec<Finding>, HashSet<usize>) {
+/// Each finding comes with the flow it was seen on.
+fn roots(scene: &Scene<'_>, mut hits: Vec<(usize, Hit)>) -> Vec<(usize, Finding)> {
     // A name comes before any flow, then the flows' own order: the hop first, then the layer.
-    hits.sort_by_key(|(rank, hit)| (hit.flow.wrapping_add(1), !hit.overrides, hit.hop, *rank));
+    // That a neighbour is silent says less than why.
+    hits.sort_by_key(|(rank, hit)| {
+        (hit.flow.wrapping_add(1), !hit.overrides, is_vague(hit), hit.hop, *rank)
+    });
     let mut explained = HashSet::new();
-    let mut findings: Vec<Finding> = Vec::new();
+    let mut found: Vec<(usize, Finding)> = Vec::new();
     for (_, mut hit) in hits {
         // Of what breaks nothing, each stands for itself.
         if hit.flow != SAID_LAST && !explained.insert(hit.flow) {
             continue;
         }
-        hit.finding.severity = hit.finding.severity.max(severity(scene, &hit));
+        // A rule that says warning or note has weighed what works itself.
+        if hit.finding.severity == Severity::Error {
+            hit.finding.severity = severity(scene, &hit);
+        }
         let same = |f: &Finding| f.cause == hit.finding.cause && f.subject == hit.finding.subject;
-        if !findings.iter().any(same) {
-            findings.push(hit.finding);
+        if !found.iter().any(|(_, f)| same(f)) {
+            found.push((hit.flow, hit.finding));
         }
     }
     // Stable: within a severity the order of the flows stays.
-    findings.sort_by_key(|finding| finding.severity);
-    (findings, explained)
+    found.sort_by_key(|(_, finding)| finding.severity);
+    found
+}
+
+fn is_vague(hit: &Hit) -> bool {
+    hit.finding.cause == Cause::NeighNoAnswer && hit.finding.confidence == Confidence::Likely
 }
 
 /// A fault that does not break what was asked is a note; one of several servers is a warning.
@@ -143,7 +157,8 @@ fn verdict(scene: &Scene<'_>, findings: &[Finding]) -> Verdict {
                 flows.any(|f| f.outcome == Outcome::Works)
             };
             let open = scene.failing().any(|f| !explained(f.purpose));
-            let tables = scene.target.state().is_some_and(|s| s.links.is_some());
+            let tables =
+                scene.target.state().is_some_and(|s| s.links.is_some() && s.addrs.is_some());
             match open || !tables {
                 true => Verdict::Inconclusive,
                 false => Verdict::Healthy,
@@ -152,13 +167,9 @@ fn verdict(scene: &Scene<'_>, findings: &[Finding]) -> Verdict {
     }
 }
 
-/// The symptoms that the first finding accounts for beyond its own flow.
-fn consequences(
-    scene: &Scene<'_>,
-    findings: &[Finding],
-    explained: &HashSet<usize>,
-) -> Vec<Consequence> {
-    let Some(root) = findings.first().filter(|f| f.severity == Severity::Error) else {
+/// The symptoms that the first finding accounts for beyond the flow it was seen on.
+fn consequences(scene: &Scene<'_>, root: Option<&(usize, Finding)>) -> Vec<Consequence> {
+    let Some((own, root)) = root.filter(|(_, f)| f.severity == Severity::Error) else {
         return Vec::new();
     };
     let mut said: Vec<String> = Vec::new();
@@ -172,8 +183,7 @@ fn consequences(
     });
     said.extend(name.filter(|_| root.cause != Cause::DnsNxdomain));
     for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
-        let is_own = explained.contains(&n) && flow.purpose != Purpose::Nameserver;
-        if !is_own && flow.purpose != Purpose::Anywhere {
+        if n != *own && flow.purpose != Purpose::Anywhere {
             said.push(format!("{}: {}", rules::question(flow), rules::outcome(flow)));
         }
     }

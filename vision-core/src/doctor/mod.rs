@@ -9,6 +9,7 @@ mod cause;
 mod collect;
 mod engine;
 mod fib;
+mod flows;
 mod plan;
 mod question;
 mod report;

@@ -28,6 +28,7 @@ mod link;
 mod lookup;
 mod neigh;
 mod owners;
+mod recorded;
 mod resolver;
 mod route;
 mod route_metrics;
@@ -51,6 +52,7 @@ pub use link::{Link, LinkFlags, LinkStats, LinkType, OperState};
 pub use lookup::{RefusalCause, RouteAnswer, RouteQuery, RouteRefusal};
 pub use neigh::{NeighFlags, NeighSelect, NeighState, Neighbour};
 pub use owners::{SocketOwner, SocketOwners};
+pub use recorded::{Recorded, RecordedProtocol, RecordedRow};
 pub use resolver::{Nameserver, Resolver, ResolverOptions};
 pub use route::{
     Encap, NextHop, Route, RouteFlags, RouteKind, RoutePreference, RouteProtocol, RouteTable, Scope,

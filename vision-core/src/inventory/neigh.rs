@@ -4,6 +4,7 @@ use super::flags::flag_set;
 use super::route::RouteProtocol;
 use super::row::{Row, ticks_ms};
 use crate::base::{Family, LinkAddr, open_enum};
+use crate::netlink::attr;
 use crate::netlink::header::Message;
 use crate::netlink::rtnl::neigh::{self, NeighMsg};
 
@@ -20,7 +21,14 @@ pub struct Neighbour {
     /// The neighbour's IP address.
     pub dst: IpAddr,
     /// Its link-layer address, once known.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            serialize_with = "super::row::serialize_lladdr"
+        )
+    )]
     pub lladdr: Option<LinkAddr>,
     /// What the kernel believes about it.
     pub state: NeighState,
@@ -80,7 +88,7 @@ pub(super) fn read(message: &Message<'_>, (): ()) -> Row<Neighbour> {
 
 #[inline]
 fn from_msg(msg: &NeighMsg<'_>, family: Family) -> Option<Neighbour> {
-    let dst = msg.dst.filter(|dst| Family::of(*dst) == family)?;
+    let dst = msg.dst.and_then(attr::ip).filter(|dst| Family::of(*dst) == family)?;
     let age = |n: usize| msg.ages.and_then(|a| a.get(n).copied()).map(ticks_ms);
     Some(Neighbour {
         ifindex: msg.ifindex,

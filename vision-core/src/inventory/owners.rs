@@ -60,7 +60,8 @@ impl SocketOwners {
     /// Says that owners are missing, and which capability would show them.
     pub fn gap(&self) -> Option<Gap> {
         let count = Some(self.unreadable_processes()).filter(|count| *count > 0)?;
-        let why = format!("{count} processes of other users may not be looked at");
+        let plural = if count == 1 { "" } else { "es" };
+        let why = format!("{count} process{plural} may not be looked at");
         // Only who has the one gets far enough to lack the other.
         let needs = match self.holders.locked {
             0 => Capability::SysPtrace,

@@ -2,8 +2,9 @@ use std::net::IpAddr;
 
 use super::flags::flag_set;
 use super::route_metrics::RouteMetrics;
-use super::row::{Row, prefix, ticks_ms};
+use super::row::{Row, prefix_of, ticks_ms};
 use crate::base::{Family, Prefix, Reason, open_enum};
+use crate::netlink::attr;
 use crate::netlink::header::Message;
 use crate::netlink::rtnl::route::{self, HopMsg, PathMsg, RTM_F_CLONED, RouteMsg};
 
@@ -20,6 +21,7 @@ pub struct Route {
     /// What happens to packets: unicast, local, blackhole.
     pub kind: RouteKind,
     /// Destination.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "super::row::serialize_prefix"))]
     pub dst: Prefix,
     /// Source it is limited to (IPv6), or the source of a look-up.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
@@ -138,15 +140,15 @@ pub(super) fn from_msg(msg: &RouteMsg<'_>, family: Family) -> Option<Route> {
         family,
         table: RouteTable::from_raw(msg.table),
         kind: RouteKind::from_raw(msg.kind),
-        dst: prefix(family, msg.dst, msg.dst_bits)?,
-        src: msg.src.and_then(|src| prefix(family, Some(src), msg.src_bits)),
+        dst: prefix_of(family, msg.dst, msg.dst_bits)?,
+        src: msg.src.and_then(|src| prefix_of(family, Some(src), msg.src_bits)),
         tos: msg.tos,
         protocol: RouteProtocol::from_raw(msg.protocol),
         scope: Scope::from_raw(msg.scope),
-        gateway: hop.gateway,
+        gateway: hop.gateway.and_then(attr::ip),
         oif_ifindex: hop.oif,
         iif_ifindex: msg.iif,
-        prefsrc: msg.prefsrc,
+        prefsrc: msg.prefsrc.and_then(attr::ip),
         metric: msg.priority,
         flags: RouteFlags::from_bits(msg.flags & !LOOKUP_FLAGS),
         preference: msg.pref.map(RoutePreference::from_raw),
@@ -166,9 +168,9 @@ pub(super) fn from_msg(msg: &RouteMsg<'_>, family: Family) -> Option<Route> {
     })
 }
 
-fn path(msg: PathMsg) -> NextHop {
+fn path(msg: PathMsg<'_>) -> NextHop {
     NextHop {
-        gateway: msg.hop.gateway,
+        gateway: msg.hop.gateway.and_then(attr::ip),
         oif_ifindex: msg.hop.oif,
         weight: u16::from(msg.hops) + 1,
         flags: RouteFlags::from_bits(msg.flags.into()),
@@ -176,7 +178,7 @@ fn path(msg: PathMsg) -> NextHop {
     }
 }
 
-fn encap(hop: &HopMsg) -> Option<Encap> {
+fn encap(hop: &HopMsg<'_>) -> Option<Encap> {
     hop.encap.filter(|kind| *kind != 0).map(Encap::from_raw)
 }
 

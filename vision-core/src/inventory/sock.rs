@@ -112,26 +112,28 @@ impl SocketFilter {
         Self { remote_port: Some(port), ..self }
     }
 
-    /// The kernel's questions, one for each protocol and version.
+    /// The kernel's questions: one for TCP, one for each version of the others.
     pub(super) fn queries(&self) -> Vec<(Query, SockProtocol)> {
         let protocols = match self.protocols.as_slice() {
             [] => &SockProtocol::ALL[..],
             some => some,
         };
-        let families = Family::BOTH.into_iter().filter(|f| self.family.is_none_or(|g| g == *f));
-        let pairs = families.flat_map(|f| protocols.iter().map(move |p| (f, *p)));
-        pairs
-            .map(|(family, protocol)| {
-                let query = Query {
-                    family: family.raw(),
-                    protocol: protocol.raw(),
-                    states: self.states(),
-                    local_port: self.local_port.unwrap_or(0),
-                    remote_port: self.remote_port.unwrap_or(0),
-                };
-                (query, protocol)
-            })
-            .collect()
+        let query = |family, protocol: SockProtocol| Query {
+            family,
+            protocol: protocol.raw(),
+            states: self.states(),
+            local_port: self.local_port.unwrap_or(0),
+            remote_port: self.remote_port.unwrap_or(0),
+        };
+        let each = |protocol: SockProtocol| {
+            let families = match (self.family, protocol) {
+                (Some(family), _) => vec![family.raw()],
+                (None, SockProtocol::Tcp) => vec![0],
+                (None, _) => Family::BOTH.map(Family::raw).to_vec(),
+            };
+            families.into_iter().map(move |family| (query(family, protocol), protocol))
+        };
+        protocols.iter().copied().flat_map(each).collect()
     }
 
     fn states(&self) -> u32 {

@@ -98,10 +98,10 @@ pub(crate) fn ip(value: &[u8]) -> Option<IpAddr> {
 }
 
 /// Reads `struct rtvia`: a family and an address of that family (linux/rtnetlink.h).
-pub(crate) fn via(value: &[u8]) -> Option<IpAddr> {
+pub(crate) fn via(value: &[u8]) -> Option<&[u8]> {
     match i32::from(u16(value)?) {
-        nix::libc::AF_INET => ip(value.get(2..6)?),
-        nix::libc::AF_INET6 => ip(value.get(2..18)?),
+        nix::libc::AF_INET => value.get(2..6),
+        nix::libc::AF_INET6 => value.get(2..18),
         _ => None,
     }
 }
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn a_gateway_of_the_other_family_is_read() {
         let value = [&10u16.to_ne_bytes()[..], &Ipv6Addr::LOCALHOST.octets()].concat();
-        assert_eq!(via(&value), Some(Ipv6Addr::LOCALHOST.into()));
+        assert_eq!(via(&value).and_then(ip), Some(Ipv6Addr::LOCALHOST.into()));
         assert_eq!(via(&value[..17]), None);
         assert_eq!(via(&[]), None);
     }

@@ -149,8 +149,8 @@ fn ext_ack(message: &Message<'_>) -> Option<String> {
 const NLMSGERR_ATTR_MSG: u16 = 1;
 
 /// Dumps come in datagrams of at most 32 KiB (net/netlink/af_netlink.c), a link with many virtual
-/// functions in larger ones.
-const BUFFER: usize = 256 * 1024;
+/// functions in larger ones, whose lists end at 64 KiB. Only what is written to becomes memory.
+const BUFFER: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests;

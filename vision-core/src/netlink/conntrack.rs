@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use super::attr::{self, Attrs, NESTED, Request, be16, be32, be64};
-use super::header::{Message, NLM_F_DUMP};
+use super::header::{Message, NLM_F_ACK, NLM_F_DUMP};
 
 /// `NFNL_SUBSYS_CTNETLINK << 8` before the message's own number.
 const SUBSYSTEM: u16 = 1 << 8;
@@ -19,9 +19,9 @@ const FIXED: usize = 4;
 #[derive(Debug, Default)]
 pub(crate) struct CtMsg<'a> {
     pub(crate) family: u8,
-    pub(crate) original: TupleMsg,
-    pub(crate) reply: TupleMsg,
-    pub(crate) master: Option<TupleMsg>,
+    pub(crate) original: TupleMsg<'a>,
+    pub(crate) reply: TupleMsg<'a>,
+    pub(crate) master: Option<TupleMsg<'a>>,
     pub(crate) status: u32,
     pub(crate) timeout_s: Option<u32>,
     pub(crate) state: StateMsg,
@@ -43,11 +43,11 @@ pub(crate) struct CtMsg<'a> {
     pub(crate) synproxy: Option<[u32; 3]>,
 }
 
-/// One direction.
+/// One direction; addresses stay bytes of the message.
 #[derive(Debug, Default)]
-pub(crate) struct TupleMsg {
-    pub(crate) src: Option<IpAddr>,
-    pub(crate) dst: Option<IpAddr>,
+pub(crate) struct TupleMsg<'a> {
+    pub(crate) src: Option<&'a [u8]>,
+    pub(crate) dst: Option<&'a [u8]>,
     pub(crate) protocol: Option<u8>,
     pub(crate) src_port: Option<u16>,
     pub(crate) dst_port: Option<u16>,
@@ -88,7 +88,7 @@ pub(crate) struct StatsMsg {
 /// What the kernel itself can choose by (`CTA_FILTER`, kernel 5.8); older ones send everything.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Query {
-    /// Zero for both.
+    /// Zero for both, which is refused together with any of the others.
     pub(crate) family: u8,
     pub(crate) src: Option<IpAddr>,
     pub(crate) dst: Option<IpAddr>,
@@ -150,8 +150,9 @@ impl Query {
 
 /// Asks how many entries there are.
 pub(crate) fn stats() -> Request {
+    // The only answer claims to be one of many; what ends them is the acknowledgement.
     let head = [0; FIXED];
-    Request::new("IPCTNL_MSG_CT_GET_STATS", IPCTNL_MSG_CT_GET_STATS, 0, &head)
+    Request::new("IPCTNL_MSG_CT_GET_STATS", IPCTNL_MSG_CT_GET_STATS, NLM_F_ACK, &head)
 }
 
 /// Reads the answer to [`stats`].
@@ -217,15 +218,15 @@ fn words(nest: &[u8]) -> Option<[u32; 3]> {
 }
 
 #[inline]
-fn tuple(nest: &[u8]) -> TupleMsg {
+fn tuple(nest: &[u8]) -> TupleMsg<'_> {
     let mut tuple = TupleMsg::default();
     for (kind, value) in Attrs::new(nest) {
         match kind {
             CTA_TUPLE_IP => {
                 for (kind, value) in Attrs::new(value) {
                     match kind {
-                        CTA_IP_V4_SRC | CTA_IP_V6_SRC => tuple.src = attr::ip(value),
-                        CTA_IP_V4_DST | CTA_IP_V6_DST => tuple.dst = attr::ip(value),
+                        CTA_IP_V4_SRC | CTA_IP_V6_SRC => tuple.src = Some(value),
+                        CTA_IP_V4_DST | CTA_IP_V6_DST => tuple.dst = Some(value),
                         _ => {}
                     }
                 }
@@ -243,7 +244,7 @@ fn tuple(nest: &[u8]) -> TupleMsg {
 }
 
 #[inline]
-fn take_proto(tuple: &mut TupleMsg, kind: u16, value: &[u8]) {
+fn take_proto(tuple: &mut TupleMsg<'_>, kind: u16, value: &[u8]) {
     match kind {
         CTA_PROTO_NUM => tuple.protocol = attr::u8(value),
         CTA_PROTO_SRC_PORT => tuple.src_port = be16(value),

@@ -6,6 +6,9 @@ use super::attr::{self, Attrs, Request, read};
 use super::header::{Message, NLM_F_DUMP};
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
+/// The older question, which alone takes both families at once: one walk over the kernel's table
+/// instead of two.
+const TCPDIAG_GETSOCK: u16 = 18;
 
 /// `struct inet_diag_msg`.
 const FIXED: usize = 72;
@@ -13,6 +16,7 @@ const FIXED: usize = 72;
 /// What to list.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Query {
+    /// Zero for both, with TCP only.
     pub(crate) family: u8,
     pub(crate) protocol: u8,
     /// Bit n: state n.
@@ -45,21 +49,27 @@ pub(crate) struct SockMsg {
     pub(crate) protocol: Option<u8>,
 }
 
-/// Asks for the sockets of one family and protocol; the kernel filters by state and port.
+/// Asks for the sockets of one protocol; the kernel filters by state and port.
 pub(crate) fn dump(query: &Query) -> Request {
-    let mut head = vec![query.family, query.protocol, EXTENSIONS, 0];
-    head.extend(query.states.to_ne_bytes());
-    head.extend(query.local_port.to_be_bytes());
-    head.extend(query.remote_port.to_be_bytes());
+    let states = query.states.to_ne_bytes();
     // No addresses, no interface, any cookie.
-    head.extend([0; 36]);
-    head.extend([0xff; 8]);
+    let mut id = Vec::with_capacity(48);
+    id.extend(query.local_port.to_be_bytes());
+    id.extend(query.remote_port.to_be_bytes());
+    id.extend([0; 36]);
+    id.extend([0xff; 8]);
+    if query.family == 0 {
+        let head = [&[0, 0, 0, EXTENSIONS][..], &id, &states, &[0; 4]].concat();
+        return Request::new("TCPDIAG_GETSOCK", TCPDIAG_GETSOCK, NLM_F_DUMP, &head);
+    }
+    let head = [&[query.family, query.protocol, EXTENSIONS, 0][..], &states, &id].concat();
     Request::new("SOCK_DIAG_BY_FAMILY", SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &head)
 }
 
 /// Reads one socket; `None` when the message is of another type or too short to name one.
+#[inline]
 pub(crate) fn decode(message: &Message<'_>) -> Option<SockMsg> {
-    if message.kind != SOCK_DIAG_BY_FAMILY {
+    if !matches!(message.kind, SOCK_DIAG_BY_FAMILY | TCPDIAG_GETSOCK) {
         return None;
     }
     let head: [u8; FIXED] = read(message.body, 0)?;

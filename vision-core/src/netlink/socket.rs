@@ -27,6 +27,8 @@ pub(crate) trait Transport {
     fn send(&self, bytes: &[u8]) -> io::Result<()>;
 
     /// Replaces `buffer` by the next datagram, whole, and returns the sender's port; never blocks.
+    ///
+    /// A datagram that exceeds the capacity is lost (`ENOBUFS`), never cut.
     fn recv(&self, buffer: &mut Vec<u8>) -> io::Result<u32>;
 
     /// Blocks until [`Transport::recv`] has something to say.
@@ -94,19 +96,16 @@ impl Transport for KernelSocket {
     }
 
     fn recv(&self, buffer: &mut Vec<u8>) -> io::Result<u32> {
-        loop {
-            buffer.clear();
-            // With MSG_TRUNC the kernel tells the whole length. Peeking first costs about 1 µs for
-            // some 30 KiB of answers, and no datagram can be lost to a buffer that is too small.
-            let flags = libc::MSG_PEEK | libc::MSG_TRUNC;
-            let mut none = PEEK;
-            let (len, _) = retry(|| self.socket.recv_from(&mut none.as_mut_slice(), flags))?;
-            buffer.reserve(len.max(1));
-            let (len, from) = retry(|| self.socket.recv_from(buffer, libc::MSG_TRUNC))?;
-            if len <= buffer.len() {
-                return Ok(from.port_number());
-            }
+        buffer.clear();
+        // No look at the length first: each look makes the kernel dump ahead into its own queue,
+        // and what lies there goes cold until it is read.
+        let (len, from) = retry(|| self.socket.recv_from(buffer, libc::MSG_TRUNC))?;
+        if len <= buffer.len() {
+            return Ok(from.port_number());
         }
+        // The rest is lost, as with a full queue.
+        buffer.clear();
+        Err(io::Error::from_raw_os_error(libc::ENOBUFS))
     }
 
     fn wait(&self, budget: &Budget) -> Result<()> {
@@ -114,14 +113,33 @@ impl Transport for KernelSocket {
     }
 }
 
-/// Room for the peek, which wants the length only.
-const PEEK: [u8; 1] = [0];
-
 fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             other => return other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::netlink::rtnl;
+
+    #[test]
+    fn a_datagram_that_does_not_fit_is_lost_and_said_to_be() {
+        let netns = Netns::current().expect("/proc is mounted");
+        let socket = KernelSocket::open(&netns, Protocol::Route, 1 << 16).expect("a socket");
+        for (capacity, fits) in [(64, false), (1 << 16, true)] {
+            socket.send(rtnl::link::dump().finish(1)).expect("sent");
+            let mut buffer = Vec::with_capacity(capacity);
+            socket.wait(&Budget::unbounded()).expect("an answer");
+            let received = socket.recv(&mut buffer);
+            assert_eq!(received.as_ref().err().and_then(io::Error::raw_os_error).is_none(), fits);
+            assert_eq!(buffer.is_empty(), !fits);
+            // The end of the dump.
+            while socket.recv(&mut Vec::with_capacity(1 << 16)).is_ok() {}
         }
     }
 }

@@ -120,37 +120,43 @@ fn read_below(root: &OwnedFd, path: &str) -> Result<(Vec<u8>, FileId)> {
     if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
         return Err(Error::invalid("file", format!("{path} is no regular file")));
     }
-    let bytes = read_bounded(File::from(fd)).map_err(|e| match e.kind() {
+    let bytes = read_bounded(File::from(fd), LIMIT_BYTES).map_err(|e| match e.kind() {
         io::ErrorKind::FileTooLarge => Error::invalid("file", format!("{path} exceeds 64 KiB")),
         _ => Error::Sys { op: Op::ReadFile, source: e },
     })?;
     Ok((bytes, (stat.st_dev, stat.st_ino)))
 }
 
-fn read_bounded(file: File) -> io::Result<Vec<u8>> {
+pub(super) fn read_bounded(file: File, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(LIMIT_BYTES + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > LIMIT_BYTES {
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > limit {
         true => Err(io::ErrorKind::FileTooLarge.into()),
         false => Ok(bytes),
     }
 }
 
 /// Never blocks on a FIFO, never becomes a controlling terminal's owner.
-const READ: OFlag =
+pub(super) const READ: OFlag =
     OFlag::O_RDONLY.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
 
 fn open_below(root: &OwnedFd, path: &str) -> nix::Result<OwnedFd> {
+    open_as(root, path, READ)
+}
+
+/// Opens what a path leads to inside a root, following links inside it only.
+pub(super) fn open_as(root: &OwnedFd, path: &str, flags: OFlag) -> nix::Result<OwnedFd> {
     let inside = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-    match openat2(root, path, OpenHow::new().flags(READ).resolve(inside)) {
+    let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(inside);
+    match openat2(root, path, how) {
         // Before kernel 5.6, or refused by a seccomp filter that does not know the call.
-        Err(Errno::ENOSYS | Errno::EPERM) => walk_below(root, path),
+        Err(Errno::ENOSYS | Errno::EPERM) => walk_below(root, path, flags),
         other => other,
     }
 }
 
 /// One component at a time, following no link: narrower than openat2, never wider.
-fn walk_below(root: &OwnedFd, path: &str) -> nix::Result<OwnedFd> {
+fn walk_below(root: &OwnedFd, path: &str, last: OFlag) -> nix::Result<OwnedFd> {
     let mut parts = path.split('/').filter(|part| !part.is_empty()).peekable();
     let mut dir = root.try_clone().map_err(|_| Errno::EMFILE)?;
     while let Some(part) = parts.next() {
@@ -159,7 +165,7 @@ fn walk_below(root: &OwnedFd, path: &str) -> nix::Result<OwnedFd> {
         }
         let flags = match parts.peek() {
             Some(_) => OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-            None => READ,
+            None => last | OFlag::O_CLOEXEC,
         };
         dir = openat(dir.as_fd(), part, flags | OFlag::O_NOFOLLOW, Mode::empty())?;
     }
@@ -190,7 +196,8 @@ mod tests {
             let _ = std::os::unix::fs::symlink(to, dir.join("etc").join(name));
         }
         let root = dirfd(&dir);
-        for how in [open_below as Opener, walk_below as Opener] {
+        let walk: Opener = |root, path| walk_below(root, path, READ);
+        for how in [open_below as Opener, walk] {
             assert!(how(&root, "/etc/real").is_ok());
             assert!(how(&root, "/etc/abs").is_err());
             assert!(how(&root, "/etc/up").is_err());

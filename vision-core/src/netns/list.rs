@@ -3,8 +3,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::proc::{self, ProcDir};
-use super::{Netns, NetnsId, Selector, Target};
-use crate::base::{Budget, Error, Op, Result, Untrusted};
+use super::{Container, Lookup, Netns, NetnsId, Role, Selector, Target};
+use crate::base::{Budget, Error, Gap, Op, Result, Untrusted};
 
 /// Where `ip netns` keeps its names.
 pub(super) const RUN_NETNS: &str = "/run/netns";
@@ -28,6 +28,9 @@ pub struct NamespaceInfo {
     pub command: Option<Untrusted>,
     /// Whether it is the caller's own.
     pub own: bool,
+    /// The containers that use it, those that hold a pod's network first.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub containers: Vec<Container>,
 }
 
 impl NamespaceInfo {
@@ -35,6 +38,20 @@ impl NamespaceInfo {
     pub fn selector(&self) -> Option<Selector> {
         let named = self.names.first().map(|name| Selector::Name(name.clone()));
         named.or_else(|| self.lowest_pid.map(Selector::Pid))
+    }
+
+    /// Returns what a person would call it: `pod:shop/cart-7d9`, `ctr:web`, or as
+    /// [`NamespaceInfo::selector`] does.
+    ///
+    /// The machine's own network is not called by one of the containers that share it. The text
+    /// has names in it that others chose.
+    pub fn called(&self) -> Option<String> {
+        let mut inside = self.containers.iter().filter(|container| !container.host_network);
+        let first = inside.clone().next();
+        let pod = inside.find_map(|container| container.pod.as_ref()?.label());
+        let container = || first.map(|first| format!("ctr:{}", first.label()));
+        let named = pod.map(|pod| format!("pod:{pod}")).or_else(container);
+        named.or_else(|| self.selector().map(|selector| selector.to_string()))
     }
 }
 
@@ -47,16 +64,50 @@ pub struct Listing {
     pub namespaces: Vec<NamespaceInfo>,
     /// Processes whose namespace this user may not see (they need `CAP_SYS_PTRACE`).
     pub unreadable_processes: usize,
+    /// What could not be looked at when containers were looked for.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub gaps: Vec<Gap>,
 }
 
 /// Lists every network namespace that has a process this user may see or a name.
 ///
 /// Zombies and kernel threads are passed over. Sees what `/proc` shows: with `hidepid`, or inside
-/// a pid namespace, that is less than the machine holds.
+/// a pid namespace, that is less than the machine holds. Containers are found as
+/// [`Lookup::containers`] does.
 ///
 /// # Errors
 /// [`Error::Sys`] when `/proc` cannot be listed.
 pub fn list(budget: &Budget) -> Result<Listing> {
+    Lookup::default().namespaces(budget)
+}
+
+impl Lookup {
+    /// As [`list()`], with a say in where containers are looked for.
+    ///
+    /// # Errors
+    /// As [`list()`].
+    pub fn namespaces(&self, budget: &Budget) -> Result<Listing> {
+        let mut listing = processes_and_names(budget)?;
+        let found = self.containers(budget)?;
+        listing.gaps = found.gaps;
+        for container in found.containers {
+            let Some(id) = container.netns else { continue };
+            match listing.namespaces.iter_mut().find(|info| info.id == id) {
+                Some(info) => info.containers.push(container),
+                None => {
+                    let containers = vec![container];
+                    listing.namespaces.push(NamespaceInfo { containers, ..empty(id) });
+                }
+            }
+        }
+        for info in &mut listing.namespaces {
+            info.containers.sort_by_key(|container| container.role != Role::Sandbox);
+        }
+        Ok(listing)
+    }
+}
+
+fn processes_and_names(budget: &Budget) -> Result<Listing> {
     let mut found = Found::default();
     for pid in proc::pids().map_err(|e| Error::sys(Op::ReadProc, e))? {
         budget.remaining()?;
@@ -74,15 +125,7 @@ struct Found {
 
 impl Found {
     fn entry(&mut self, id: NetnsId) -> &mut NamespaceInfo {
-        self.namespaces.entry(id).or_insert_with(|| NamespaceInfo {
-            id,
-            cookie: None,
-            names: Vec::new(),
-            processes: 0,
-            lowest_pid: None,
-            command: None,
-            own: false,
-        })
+        self.namespaces.entry(id).or_insert_with(|| empty(id))
     }
 
     fn add_process(&mut self, pid: u32) -> io::Result<()> {
@@ -136,7 +179,20 @@ impl Found {
         }
         let mut namespaces: Vec<_> = self.namespaces.into_values().collect();
         namespaces.sort_by_key(|info| (info.lowest_pid.is_none(), info.lowest_pid, info.id));
-        Listing { namespaces, unreadable_processes: self.unreadable }
+        Listing { namespaces, unreadable_processes: self.unreadable, gaps: Vec::new() }
+    }
+}
+
+fn empty(id: NetnsId) -> NamespaceInfo {
+    NamespaceInfo {
+        id,
+        cookie: None,
+        names: Vec::new(),
+        processes: 0,
+        lowest_pid: None,
+        command: None,
+        own: false,
+        containers: Vec::new(),
     }
 }
 

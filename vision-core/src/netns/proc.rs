@@ -64,19 +64,31 @@ impl ProcDir {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stat {
     pub(crate) state: u8,
+    pub(crate) parent: u32,
     pub(crate) flags: u64,
+    /// When it started, in clock ticks since the machine did; with the number, who it is.
+    pub(crate) start: u64,
 }
 
 impl Stat {
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    /// The name in parentheses, as the process calls itself.
+    pub(crate) fn comm(bytes: &[u8]) -> Option<&[u8]> {
+        let start = bytes.iter().position(|b| *b == b'(')?;
+        let end = bytes.iter().rposition(|b| *b == b')')?;
+        bytes.get(start + 1..end)
+    }
+
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         // The name may hold anything, blanks and parentheses too: the last one ends it.
         let end = bytes.iter().rposition(|b| *b == b')')?;
         let rest = std::str::from_utf8(bytes.get(end + 1..)?).ok()?;
         let mut fields = rest.split_ascii_whitespace();
         let state = *fields.next()?.as_bytes().first()?;
-        // Fields 4 to 8: ppid, pgrp, session, tty_nr, tpgid; 9 is flags.
-        let flags = fields.nth(5)?.parse().ok()?;
-        Some(Self { state, flags })
+        let parent = fields.next()?.parse().ok()?;
+        // Fields 5 to 8: pgrp, session, tty_nr, tpgid; 9 is flags, 22 is the start.
+        let flags = fields.nth(4)?.parse().ok()?;
+        let start = fields.nth(12)?.parse().ok()?;
+        Some(Self { state, parent, flags, start })
     }
 
     pub(crate) fn is_kernel_thread(self) -> bool {
@@ -108,10 +120,12 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_does_not_confuse_the_state() {
-        let line = b"42 (a) R (b c) Z 1 42 42 0 -1 4194560 0 0";
+        let line = b"42 (a) R (b c) Z 7 42 42 0 -1 4194560 0 0 0 0 1 2 3 4 20 0 1 0 9876 0 0";
         let stat = Stat::parse(line).expect("parses");
         assert!(stat.is_zombie());
         assert_eq!(stat.flags, 4_194_560);
+        assert_eq!(Stat::comm(line), Some(&b"a) R (b c"[..]));
+        assert_eq!((stat.parent, stat.start), (7, 9876));
         assert!(!stat.is_kernel_thread());
     }
 

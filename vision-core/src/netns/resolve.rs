@@ -1,28 +1,48 @@
 use std::path::{Path, PathBuf};
 
 use super::list::RUN_NETNS;
+use super::runtime::find::{self, LISTED, Matches};
 use super::target::Process;
-use super::{Selector, Target};
-use crate::base::{Error, Op, Result};
+use super::{Lookup, Selector, Target};
+use crate::base::{Budget, Error, Op, Result};
 
 /// `PROC_PID_INIT_INO` of linux/proc_ns.h: the pid namespace the machine booted with.
 const INITIAL_PID_NAMESPACE: u64 = 0xeffffffc;
 
-pub(super) fn resolve(selector: &Selector) -> Result<Target> {
+pub(super) fn resolve(selector: &Selector, lookup: &Lookup, budget: &Budget) -> Result<Target> {
     match selector {
         Selector::Current => Target::own(selector.clone()),
         Selector::Host => host(),
         Selector::Pid(pid) => process(selector, *pid),
         Selector::Name(name) => named(selector, name),
         Selector::Path(path) => Target::file(selector.clone(), path.clone()),
-        Selector::Bare(word) => bare(word),
+        Selector::Bare(word) => bare(word, lookup, budget),
+        Selector::Container(name) => {
+            let found = find::containers(lookup, name, budget)?;
+            found.only(&format!("container `{name}`"))?.target(selector)
+        }
+        Selector::Pod { namespace, name } => {
+            let found = find::pods(lookup, namespace.as_deref(), name, budget)?;
+            let what = selector.to_string();
+            let what = what.strip_prefix("pod:").unwrap_or(name);
+            found.only(&format!("pod `{what}`"))?.target(selector)
+        }
     }
 }
 
-fn host() -> Result<Target> {
+/// Whether this is the pid namespace the machine booted with.
+fn is_initial() -> std::io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
-    let own = std::fs::metadata("/proc/self/ns/pid").map_err(|e| Error::sys(Op::ReadProc, e))?;
-    if own.ino() != INITIAL_PID_NAMESPACE {
+    Ok(std::fs::metadata("/proc/self/ns/pid")?.ino() == INITIAL_PID_NAMESPACE)
+}
+
+/// Whether the processes of all containers have a number here; assumed where it cannot be told.
+pub(super) fn sees_all_processes() -> bool {
+    is_initial().unwrap_or(true)
+}
+
+fn host() -> Result<Target> {
+    if !is_initial().map_err(|e| Error::sys(Op::ReadProc, e))? {
         let why = "`host` cannot be told from inside a nested pid namespace: process 1 is not the \
                    machine's; run with hostPID, or name a process with pid:N";
         return Err(Error::invalid("target", why));
@@ -59,29 +79,55 @@ fn named(selector: &Selector, name: &str) -> Result<Target> {
     }
 }
 
-fn bare(word: &str) -> Result<Target> {
-    let mut found = Vec::new();
+fn bare(word: &str, lookup: &Lookup, budget: &Budget) -> Result<Target> {
+    let mut plain = Vec::new();
     if netns_path(word).exists() {
-        found.push(Selector::Name(word.to_owned()));
+        plain.push(Selector::Name(word.to_owned()));
     }
     if let Some(pid) = word.parse().ok().filter(|pid| Path::new(&format!("/proc/{pid}")).exists()) {
-        found.push(Selector::Pid(pid));
+        plain.push(Selector::Pid(pid));
     }
-    match found.as_slice() {
-        [only] => resolve(only),
-        [] => {
-            let known = known_names();
-            let known = known.iter().map(|name| format!("netns:{name}")).collect::<Vec<_>>();
-            let hint = match known.is_empty() {
-                true => "no namespace or process has that name".to_owned(),
-                false => format!("known: {}", known.join(", ")),
-            };
-            Err(Error::NotFound(format!("target `{word}` ({hint})")))
+    let mut found = find::any(lookup, word, budget)?;
+    // One network under several names is one answer: the container `cart` in the pod `cart`.
+    let same = |selector| resolve(selector, lookup, budget).ok().map(|target| target.id());
+    let mut networks: Vec<_> = plain.iter().filter_map(same).collect();
+    let mut others = Vec::new();
+    for one in found.running.drain(..) {
+        let known = one.netns.is_some_and(|id| networks.contains(&id));
+        networks.extend(one.netns);
+        if !known {
+            others.push(one);
         }
-        several => {
-            let names = several.iter().map(ToString::to_string).collect();
+    }
+    match (plain.as_slice(), others.pop()) {
+        ([only], None) => resolve(only, lookup, budget),
+        ([], None) => Err(nothing(word, &found)),
+        ([], Some(one)) if others.is_empty() => {
+            let called = one.called.clone();
+            one.target(&called)
+        }
+        (_, last) => {
+            others.extend(last);
+            let mut names: Vec<_> = plain.iter().map(ToString::to_string).collect();
+            names.extend(find::described(&others));
             Err(Error::Ambiguous(format!("target `{word}`"), names))
         }
+    }
+}
+
+fn nothing(word: &str, found: &Matches) -> Error {
+    let what = format!("target `{word}`");
+    let known = known_names();
+    let shown = known.iter().take(LISTED).map(|name| format!("netns:{name}"));
+    let more = known.len().checked_sub(LISTED).filter(|more| *more > 0);
+    let all: Vec<_> = shown.chain(more.map(|more| format!("{more} more"))).collect();
+    let named = all.join(", ");
+    match (found.is_stopped(), known.is_empty()) {
+        (true, _) => found.none(&what),
+        (false, true) => {
+            found.not_found(&what, "no namespace, process, container or pod has that name".into())
+        }
+        (false, false) => found.not_found(&what, format!("known: {named}")),
     }
 }
 

@@ -28,6 +28,15 @@ pub enum Selector {
     Name(String),
     /// `path:FILE`: a namespace file.
     Path(PathBuf),
+    /// `ctr:NAME` or `ctr:ID`: a container, by its name or the first digits of its number.
+    Container(String),
+    /// `pod:NAME`, `pod:NAMESPACE/NAME` or `pod:UID`: the network of a pod.
+    Pod {
+        /// The Kubernetes namespace; `None` for any.
+        namespace: Option<String>,
+        /// The pod's name or unique number.
+        name: String,
+    },
     /// A bare word: whatever single thing has that name.
     Bare(String),
 }
@@ -48,13 +57,27 @@ impl FromStr for Selector {
             "netns" if rest.contains('/') => Err(bad(text, "is a path: write path:FILE")),
             "netns" => Ok(Self::Name(rest.to_owned())),
             "path" => Ok(Self::Path(rest.into())),
+            "ctr" => Ok(Self::Container(rest.to_owned())),
+            "pod" => pod(text, rest),
             _ if text.starts_with(['/', '.']) => Ok(Self::Path(text.into())),
             _ => Err(bad(
                 text,
-                "is of no known kind: use self, host, pid:N, netns:NAME or path:FILE",
+                "is of no known kind: use self, host, pid:N, netns:NAME, path:FILE, ctr:NAME or \
+                 pod:[NS/]NAME",
             )),
         }
     }
+}
+
+fn pod(text: &str, rest: &str) -> Result<Selector> {
+    let (namespace, name) = match rest.split_once('/') {
+        None => (None, rest),
+        Some((namespace, name)) => (Some(namespace), name),
+    };
+    if name.is_empty() || name.contains('/') || namespace == Some("") {
+        return Err(bad(text, "names no pod: write pod:NAME or pod:NAMESPACE/NAME"));
+    }
+    Ok(Selector::Pod { namespace: namespace.map(str::to_owned), name: name.to_owned() })
 }
 
 fn bare(text: &str) -> Result<Selector> {
@@ -80,6 +103,9 @@ impl fmt::Display for Selector {
             Self::Pid(pid) => write!(f, "pid:{pid}"),
             Self::Name(name) => write!(f, "netns:{name}"),
             Self::Path(path) => write!(f, "path:{}", path.display()),
+            Self::Container(name) => write!(f, "ctr:{name}"),
+            Self::Pod { namespace: None, name } => write!(f, "pod:{name}"),
+            Self::Pod { namespace: Some(namespace), name } => write!(f, "pod:{namespace}/{name}"),
             Self::Bare(name) => f.write_str(name),
         }
     }
@@ -91,7 +117,8 @@ mod tests {
 
     #[test]
     fn what_is_printed_parses_back() {
-        for text in ["self", "host", "pid:7", "netns:blue", "path:/proc/1/ns/net", "blue"] {
+        let plain = ["self", "host", "pid:7", "netns:blue", "path:/proc/1/ns/net", "blue"];
+        for text in plain.into_iter().chain(["ctr:web", "pod:cart", "pod:shop/cart-7d9"]) {
             let selector: Selector = text.parse().expect(text);
             assert_eq!(selector.to_string(), text);
         }
@@ -105,7 +132,11 @@ mod tests {
             ("pid:0", "`pid:0`"),
             ("netns:", "nothing after the colon"),
             ("netns:a/b", "path:FILE"),
-            ("box:web", "use self, host, pid:N, netns:NAME or path:FILE"),
+            ("box:web", "use self, host, pid:N, netns:NAME, path:FILE, ctr:NAME or pod:[NS/]NAME"),
+            ("ctr:", "nothing after the colon"),
+            ("pod:shop/", "pod:NAMESPACE/NAME"),
+            ("pod:/cart", "pod:NAMESPACE/NAME"),
+            ("pod:a/b/c", "pod:NAMESPACE/NAME"),
             ("", "is empty"),
         ] {
             let error = text.parse::<Selector>().expect_err(text).to_string();

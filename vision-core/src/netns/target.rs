@@ -8,7 +8,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::handle::OWN;
 use super::proc::ProcDir;
-use super::{FileOrigin, Netns, NetnsId, Selector, TargetFile, file, resolve};
+use super::{Container, FileOrigin, Lookup, Netns, NetnsId, Selector, TargetFile, file, resolve};
 use crate::base::{Budget, Error, Op, Result};
 use crate::sys::pidfd;
 
@@ -30,6 +30,10 @@ pub struct Target {
     selector: Selector,
     id: NetnsId,
     way: Way,
+    /// What was found under the name of a container or pod.
+    container: Option<Arc<Container>>,
+    /// The process whose files are the target's, where that is not the one that holds the network.
+    files: Option<Process>,
 }
 
 /// How the namespace is found again.
@@ -77,7 +81,7 @@ impl Process {
         &self.dir
     }
 
-    fn check_alive(&self) -> Result<()> {
+    pub(super) fn check_alive(&self) -> Result<()> {
         // A pidfd becomes readable when the process ends, before it is reaped.
         let mut fds = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
         loop {
@@ -95,35 +99,59 @@ impl Process {
 impl Target {
     /// Finds what a selector names and remembers its identity.
     ///
+    /// Containers and pods are found by the control groups of processes and by what engines keep on
+    /// disk; an engine is asked only where that is not enough (see [`Lookup`]).
     /// Another user's process needs `CAP_SYS_PTRACE`. The namespace is not entered.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Ambiguous`] with the candidates, [`Error::TargetExited`] for
-    /// a zombie, [`Error::Invalid`] for a kernel thread or a file that is no network namespace,
+    /// a zombie or a container that does not run, [`Error::Invalid`] for a kernel thread or a file that is no network namespace,
     /// [`Error::Permission`].
     pub fn resolve(selector: &Selector, budget: &Budget) -> Result<Self> {
+        Self::look_up(selector, &Lookup::default(), budget)
+    }
+
+    /// As [`Target::resolve`], with a say in where containers are looked for.
+    ///
+    /// # Errors
+    /// As [`Target::resolve`].
+    pub fn look_up(selector: &Selector, lookup: &Lookup, budget: &Budget) -> Result<Self> {
         budget.remaining()?;
-        resolve::resolve(selector)
+        resolve::resolve(selector, lookup, budget)
     }
 
     /// Takes the caller's own handle; this target pins the namespace as the handle does.
     pub fn of(netns: Netns) -> Self {
         let path = PathBuf::from(format!("net:[{}]", netns.id().ino));
-        Self { selector: Selector::Path(path), id: netns.id(), way: Way::Held(netns) }
+        Self::new(Selector::Path(path), netns.id(), Way::Held(netns))
+    }
+
+    fn new(selector: Selector, id: NetnsId, way: Way) -> Self {
+        Self { selector, id, way, container: None, files: None }
+    }
+
+    /// Remembers the container that the name stood for.
+    pub(super) fn of_container(self, container: Arc<Container>) -> Self {
+        Self { container: Some(container), ..self }
+    }
+
+    /// Reads files through another process than the one that holds the network.
+    pub(super) fn with_files(self, files: Option<Process>) -> Self {
+        Self { files, ..self }
     }
 
     pub(super) fn own(selector: Selector) -> Result<Self> {
         let id = NetnsId::of_path(OWN).map_err(|e| Error::sys(Op::OpenNamespace, e))?;
-        Ok(Self { selector, id, way: Way::Own })
+        Ok(Self::new(selector, id, Way::Own))
     }
 
     pub(super) fn process(selector: Selector, process: Process, id: NetnsId) -> Self {
-        Self { selector, id, way: Way::Process(process) }
+        Self::new(selector, id, Way::Process(process))
     }
 
     pub(super) fn file(selector: Selector, path: PathBuf) -> Result<Self> {
         let id = Netns::from_path(&path)?.id();
-        Ok(Self { selector, id, way: Way::File(path) })
+        Ok(Self::new(selector, id, Way::File(path)))
     }
 
     /// Returns the identity found when the target was resolved.
@@ -134,6 +162,12 @@ impl Target {
     /// Returns what the target was called.
     pub fn selector(&self) -> &Selector {
         &self.selector
+    }
+
+    /// Returns the container that was found under the name, of a pod the one that holds its
+    /// network.
+    pub fn container(&self) -> Option<&Container> {
+        self.container.as_deref()
     }
 
     /// Returns the process the target was found through.
@@ -207,7 +241,10 @@ impl Target {
         budget.remaining()?;
         self.check_alive()?;
         match (&self.way, &self.selector) {
-            (Way::Process(process), _) => file::read_in_process(process, self.id, path),
+            (Way::Process(process), _) => {
+                let alive = self.files.as_ref().filter(|process| process.check_alive().is_ok());
+                file::read_in_process(alive.unwrap_or(process), self.id, path)
+            }
             (Way::Own, _) => file::read_own(path, FileOrigin::Own),
             (Way::File(_), Selector::Name(name)) => file::read_for_name(name, self.id, path),
             (Way::File(_) | Way::Held(_), _) => file::read_for_namespace(self.id, path),

@@ -5,4 +5,6 @@ pub(crate) mod dir;
 pub(crate) mod nsfs;
 pub(crate) mod packet;
 pub(crate) mod pidfd;
+#[cfg(feature = "capture")]
+pub(crate) mod ring;
 pub(crate) mod sockopt;

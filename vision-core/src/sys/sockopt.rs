@@ -15,3 +15,34 @@ pub(crate) fn set_int(fd: impl AsFd, level: i32, name: i32, value: i32) -> io::R
         _ => Err(io::Error::last_os_error()),
     }
 }
+
+/// Sets a socket option whose value is a structure, given as its bytes.
+#[cfg(feature = "capture")]
+pub(crate) fn set_bytes(fd: impl AsFd, level: i32, name: i32, value: &[u8]) -> io::Result<()> {
+    let fd = fd.as_fd().as_raw_fd();
+    let size = libc::socklen_t::try_from(value.len()).unwrap_or(libc::socklen_t::MAX);
+    // SAFETY: the pointer and the size describe `value`, which lives through the call.
+    let result = unsafe { libc::setsockopt(fd, level, name, value.as_ptr().cast(), size) };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Reads a socket option into `value` and returns how many bytes the kernel wrote.
+#[cfg(feature = "capture")]
+pub(crate) fn get_bytes(
+    fd: impl AsFd,
+    level: i32,
+    name: i32,
+    value: &mut [u8],
+) -> io::Result<usize> {
+    let fd = fd.as_fd().as_raw_fd();
+    let mut size = libc::socklen_t::try_from(value.len()).unwrap_or(libc::socklen_t::MAX);
+    let at = value.as_mut_ptr().cast();
+    // SAFETY: the pointer and the size describe `value`, of which the kernel writes a part.
+    match unsafe { libc::getsockopt(fd, level, name, at, &raw mut size) } {
+        0 => Ok(size as usize),
+        _ => Err(io::Error::last_os_error()),
+    }
+}

@@ -4,7 +4,11 @@ pub(crate) mod arp;
 #[cfg(feature = "dns")]
 pub mod dns;
 pub(crate) mod icmp;
+mod link_type;
 pub(crate) mod ndp;
+pub mod packet;
+
+pub use self::link_type::LinkType;
 
 /// The Internet checksum of some bytes (RFC 1071), zero when a correct sum is included.
 pub(crate) fn checksum(bytes: &[u8]) -> u16 {

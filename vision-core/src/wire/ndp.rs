@@ -2,6 +2,8 @@
 
 use std::net::Ipv6Addr;
 
+/// `ETH_P_IPV6`.
+pub(crate) const ETHERTYPE: u16 = 0x86dd;
 /// The next-header value of ICMPv6.
 const ICMPV6: u8 = 58;
 const SOLICITATION: u8 = 135;
@@ -13,6 +15,12 @@ const TARGET_LINK_LAYER: u8 = 2;
 pub(crate) fn solicited_node(target: Ipv6Addr) -> Ipv6Addr {
     let [.., a, b, c] = target.octets();
     Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | u16::from(a), u16::from_be_bytes([b, c]))
+}
+
+/// The Ethernet address that packets to a group go to (RFC 2464 §7).
+pub(crate) fn group_mac(group: Ipv6Addr) -> [u8; 6] {
+    let [.., a, b, c, d] = group.octets();
+    [0x33, 0x33, a, b, c, d]
 }
 
 /// Writes a solicitation; the kernel fills in the checksum of a raw ICMPv6 socket.
@@ -83,6 +91,7 @@ mod tests {
     fn the_solicited_node_group_keeps_the_last_24_bits() {
         let target: Ipv6Addr = "fd00::1:2a:bcde:f012".parse().expect("address");
         assert_eq!(solicited_node(target).to_string(), "ff02::1:ffde:f012");
+        assert_eq!(group_mac(solicited_node(target)), [0x33, 0x33, 0xff, 0xde, 0xf0, 0x12]);
     }
 
     #[test]

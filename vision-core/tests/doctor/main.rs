@@ -1,5 +1,6 @@
 //! The doctor against faults injected into real namespaces.
 
+mod recorded;
 mod second;
 
 use std::time::Duration;
@@ -50,6 +51,7 @@ fn examine_process(node: &Node, process: &Proc, question: &str) -> Diagnosis {
     let text = case.to_json().expect("a case can be written");
     let saved = CaseFile::from_json(&text).expect("what was written can be read");
     assert_eq!(judge(&saved), diagnosis);
+    recorded::keep(&text, &diagnosis);
     diagnosis
 }
 

@@ -1,13 +1,15 @@
 //! The inventory against the field's own tools, in namespaces made for each test.
 //!
-//! Needs root, `ip` and `ss`; prints SKIP and why where they are missing.
+//! Needs root, `ip`, `ss`, `nft` and `conntrack`; prints SKIP and why where they are missing.
 
 mod addrs;
 mod churn;
+mod conntrack;
 mod files;
 mod links;
 mod neigh;
 mod ns;
+mod owners;
 mod routes;
 mod rules;
 mod snapshot;

@@ -1,6 +1,8 @@
 //! Namespaces: entering leaks nothing, never leaves a thread in the wrong place, and never follows
 //! a number to another process.
 
+mod containers;
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

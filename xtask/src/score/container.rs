@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::TcpStream,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
     thread,
     time::{Duration, Instant},
 };
@@ -77,6 +77,30 @@ pub(super) fn serve(node: &Node, script: DnsScript) -> Result<DnsServer> {
 }
 
 /// Opens a connection and gives it up after a moment, whatever becomes of it.
-pub(super) fn knock(from: &Node, to: std::net::SocketAddr) {
+pub(super) fn knock(from: &Node, to: SocketAddr) {
     let _ = from.enter(|| TcpStream::connect_timeout(&to, Duration::from_millis(150)));
+}
+
+/// Another address of a node's own /24.
+pub(super) fn beside(node: &Node, last: u8) -> Ipv4Addr {
+    let [a, b, c, _] = node.v4().octets();
+    [a, b, c, last].into()
+}
+
+/// Another address of a node's own /64.
+pub(super) fn beside_v6(node: &Node, last: u16) -> Ipv6Addr {
+    let [a, b, c, d, ..] = node.v6().segments();
+    Ipv6Addr::new(a, b, c, d, 0, 0, 0, last)
+}
+
+/// The link-layer address of a node's device.
+pub(super) fn mac(node: &Node, dev: &str) -> Result<String> {
+    let line = node.try_sh(&format!("ip -br link show {dev}"))?;
+    Ok(line.split_whitespace().nth(2).ok_or("no link-layer address")?.to_owned())
+}
+
+/// Opens connections and keeps them.
+pub(super) fn fill(from: &Node, to: SocketAddr, count: usize) -> Vec<TcpStream> {
+    let limit = Duration::from_millis(150);
+    from.enter(|| (0..count).filter_map(|_| TcpStream::connect_timeout(&to, limit).ok()).collect())
 }

@@ -10,9 +10,9 @@ use std::{
 };
 
 use serde_json::Value;
-use vision_lab::Lab;
+use vision_lab::{Lab, Node};
 
-use super::scenario::{Scenario, Site};
+use super::scenario::{Scenario, Sight, Site};
 use crate::Result;
 
 /// How long the doctor may take for one question.
@@ -25,6 +25,8 @@ pub(super) struct Answer {
     pub(super) findings: Vec<Finding>,
     /// Areas and causes it could not check.
     pub(super) unchecked: Vec<String>,
+    /// The namespaces whose fault it really is.
+    pub(super) places: Vec<u64>,
     pub(super) exit: Option<i32>,
     pub(super) elapsed_ms: u64,
 }
@@ -35,6 +37,8 @@ pub(super) struct Finding {
     pub(super) severity: String,
     pub(super) confidence: String,
     pub(super) summary: String,
+    /// The inode of the namespace it is about.
+    pub(super) netns: Option<u64>,
 }
 
 impl Finding {
@@ -49,17 +53,32 @@ impl Finding {
 }
 
 /// Builds the scenario's network and asks. Everything it started is gone when this returns.
-pub(super) fn sit(scenario: &Scenario, vision: &Path) -> Result<Answer> {
+///
+/// Scenarios under way at the same time have each their own `seat`, and share no addresses.
+pub(super) fn sit(scenario: &Scenario, vision: &Path, seat: usize) -> Result<Answer> {
     // The lab panics where a test would.
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let lab = Lab::new()?;
+        let lab = Lab::numbered_after(first_net(seat))?;
         let site = (scenario.build)(&lab).map_err(|error| format!("cannot be built: {error}"))?;
-        ask(vision, &site)
+        let sleepers: Vec<_> = match scenario.sight {
+            Sight::Own => Vec::new(),
+            Sight::All => lab.nodes().iter().map(Node::sleeper).collect(),
+        };
+        let answer = ask(vision, &site);
+        drop(sleepers);
+        answer
     }));
     outcome.unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<String>().cloned();
         Err(said.unwrap_or_else(|| "the scenario panicked".into()).into())
     })
+}
+
+/// Networks one scenario may build.
+const NETS: usize = 8;
+
+fn first_net(seat: usize) -> u8 {
+    u8::try_from(seat % 24 * NETS).unwrap_or(0)
 }
 
 fn ask(vision: &Path, site: &Site) -> Result<Answer> {
@@ -76,6 +95,7 @@ fn ask(vision: &Path, site: &Site) -> Result<Answer> {
     })?;
     let mut answer = read(&envelope)?;
     (answer.exit, answer.elapsed_ms) = (status.code(), elapsed_ms);
+    answer.places.clone_from(&site.places);
     Ok(answer)
 }
 
@@ -103,6 +123,7 @@ fn read(envelope: &Value) -> Result<Answer> {
             severity: text(value, "severity")?,
             confidence: text(value, "confidence")?,
             summary: text(value, "summary")?,
+            netns: value["subject"]["netns"]["ino"].as_u64(),
         })
     };
     Ok(Answer {

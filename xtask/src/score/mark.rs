@@ -9,6 +9,8 @@ pub(super) struct Mark {
     pub(super) missed: bool,
     /// A wrong cause came first, or was called proved.
     pub(super) wrong: Vec<String>,
+    /// The right cause, at the wrong place.
+    pub(super) misplaced: bool,
     /// A healthy network was accused, or not called healthy.
     pub(super) false_alarm: bool,
     /// What else is not as the contract has it.
@@ -26,6 +28,9 @@ impl Mark {
         if self.missed {
             words.push("MISSED".to_owned());
         }
+        if self.misplaced {
+            words.push("WRONG PLACE".to_owned());
+        }
         if self.false_alarm {
             words.push("FALSE ALARM".to_owned());
         }
@@ -38,10 +43,11 @@ impl Mark {
 pub(super) fn mark(expect: Expect, answer: &Answer) -> Mark {
     let mut mark = Mark::default();
     match expect {
-        Expect::Cause { slug, related } => {
-            let known = [&[slug][..], related].concat();
-            mark.wrong = wrong_causes(&known, answer);
-            mark.missed = first_cause(answer) != Some(slug);
+        Expect::Cause { slug, or, related } => {
+            let right = [&[slug][..], or].concat();
+            mark.wrong = wrong_causes(&[&right, related].concat(), answer);
+            mark.missed = !first_cause(answer).is_some_and(|cause| right.contains(&cause));
+            mark.misplaced = !mark.missed && is_misplaced(answer);
             want_verdict(&mut mark, answer, "faulty");
         }
         Expect::Healthy => {
@@ -51,6 +57,7 @@ pub(super) fn mark(expect: Expect, answer: &Answer) -> Mark {
         Expect::Unnamed { allowed, unchecked } => {
             mark.wrong = wrong_causes(allowed, answer);
             let found = first_cause(answer).is_some_and(|cause| allowed.contains(&cause));
+            mark.misplaced = found && is_misplaced(answer);
             if !found {
                 want_verdict(&mut mark, answer, "inconclusive");
                 want_unchecked(&mut mark, answer, unchecked);
@@ -72,6 +79,13 @@ pub(super) fn mark(expect: Expect, answer: &Answer) -> Mark {
 pub(super) fn first_cause(answer: &Answer) -> Option<&str> {
     let first = answer.findings.iter().find(|finding| finding.accuses());
     first.map(|finding| finding.cause.as_str())
+}
+
+/// Without a namespace it is at no place that could be wrong.
+fn is_misplaced(answer: &Answer) -> bool {
+    let first = answer.findings.iter().find(|finding| finding.accuses());
+    let netns = first.and_then(|finding| finding.netns);
+    !answer.places.is_empty() && netns.is_some_and(|netns| !answer.places.contains(&netns))
 }
 
 /// A first cause or a proved one that is none of the right ones.
@@ -113,7 +127,7 @@ mod tests {
             cause: cause.into(),
             severity: severity.into(),
             confidence: confidence.into(),
-            summary: String::new(),
+            ..Finding::default()
         });
         Answer {
             verdict: verdict.into(),
@@ -123,7 +137,8 @@ mod tests {
         }
     }
 
-    const FAULT: Expect = Expect::Cause { slug: "link.down", related: &["route.none"] };
+    const FAULT: Expect =
+        Expect::Cause { slug: "link.down", or: &["link.missing"], related: &["route.none"] };
 
     #[test]
     fn the_right_cause_first_is_perfect_and_any_other_is_wrong() {
@@ -133,6 +148,9 @@ mod tests {
             &[("link.down", "error", "likely"), ("route.none", "error", "proved")],
         );
         assert!(mark(FAULT, &right).perfect());
+        assert!(
+            mark(FAULT, &answer("faulty", 1, &[("link.missing", "error", "likely")])).perfect()
+        );
         let swapped = answer(
             "faulty",
             1,
@@ -149,6 +167,17 @@ mod tests {
         assert!(mark(FAULT, &answer("inconclusive", 3, &[])).missed);
         let exit = mark(FAULT, &answer("faulty", 0, &[("link.down", "error", "proved")]));
         assert_eq!(exit.words(), "exit Some(0), not 1");
+    }
+
+    #[test]
+    fn the_right_cause_elsewhere_is_at_the_wrong_place() {
+        let mut found = answer("faulty", 1, &[("link.down", "error", "proved")]);
+        found.places = vec![7, 8];
+        assert!(mark(FAULT, &found).perfect(), "no namespace was named");
+        found.findings[0].netns = Some(8);
+        assert!(mark(FAULT, &found).perfect());
+        found.findings[0].netns = Some(9);
+        assert_eq!(mark(FAULT, &found).words(), "WRONG PLACE");
     }
 
     #[test]

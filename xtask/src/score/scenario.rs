@@ -11,7 +11,17 @@ use crate::Result;
 pub(super) struct Scenario {
     pub(super) name: &'static str,
     pub(super) expect: Expect,
+    pub(super) sight: Sight,
     pub(super) build: fn(&Lab) -> Result<Site>,
+}
+
+/// Which namespaces a process lives in, and can thus be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// Those where the scenario started one itself.
+    Own,
+    /// All, as on a machine where each is a container's.
+    All,
 }
 
 /// The right answer.
@@ -20,6 +30,8 @@ pub(super) enum Expect {
     /// This cause first.
     Cause {
         slug: &'static str,
+        /// Causes that may come first in its stead: the catalogue has several words for the fault.
+        or: &'static [&'static str],
         /// Causes that may be named beside it: other true views of the same fault.
         related: &'static [&'static str],
     },
@@ -40,11 +52,11 @@ impl Scenario {
         name: &'static str,
         build: fn(&Lab) -> Result<Site>,
     ) -> Self {
-        Self { name, expect: Expect::Cause { slug, related: &[] }, build }
+        Self::new(name, Expect::Cause { slug, or: &[], related: &[] }, build)
     }
 
     pub(super) const fn healthy(name: &'static str, build: fn(&Lab) -> Result<Site>) -> Self {
-        Self { name, expect: Expect::Healthy, build }
+        Self::new(name, Expect::Healthy, build)
     }
 
     pub(super) const fn unnamed(
@@ -52,12 +64,29 @@ impl Scenario {
         allowed: &'static [&'static str],
         build: fn(&Lab) -> Result<Site>,
     ) -> Self {
-        Self { name, expect: Expect::Unnamed { allowed, unchecked: None }, build }
+        Self::new(name, Expect::Unnamed { allowed, unchecked: None }, build)
+    }
+
+    const fn new(name: &'static str, expect: Expect, build: fn(&Lab) -> Result<Site>) -> Self {
+        Self { name, expect, sight: Sight::Own, build }
+    }
+
+    /// Puts a process into every namespace, so that all of them can be looked into.
+    pub(super) const fn seen(mut self) -> Self {
+        self.sight = Sight::All;
+        self
+    }
+
+    pub(super) const fn or(mut self, causes: &'static [&'static str]) -> Self {
+        if let Expect::Cause { slug, related, .. } = self.expect {
+            self.expect = Expect::Cause { slug, or: causes, related };
+        }
+        self
     }
 
     pub(super) const fn related(mut self, causes: &'static [&'static str]) -> Self {
-        if let Expect::Cause { slug, .. } = self.expect {
-            self.expect = Expect::Cause { slug, related: causes };
+        if let Expect::Cause { slug, or, .. } = self.expect {
+            self.expect = Expect::Cause { slug, or, related: causes };
         }
         self
     }
@@ -76,6 +105,8 @@ pub(super) struct Site {
     pub(super) target: String,
     /// The question; without one the namespace's health is asked for.
     pub(super) destination: Option<String>,
+    /// The namespaces whose fault it is, by inode; empty where it does not matter.
+    pub(super) places: Vec<u64>,
     kept: Vec<Box<dyn Any>>,
 }
 
@@ -91,7 +122,13 @@ impl Site {
     }
 
     fn new(target: String) -> Self {
-        Self { target, destination: None, kept: Vec::new() }
+        Self { target, destination: None, places: Vec::new(), kept: Vec::new() }
+    }
+
+    /// The first cause has to be found in this node, or in another one said so.
+    pub(super) fn blame(mut self, node: &Node) -> Self {
+        self.places.push(node.inode());
+        self
     }
 
     /// Asks about `HOST`, or whatever else is spelled out.

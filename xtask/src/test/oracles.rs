@@ -29,6 +29,7 @@ const ORACLES: &[(&str, &str)] = &[
     ("capsh", "libcap2-bin"),
     ("strace", "strace"),
     ("nc.openbsd", "netcat-openbsd"),
+    ("runc", "runc"),
 ];
 
 /// Installs what is missing. Without the rights to it, says what to install; `forbid` makes that an error.

@@ -1,7 +1,7 @@
 use std::io::{self, Write};
 use std::net::IpAddr;
 
-use vision_core::probe::{NeighAnswer, NeighReport};
+use vision_core::probe::{NeighAnswer, NeighReport, OwnAddress};
 
 use super::millis;
 use crate::output::{Human, Style, esc};
@@ -32,7 +32,11 @@ impl Human for NeighReport {
             self.interface.escaped(),
             self.source
         )?;
+        if let Some(own) = self.own {
+            duplicates(self, own, out, style)?;
+        }
         match self.holders().as_slice() {
+            _ if self.own.is_some() => {}
             [] => writeln!(out, "{bad}nobody{bad:#} on this link has {}", self.to)?,
             [_] => {}
             several => {
@@ -42,5 +46,33 @@ impl Human for NeighReport {
             }
         }
         self.gaps.iter().try_for_each(|gap| writeln!(out, "not done: {}", esc(&gap.to_string())))
+    }
+}
+
+fn duplicates(
+    report: &NeighReport,
+    own: OwnAddress,
+    out: &mut dyn Write,
+    style: &Style,
+) -> io::Result<()> {
+    let Style { good, bad, .. } = style;
+    let to = report.to;
+    let names: Vec<_> = report.holders().iter().map(ToString::to_string).collect();
+    let names = names.join(" and ");
+    let here = match own {
+        OwnAddress::Held => "this interface has it as well",
+        OwnAddress::Tentative => "this interface is about to take it",
+        OwnAddress::DadFailed => "the kernel's own duplicate detection failed here",
+        _ => "this interface does not have it",
+    };
+    match (report.is_duplicate(), names.as_str()) {
+        (Some(true), "") => writeln!(out, "{bad}duplicate{bad:#}: {to}; {here}"),
+        (Some(true), names) => {
+            writeln!(out, "{bad}duplicate{bad:#}: {to} is in use by {names}; {here}")
+        }
+        _ if own == OwnAddress::Held => {
+            writeln!(out, "{good}no duplicate{good:#}: nobody else has {to}")
+        }
+        _ => writeln!(out, "{good}no duplicate{good:#}: nobody has {to}"),
     }
 }

@@ -1,6 +1,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use vision_core::Timestamp;
 use vision_core::inventory::{CtCount, CtCounters, CtEntry, CtProtocol, CtStatus, CtTuple};
 
 use crate::output::json::Object;
@@ -9,12 +10,17 @@ use crate::output::{Human, Row, Style, esc};
 
 /// A tracked connection.
 #[derive(Debug)]
-pub struct CtRow(pub CtEntry);
+pub struct CtRow<'e> {
+    /// As the kernel lists it.
+    pub entry: &'e CtEntry,
+    /// When the list was asked for.
+    pub now: Timestamp,
+}
 
-impl Row for CtRow {
+impl Row for CtRow<'_> {
     /// Writes it as `conntrack -L` does.
     fn line(&self, out: &mut Vec<u8>, style: &Style) -> io::Result<()> {
-        let CtRow(entry) = self;
+        let CtRow { entry, now } = *self;
         let start = out.len();
         out.put(entry.protocol.name().unwrap_or("unknown"));
         out.left(start, 8);
@@ -44,16 +50,17 @@ impl Row for CtRow {
         if let Some(mark) = entry.mark {
             number(out, " mark=", mark);
         }
-        rare(out, entry)?;
+        rare(out, entry, now, style)?;
         if let Some(uses) = entry.uses {
             number(out, " use=", uses);
         }
+        labels(out, entry, style)?;
         out.put("\n");
         Ok(())
     }
 
     fn members(&self, object: &mut Object<'_>) -> io::Result<()> {
-        object.members(&self.0)
+        object.members(self.entry)
     }
 }
 
@@ -119,20 +126,32 @@ fn flag(out: &mut Vec<u8>, status: CtStatus) {
 }
 
 #[inline]
-fn rare(out: &mut Vec<u8>, entry: &CtEntry) -> io::Result<()> {
+fn rare(out: &mut Vec<u8>, entry: &CtEntry, now: Timestamp, style: &Style) -> io::Result<()> {
     if let Some(context) = &entry.secctx {
         write!(out, " secctx={}", context.escaped())?;
+    }
+    if let Some(id) = entry.id.filter(|_| style.verbose > 0) {
+        number(out, " id=", id);
     }
     if let Some(zone) = entry.zone {
         number(out, " zone=", zone);
     }
+    if let Some(start) = entry.started_at {
+        let nanos = now.as_unix_nanos().saturating_sub(start.as_unix_nanos()).max(0);
+        number(out, " delta-time=", nanos.unsigned_abs() / 1_000_000_000);
+    }
     if let Some(helper) = &entry.helper {
         write!(out, " helper={}", esc(helper))?;
     }
-    for (n, label) in entry.labels.iter().enumerate() {
-        write!(out, "{}{label}", if n == 0 { " labels=" } else { "," })?;
-    }
     Ok(())
+}
+
+fn labels(out: &mut Vec<u8>, entry: &CtEntry, style: &Style) -> io::Result<()> {
+    let mut labels = entry.labels.iter().filter(|_| style.verbose > 0);
+    if let Some(first) = labels.next() {
+        write!(out, " labels={first}")?;
+    }
+    labels.try_for_each(|label| write!(out, ",{label}"))
 }
 
 /// How full the table is.

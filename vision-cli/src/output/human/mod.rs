@@ -2,10 +2,12 @@
 
 pub mod arp;
 pub mod caps;
+pub mod capture;
 pub mod ct;
 pub mod dns;
 mod doctor;
 pub mod explain;
+pub mod fw;
 pub mod link;
 pub mod neigh;
 pub mod ns;
@@ -14,7 +16,7 @@ pub mod resolution;
 pub mod route;
 pub mod sock;
 mod table;
-mod tcp;
+pub mod tcp;
 
 use std::io::{self, Write};
 use std::time::Duration;

@@ -10,14 +10,14 @@ use crate::output::{Row, Style};
 /// A neighbour with the name of its interface, and what its state means if it is a bad one.
 #[derive(Debug)]
 pub struct NeighRow<'n> {
-    entry: Neighbour,
+    entry: &'n Neighbour,
     dev: Option<&'n Untrusted>,
     meaning: Option<&'static str>,
 }
 
 impl<'n> NeighRow<'n> {
     /// Adds name and meaning.
-    pub fn new(entry: Neighbour, dev: Option<&'n Untrusted>) -> Self {
+    pub fn new(entry: &'n Neighbour, dev: Option<&'n Untrusted>) -> Self {
         Self { meaning: meaning(entry.state), entry, dev }
     }
 }
@@ -37,7 +37,7 @@ fn meaning(state: NeighState) -> Option<&'static str> {
 
 impl Row for NeighRow<'_> {
     fn line(&self, out: &mut Vec<u8>, style: &Style) -> io::Result<()> {
-        let entry = &self.entry;
+        let entry = self.entry;
         out.ip(entry.dst);
         super::dev(out, self.dev, Some(entry.ifindex), style)?;
         if let Some(lladdr) = entry.lladdr {
@@ -65,7 +65,7 @@ impl Row for NeighRow<'_> {
     }
 
     fn members(&self, object: &mut Object<'_>) -> io::Result<()> {
-        object.members(&self.entry)?;
+        object.members(self.entry)?;
         object.member("dev", &self.dev)?;
         match self.meaning {
             Some(meaning) => object.member("meaning", &meaning),

@@ -52,6 +52,9 @@ pub fn echo(echo: &Echo, out: &mut dyn Write, style: &Style) -> io::Result<()> {
             mtu(out, icmp.mtu_bytes)
         }
         EchoOutcome::Lost { .. } => writeln!(out, "{warn}no answer{warn:#} for icmp_seq={seq}"),
+        EchoOutcome::Stalled { .. } => {
+            writeln!(out, "no answer for icmp_seq={seq} while this process was stopped")
+        }
         EchoOutcome::LocalError { reason, mtu_bytes } => {
             write!(out, "{bad}not sent{bad:#} icmp_seq={seq}: {reason}")?;
             mtu(out, *mtu_bytes)
@@ -117,6 +120,9 @@ fn footnotes(report: &PingReport, out: &mut dyn Write, style: &Style) -> io::Res
     }
     if report.ignored > 0 {
         writeln!(out, "{} packets that only looked like replies were ignored", report.ignored)?;
+    }
+    for stall in &report.stalls {
+        writeln!(out, "this process did not run for {} ms", stall.lasted.as_millis())?;
     }
     for gap in &report.gaps {
         writeln!(out, "not done: {}", esc(&gap.to_string()))?;

@@ -8,6 +8,7 @@ use vision_core::inventory::{
 use vision_core::{Family, Prefix, Untrusted};
 
 use super::word;
+use crate::command::names::Names;
 use crate::output::json::Object;
 use crate::output::text::Put;
 use crate::output::{Human, Row, Style, esc};
@@ -15,23 +16,21 @@ use crate::output::{Human, Row, Style, esc};
 /// A route with the names of its interfaces.
 #[derive(Debug)]
 pub struct RouteRow<'n> {
-    route: Route,
-    dev: Option<&'n Untrusted>,
-    hops: Vec<Option<&'n Untrusted>>,
+    route: &'n Route,
+    names: &'n Names,
 }
 
 impl<'n> RouteRow<'n> {
     /// Adds the names.
-    pub fn new(route: Route, name: impl Fn(Option<u32>) -> Option<&'n Untrusted>) -> Self {
-        let hops = route.nexthops.iter().map(|hop| name(hop.oif_ifindex)).collect();
-        Self { dev: name(route.oif_ifindex), hops, route }
+    pub fn new(route: &'n Route, names: &'n Names) -> Self {
+        Self { route, names }
     }
 }
 
 impl Row for RouteRow<'_> {
     /// Writes it as `ip route` does.
     fn line(&self, out: &mut Vec<u8>, style: &Style) -> io::Result<()> {
-        let Self { route, dev, hops } = self;
+        let Self { route, names } = *self;
         if !matches!(route.kind, RouteKind::Unicast | RouteKind::Unspec) {
             word(out, route.kind.name(), route.kind.raw())?;
             out.put(" ");
@@ -49,16 +48,16 @@ impl Row for RouteRow<'_> {
             out.put(if same { " via " } else { " via inet6 " });
             out.ip(gateway);
         }
-        super::dev(out, *dev, route.oif_ifindex, style)?;
+        super::dev(out, names.get(route.oif_ifindex), route.oif_ifindex, style)?;
         attributes(route, out, style)?;
         out.put("\n");
-        let mut pairs = route.nexthops.iter().zip(hops);
-        pairs.try_for_each(|(hop, dev)| hop_line(hop, *dev, out, style))
+        let dev = |hop: &NextHop| names.get(hop.oif_ifindex);
+        route.nexthops.iter().try_for_each(|hop| hop_line(hop, dev(hop), out, style))
     }
 
     fn members(&self, object: &mut Object<'_>) -> io::Result<()> {
-        object.members(&self.route)?;
-        object.member("dev", &self.dev)
+        object.members(self.route)?;
+        object.member("dev", &self.names.get(self.route.oif_ifindex))
     }
 }
 
@@ -184,32 +183,28 @@ pub struct Answer<'n> {
     pub answer: RouteAnswer,
     dev: Option<&'n Untrusted>,
     #[serde(skip)]
-    row: Option<RouteRow<'n>>,
+    names: &'n Names,
 }
 
 impl<'n> Answer<'n> {
     /// Adds the names of interfaces.
-    pub fn new(
-        query: RouteQuery,
-        answer: RouteAnswer,
-        name: impl Fn(Option<u32>) -> Option<&'n Untrusted>,
-    ) -> Self {
-        let row = answer.route().map(|route| RouteRow::new(route.clone(), name));
-        Self { dev: row.as_ref().and_then(|row| row.dev), query, answer, row }
+    pub fn new(query: RouteQuery, answer: RouteAnswer, names: &'n Names) -> Self {
+        let dev = names.get(answer.route().and_then(|route| route.oif_ifindex));
+        Self { query, answer, dev, names }
     }
 }
 
 impl Human for Answer<'_> {
     fn human(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
         let Style { bad, .. } = style;
-        match (&self.answer, &self.row) {
+        match (&self.answer, self.answer.route()) {
             (RouteAnswer::Refused(refusal), _) => {
                 let why = refused(refusal);
                 writeln!(out, "{}: {bad}{why}{bad:#} ({})", self.query.dst, refusal.reason)
             }
-            (_, Some(row)) => {
+            (_, Some(route)) => {
                 let mut text = Vec::new();
-                row.line(&mut text, style)?;
+                RouteRow::new(route, self.names).line(&mut text, style)?;
                 out.write_all(&text)
             }
             _ => Ok(()),

@@ -12,14 +12,18 @@ use crate::output::{Row, Style};
 /// A socket with the name of the interface it is bound to and, if asked for, its owners.
 #[derive(Debug)]
 pub struct SockRow<'n> {
-    sock: Sock,
+    sock: &'n Sock,
     dev: Option<&'n Untrusted>,
     owners: Option<&'n SocketOwners>,
 }
 
 impl<'n> SockRow<'n> {
     /// Adds the names.
-    pub fn new(sock: Sock, dev: Option<&'n Untrusted>, owners: Option<&'n SocketOwners>) -> Self {
+    pub fn new(
+        sock: &'n Sock,
+        dev: Option<&'n Untrusted>,
+        owners: Option<&'n SocketOwners>,
+    ) -> Self {
         Self { sock, dev, owners }
     }
 
@@ -39,7 +43,7 @@ pub fn head(out: &mut dyn Write, style: &Style, owners: bool) -> io::Result<()> 
 
 impl Row for SockRow<'_> {
     fn line(&self, out: &mut Vec<u8>, style: &Style) -> io::Result<()> {
-        let sock = &self.sock;
+        let sock = self.sock;
         let mut at = out.len();
         let mut field = |out: &mut Vec<u8>, width: usize| {
             out.left(at, width);
@@ -75,7 +79,7 @@ impl Row for SockRow<'_> {
     }
 
     fn members(&self, object: &mut Object<'_>) -> io::Result<()> {
-        object.members(&self.sock)?;
+        object.members(self.sock)?;
         object.member("dev", &self.dev)?;
         match self.owners {
             Some(_) => object.member("owners", &self.owners().collect::<Vec<_>>()),

@@ -1,129 +1,17 @@
 //! Follows packets through the namespaces of this machine.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::probes::Prober;
-use super::segment::{LinkMap, Port};
-use super::{Site, TABLES, push_round};
-use crate::base::{Budget, Error, Gap, Result};
-use crate::doctor::case::{CaseFile, Elsewhere, Search, Vantage, VantageRole};
-use crate::inventory::{Addr, RouteAnswer, RouteKind};
-use crate::netns::{Netns, NetnsId, Target, list};
+use super::survey::Survey;
+use super::{TABLES, push_round};
+use crate::base::{Budget, Result};
+use crate::doctor::case::{CaseFile, Vantage, VantageRole};
+use crate::inventory::{RouteAnswer, RouteKind};
+use crate::netns::NetnsId;
 
 /// Routers a packet is followed through at most.
 const MAX_HOPS: usize = 8;
-
-/// All namespaces that could be entered, held open for the round.
-pub(super) struct Survey {
-    sites: HashMap<NetnsId, (String, Site)>,
-    addrs: HashMap<NetnsId, Vec<Addr>>,
-    map: LinkMap,
-    search: Search,
-}
-
-impl Survey {
-    /// Enters every namespace in sight and reads its links and addresses.
-    pub(super) fn take(target: &Target, budget: &Budget) -> Self {
-        let mut survey = Self {
-            sites: HashMap::new(),
-            addrs: HashMap::new(),
-            map: LinkMap::default(),
-            search: Search { looked_into: 0, refused: 0, gaps: Vec::new(), elsewhere: Vec::new() },
-        };
-        survey.enter("the target".to_owned(), target, budget);
-        match list(budget) {
-            Ok(listing) => {
-                let others = listing.namespaces.iter().filter(|info| info.id != target.id());
-                for selector in others.filter_map(|info| info.selector()) {
-                    match Target::resolve(&selector, budget) {
-                        Ok(found) => survey.enter(selector.to_string(), &found, budget),
-                        Err(e) => survey.refuse(&e),
-                    }
-                }
-            }
-            Err(e) => survey.refuse(&e),
-        }
-        survey.number(budget);
-        survey
-    }
-
-    fn enter(&mut self, name: String, target: &Target, budget: &Budget) {
-        let read = || -> Result<_> {
-            let mut site = Site::open(target)?;
-            let links = site.inventory.links(budget)?.items;
-            let addrs = site.inventory.addrs(budget)?.items;
-            Ok((site, links, addrs))
-        };
-        match read() {
-            Ok((site, links, addrs)) => {
-                let id = site.inventory.netns_id();
-                self.search.looked_into += 1;
-                self.map.links.insert(id, links);
-                self.addrs.insert(id, addrs);
-                self.sites.insert(id, (name, site));
-            }
-            Err(e) => self.refuse(&e),
-        }
-    }
-
-    fn refuse(&mut self, error: &Error) {
-        self.search.refused += 1;
-        let gap = Gap::because("other namespaces of this machine", error);
-        if !self.search.gaps.contains(&gap) {
-            self.search.gaps.push(gap);
-        }
-    }
-
-    /// Learns which number each namespace has for which other: the far ends of veth pairs.
-    fn number(&mut self, budget: &Budget) {
-        let handle =
-            |(id, (_, site)): (&NetnsId, &(String, Site))| (*id, site.inventory.netns().clone());
-        let handles: Vec<(NetnsId, Netns)> = self.sites.iter().map(handle).collect();
-        for (id, (_, site)) in &mut self.sites {
-            let links = self.map.links.get(id).map_or(&[][..], Vec::as_slice);
-            // Nothing to find out where no link leads elsewhere.
-            if links.iter().all(|link| link.link_netnsid.is_none()) {
-                continue;
-            }
-            for (other, handle) in &handles {
-                if let Ok(Some(number)) = site.inventory.nsid_of(handle, budget) {
-                    self.map.numbers.insert((*id, number), *other);
-                }
-            }
-        }
-    }
-
-    pub(super) fn site(&mut self, id: NetnsId) -> Option<&mut Site> {
-        self.sites.get_mut(&id).map(|(_, site)| site)
-    }
-
-    fn owns(&self, id: NetnsId, addr: IpAddr, on: Option<u32>) -> bool {
-        let addrs = self.addrs.get(&id).map_or(&[][..], Vec::as_slice);
-        addrs.iter().any(|a| a.local == addr && on.is_none_or(|ifindex| a.ifindex == ifindex))
-    }
-
-    /// The namespace that answers for `addr` on the segment of a link: best the very link that has
-    /// the address, then any link of its owner, as the kernel answers for all its addresses.
-    fn holder(&self, from: Port, addr: IpAddr) -> Option<NetnsId> {
-        let segment = self.map.segment(from);
-        let exact = segment.iter().find(|port| self.owns(port.0, addr, Some(port.1)));
-        let weak = || segment.iter().find(|port| self.owns(port.0, addr, None));
-        exact.or_else(weak).map(|port| port.0).filter(|id| *id != from.0)
-    }
-}
-
-impl Survey {
-    /// Who holds an address that nobody on the segment answers for.
-    fn elsewhere(&self, not: NetnsId, addr: IpAddr) -> Option<Elsewhere> {
-        let mut others = self.addrs.iter().filter(|(id, _)| **id != not);
-        others.find_map(|(id, addrs)| {
-            let found = addrs.iter().find(|a| a.local == addr)?;
-            let (place, _) = self.sites.get(id)?;
-            Some(Elsewhere { addr: found.prefix(), place: place.clone() })
-        })
-    }
-}
 
 /// Adds the namespaces on the way to `dst` to the case, with their look-ups in both directions.
 pub(super) fn follow(
@@ -132,7 +20,7 @@ pub(super) fn follow(
     dst: IpAddr,
     budget: &Budget,
 ) -> Result<()> {
-    case.search.get_or_insert_with(|| survey.search.clone());
+    case.search.get_or_insert_with(|| survey.search().clone());
     let Some(target) = case.vantages.first() else {
         return Ok(());
     };
@@ -145,9 +33,13 @@ pub(super) fn follow(
         let Some((ifindex, next)) = way_on(answer.as_ref(), dst) else {
             break;
         };
-        let Some(holder) = survey.holder((at, ifindex), next) else {
+        let Some(holder) = survey.holder((at, ifindex), next, budget) else {
+            let behind = gateway_of(case, at).and_then(|way| {
+                let gateway = survey.holder((at, way.0), way.1, budget)?;
+                survey.elsewhere(gateway, next, budget)
+            });
             if let Some(search) = &mut case.search {
-                search.elsewhere.extend(survey.elsewhere(at, next));
+                search.elsewhere.extend(behind);
             }
             break;
         };
@@ -160,6 +52,14 @@ pub(super) fn follow(
         at = holder;
     }
     Ok(())
+}
+
+/// The default gateway of a namespace of the case, with the link it is on.
+fn gateway_of(case: &CaseFile, id: NetnsId) -> Option<(u32, IpAddr)> {
+    let vantage = case.vantages.iter().find(|v| v.netns == id)?;
+    let routes = &vantage.state()?.routes.as_ref()?.items;
+    let mut defaults = routes.iter().filter(|route| route.is_default());
+    defaults.find_map(|route| Some((route.oif_ifindex?, route.gateway?)))
 }
 
 /// The link and the neighbour a look-up hands packets to.
@@ -179,7 +79,8 @@ fn look_from(
     (dst, source): (IpAddr, Option<IpAddr>),
     budget: &Budget,
 ) -> Result<Option<RouteAnswer>> {
-    let Some((name, site)) = survey.sites.get_mut(&id) else {
+    let name = survey.name(id);
+    let Some(site) = survey.site(id, budget) else {
         return Ok(None);
     };
     let round = site.begin(TABLES, budget)?;
@@ -187,7 +88,7 @@ fn look_from(
         Some(index) => index,
         None => {
             let rounds = Vec::new();
-            case.vantages.push(Vantage { role, name: name.clone(), netns: id, rounds });
+            case.vantages.push(Vantage { role, name, netns: id, rounds });
             case.vantages.len() - 1
         }
     };

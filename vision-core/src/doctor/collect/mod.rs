@@ -2,12 +2,14 @@
 
 mod examine;
 mod follow;
+mod neighbours;
 mod probes;
 mod segment;
+mod survey;
 
 use std::time::{Duration, Instant};
 
-use self::follow::Survey;
+use self::survey::Survey;
 use super::case::{CaseFile, Round, Vantage, VantageRole};
 use super::engine::judge;
 use super::plan::{Step, plan};
@@ -168,7 +170,7 @@ fn look_again(case: &mut CaseFile, here: &mut Site, survey: Option<&mut Survey>,
     }
     let Some(survey) = survey else { return };
     for vantage in case.vantages.iter_mut().skip(1) {
-        let site = survey.site(vantage.netns);
+        let site = survey.site(vantage.netns, &grace);
         let after = site.and_then(|site| site.inventory.snapshot(MOVING, &grace).ok());
         if let Some(round) = vantage.rounds.last_mut() {
             round.after = after;

@@ -1,17 +1,17 @@
 //! The probes of one round, with their limits, and what they left behind.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::Site;
 use crate::base::{Budget, Error, Gap, Result, Timestamp};
 use crate::doctor::case::{CaseFile, ProbeRecord, Probing, RouteRecord};
-use crate::doctor::fib;
-use crate::inventory::{Link, Route, RouteAnswer, RouteKind, RouteQuery, RouteTable, Snapshot};
+use crate::doctor::{Question, Service};
+use crate::inventory::{Link, NeighState, RouteAnswer, RouteKind, RouteQuery, Snapshot};
 use crate::netns::FileOrigin;
 use crate::probe::{
-    DnsQuery, EchoOutcome, HostsTable, NeighProbe, Ping, Probe, ResetTtl, Resolve, ResolverConfig,
-    TcpOutcome, TcpProbe, UdpProbe,
+    DnsQuery, EchoOutcome, HostsTable, Ping, Probe, ResetTtl, Resolve, ResolverConfig, TcpOutcome,
+    TcpProbe, UdpProbe,
 };
 use crate::wire::dns::{Name, RecordType};
 
@@ -20,24 +20,30 @@ const TCP_WAIT: Duration = Duration::from_millis(1300);
 /// How long a nameserver may take per try.
 const DNS_WAIT: Duration = Duration::from_millis(800);
 /// Between two solicitations, and after the last.
-const NEIGH_WAIT: Duration = Duration::from_millis(250);
-/// How long a second holder of an address is listened for.
-const LINGER: Duration = Duration::from_millis(20);
+pub(super) const NEIGH_WAIT: Duration = Duration::from_millis(250);
+/// Three solicitations a second apart, and a little (net.ipv4.neigh.*.mcast_solicit, retrans_time).
+const KERNEL_GIVES_UP: Duration = Duration::from_millis(3400);
+/// What the gap is called when neighbours may not be asked for.
+pub(super) const SOLICITATION: &str = "neighbour solicitation";
 
 /// Asks from inside one namespace and keeps the answers.
 pub(super) struct Prober<'a> {
-    site: &'a mut Site,
-    budget: &'a Budget,
-    probing: Probing,
-    before: Option<Snapshot>,
-    scope: u32,
-    records: Vec<ProbeRecord>,
-    gaps: Vec<Gap>,
-    sent: usize,
+    pub(super) site: &'a mut Site,
+    pub(super) budget: &'a Budget,
+    pub(super) probing: Probing,
+    pub(super) before: Option<Snapshot>,
+    pub(super) scope: u32,
+    pub(super) records: Vec<ProbeRecord>,
+    pub(super) gaps: Vec<Gap>,
+    pub(super) sent: usize,
     /// Next hops that were asked for and stayed silent: connects need not wait long.
-    silent: Vec<IpAddr>,
+    pub(super) silent: Vec<IpAddr>,
     /// Whether the same was asked before.
-    again: bool,
+    pub(super) again: bool,
+    /// Whether neighbours could not be asked for.
+    pub(super) blind: bool,
+    /// IP protocol and port of what was asked about.
+    service: Option<(u8, u16)>,
 }
 
 impl<'a> Prober<'a> {
@@ -55,6 +61,12 @@ impl<'a> Prober<'a> {
             sent: 0,
             silent: Vec::new(),
             again: case.search.is_some(),
+            service: selector_of(&case.question),
+            blind: case
+                .vantages
+                .iter()
+                .flat_map(|v| &v.rounds)
+                .any(|round| round.gaps.iter().any(|gap| gap.what == SOLICITATION)),
         }
     }
 
@@ -76,7 +88,7 @@ impl<'a> Prober<'a> {
         self.gaps.push(Gap::new(what, why));
     }
 
-    fn links(&self) -> &[Link] {
+    pub(super) fn links(&self) -> &[Link] {
         let links = self.before.as_ref().and_then(|s| s.links.as_ref());
         links.map_or(&[], |dump| &dump.items)
     }
@@ -130,7 +142,7 @@ impl<'a> Prober<'a> {
     }
 
     /// What ends the whole round is passed on; the rest leaves a gap.
-    fn survive(&mut self, what: &str, error: Error) -> Result<()> {
+    pub(super) fn survive(&mut self, what: &str, error: Error) -> Result<()> {
         match error {
             Error::Elapsed | Error::Cancelled | Error::TargetExited(_) => Err(error),
             other => {
@@ -144,6 +156,11 @@ impl<'a> Prober<'a> {
     pub(super) fn look_up(&mut self, dst: IpAddr) -> Result<Option<RouteAnswer>> {
         let mut query = RouteQuery::to(dst);
         query.oif = Some(self.scope).filter(|scope| *scope != 0);
+        // Policy rules may look at protocol and port (4.17).
+        if let Some((protocol, port)) = self.service.filter(|_| !self.is_server(dst)) {
+            query.ip_protocol = Some(protocol);
+            query.dport = Some(port);
+        }
         let at = Timestamp::now();
         match self.site.inventory.route_to(&query, self.budget) {
             Ok(answer) => {
@@ -153,144 +170,6 @@ impl<'a> Prober<'a> {
             }
             Err(e) => self.survive("route look-up", e).map(|()| None),
         }
-    }
-
-    /// Asks live for the neighbour that packets to `dst` are handed to.
-    pub(super) fn solicit_next_hop(&mut self, dst: IpAddr) -> Result<()> {
-        match self.next_hop(dst) {
-            Some((next, link)) => self.solicit(next, &link),
-            None => Ok(()),
-        }
-    }
-
-    fn solicit(&mut self, next: IpAddr, link: &Link) -> Result<()> {
-        let asked = |r: &ProbeRecord| matches!(r, ProbeRecord::Neigh(n) if n.to == next && n.ifindex == link.ifindex);
-        if self.records.iter().any(asked) {
-            return Ok(());
-        }
-        let probe = NeighProbe::new(next, name_of(link))
-            .count(3)
-            .interval(NEIGH_WAIT)
-            .wait(NEIGH_WAIT)
-            .stop_after_answer(LINGER);
-        self.run_solicitation(probe, link)
-    }
-
-    fn run_solicitation(&mut self, probe: NeighProbe, link: &Link) -> Result<()> {
-        let ethernet = link.address.is_some_and(|a| a.to_ethernet().is_some());
-        if self.probing == Probing::Passive || !ethernet || link.is_noarp() || !link.has_carrier() {
-            return Ok(());
-        }
-        match probe.run(&self.site.target, self.budget) {
-            Ok(report) => {
-                self.sent += report.requests.len();
-                if report.answers.is_empty() {
-                    self.silent.push(report.to);
-                }
-                self.records.push(ProbeRecord::Neigh(report));
-                Ok(())
-            }
-            Err(e) => self.survive("neighbour solicitation", e),
-        }
-    }
-
-    /// Asks whether anybody else holds an address of this namespace, as duplicate detection does.
-    pub(super) fn own_addresses(&mut self) -> Result<()> {
-        let addrs = self.before.as_ref().and_then(|s| s.addrs.as_ref());
-        let own: Vec<(IpAddr, Link)> = self
-            .links()
-            .iter()
-            .filter(|link| link.is_up() && link.has_carrier() && !link.is_loopback())
-            .filter_map(|link| {
-                let mut all = addrs.map_or(&[][..], |dump| &dump.items).iter();
-                let first = all.find(|a| a.ifindex == link.ifindex && a.local.is_ipv4())?;
-                Some((first.local, link.clone()))
-            })
-            .take(4)
-            .collect();
-        for (addr, link) in own {
-            let probe = NeighProbe::new(addr, name_of(&link))
-                .source(Ipv4Addr::UNSPECIFIED.into())
-                .count(1)
-                .wait(NEIGH_WAIT / 2)
-                .stop_after_answer(LINGER);
-            self.run_solicitation(probe, &link)?;
-        }
-        Ok(())
-    }
-
-    fn routes(&self) -> &[Route] {
-        let routes = self.before.as_ref().and_then(|s| s.routes.as_ref());
-        routes.map_or(&[], |dump| &dump.items)
-    }
-
-    fn link(&self, ifindex: u32) -> Option<Link> {
-        self.links().iter().find(|link| link.ifindex == ifindex).cloned()
-    }
-
-    /// Asks for the next hops that could have been used instead: what the main table would choose
-    /// without rules, and the other default routes.
-    pub(super) fn other_ways(&mut self, dst: IpAddr) -> Result<()> {
-        let main = fib::longest_match(self.routes(), RouteTable::Main, dst);
-        let defaults = self.routes().iter().filter(|r| r.is_default() && r.dst.contains(dst));
-        let main = main.filter(|route| route.kind == RouteKind::Unicast);
-        let ways: Vec<_> = main.into_iter().chain(defaults.take(4)).flat_map(fib::ways).collect();
-        self.solicit_ways(&ways, dst)
-    }
-
-    /// Asks for every next hop of a multipath route: one connect uses but one of them.
-    pub(super) fn all_paths(&mut self, dst: IpAddr) -> Result<()> {
-        let route = fib::longest_match(self.routes(), RouteTable::Main, dst);
-        let ways = route.filter(|r| r.nexthops.len() > 1).map(fib::ways).unwrap_or_default();
-        self.solicit_ways(&ways, dst)
-    }
-
-    fn solicit_ways(&mut self, ways: &[(Option<IpAddr>, u32)], dst: IpAddr) -> Result<()> {
-        for (gateway, ifindex) in ways {
-            if let Some(link) = self.link(*ifindex) {
-                self.solicit(gateway.unwrap_or(dst), &link)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn next_hop(&self, dst: IpAddr) -> Option<(IpAddr, Link)> {
-        let route = self.records.iter().rev().find_map(|record| match record {
-            ProbeRecord::Route(r) if r.query.dst == dst => match &r.answer {
-                RouteAnswer::Route(route) => Some(route),
-                _ => None,
-            },
-            _ => None,
-        })?;
-        let ifindex = route.oif_ifindex.filter(|_| route.kind == RouteKind::Unicast)?;
-        let link = self.link(ifindex)?;
-        let alive = link.has_carrier() && !link.is_loopback();
-        alive.then(|| (route.gateway.unwrap_or(dst), link))
-    }
-
-    /// Tells whether the table has a link-layer address for the neighbour packets to `dst` go to.
-    pub(super) fn is_known(&self, dst: IpAddr) -> bool {
-        let Some((next, link)) = self.next_hop(dst) else { return false };
-        let table = self.before.as_ref().and_then(|s| s.neighbours.as_ref());
-        let mut entries = table.map_or(&[][..], |dump| &dump.items).iter();
-        entries.any(|e| e.ifindex == link.ifindex && e.dst == next && e.lladdr.is_some())
-    }
-
-    /// Tells whether the next hop answered from elsewhere than the table had it.
-    pub(super) fn has_renewed(&self, dst: IpAddr) -> bool {
-        let Some((next, link)) = self.next_hop(dst) else { return false };
-        let table = self.before.as_ref().and_then(|s| s.neighbours.as_ref());
-        let mut entries = table.map_or(&[][..], |dump| &dump.items).iter();
-        let believed = entries
-            .find(|e| e.ifindex == link.ifindex && e.dst == next)
-            .and_then(|entry| entry.lladdr);
-        self.records.iter().any(|record| match record {
-            ProbeRecord::Neigh(report) if report.to == next => {
-                let holders = report.holders();
-                believed.is_some_and(|b| !holders.is_empty() && !holders.contains(&b))
-            }
-            _ => false,
-        })
     }
 
     /// Tells whether any probe of this round was answered by `addr`.
@@ -304,11 +183,19 @@ impl<'a> Prober<'a> {
     }
 
     fn tcp_wait(&self, dst: IpAddr) -> Duration {
-        let dead = self.next_hop(dst).is_some_and(|(next, _)| self.silent.contains(&next));
-        // A second round knows the symptom; its packets are for the counters on the way.
-        match dead || self.again {
-            true => TCP_WAIT / 3,
-            false => TCP_WAIT,
+        let Some((next, link)) = self.next_hop(dst) else { return TCP_WAIT };
+        let table = self.before.as_ref().and_then(|s| s.neighbours.as_ref());
+        let mut entries = table.map_or(&[][..], |dump| &dump.items).iter();
+        let unresolved = entries.any(|e| {
+            let open = [NeighState::Incomplete, NeighState::Failed].contains(&e.state);
+            e.ifindex == link.ifindex && e.dst == next && open
+        });
+        match (self.blind && unresolved, self.silent.contains(&next) || self.again) {
+            // Without a question of our own, only the kernel's giving up tells.
+            (true, _) => KERNEL_GIVES_UP,
+            // A second round knows the symptom; its packets are for the counters on the way.
+            (false, true) => TCP_WAIT / 3,
+            (false, false) => TCP_WAIT,
         }
     }
 
@@ -456,6 +343,11 @@ impl<'a> Prober<'a> {
     }
 }
 
-fn name_of(link: &Link) -> String {
-    String::from_utf8_lossy(link.name.as_bytes()).into_owned()
+/// IP protocol and port that packets of a question carry.
+fn selector_of(question: &Question) -> Option<(u8, u16)> {
+    let Question::Reach { service, .. } = question else { return None };
+    match service {
+        Service::Udp(port) => Some((17, *port)),
+        service => Some((6, service.tcp_port()?)),
+    }
 }

@@ -60,6 +60,27 @@ impl LinkMap {
         next
     }
 
+    /// Namespaces with a link that hears what is sent on another one's.
+    pub(super) fn stacked(&self) -> Vec<NetnsId> {
+        let above = |link: &Link| {
+            let kind = link.kind.as_deref();
+            link.link_netnsid.is_some() && kind.is_some_and(|k| k != "veth" && COUPLED.contains(&k))
+        };
+        let found = self.links.iter().filter(|(_, links)| links.iter().any(above));
+        found.map(|(id, _)| *id).collect()
+    }
+
+    /// A namespace on the segment whose numbers for others are not known yet and matter.
+    pub(super) fn unnumbered(&self, from: Port, known: &HashSet<NetnsId>) -> Option<NetnsId> {
+        let leads_elsewhere = |port: &&Port| {
+            let link = self.link(**port);
+            link.is_some_and(|l| l.link_netnsid.is_some() && l.kind.as_deref() == Some("veth"))
+        };
+        let segment = self.segment(from);
+        let mut all = segment.iter().chain([&from]);
+        all.find(|port| !known.contains(&port.0) && leads_elsewhere(port)).map(|port| port.0)
+    }
+
     /// Every link that hears what `from` sends, `from` excluded.
     pub(super) fn segment(&self, from: Port) -> HashSet<Port> {
         let mut heard = HashSet::from([from]);

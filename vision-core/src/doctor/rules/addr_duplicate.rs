@@ -2,11 +2,11 @@ use std::net::IpAddr;
 
 use super::text::{Draft, evidence, list, shown, solicitation};
 use super::{Answer, Hit, Rule, RuleMeta, SAID_LAST};
-use crate::base::Family;
+use crate::base::{Family, LinkAddr};
 use crate::doctor::case::ProbeRecord;
 use crate::doctor::scene::{Flow, Hop, Outcome, Scene};
 use crate::doctor::{Cause, Severity, SubjectKind};
-use crate::inventory::{AddrFlags, Sections};
+use crate::inventory::{Addr, AddrFlags, Sections};
 use crate::probe::NeighReport;
 
 const DOCS: &str = "\
@@ -44,7 +44,11 @@ impl Rule for AddrDuplicate {
             let ProbeRecord::Neigh(report) = probe else { continue };
             asked += 1;
             let own = scene.target.owns(report.to);
-            let holders = report.holders();
+            // A machine with two interfaces on one segment answers through both (ARP flux).
+            let mine =
+                |mac: &LinkAddr| scene.target.links().iter().any(|link| link.address == Some(*mac));
+            let holders: Vec<LinkAddr> =
+                report.holders().into_iter().filter(|mac| !own || !mine(mac)).collect();
             if holders.len() > 1 || own && !holders.is_empty() {
                 let (flow, severity) = flow_about(scene, report.to);
                 let mut hit = two_holders(&here, report, own).hit(flow, 0);
@@ -55,6 +59,10 @@ impl Rule for AddrDuplicate {
         let failed = scene.target.addrs().iter().filter(|a| a.flags.contains(AddrFlags::DADFAILED));
         for addr in failed {
             let (flow, severity) = flow_about(scene, addr.local);
+            // Another address that can be used makes it a blemish.
+            let spare =
+                has_spare(scene, addr) || scene.destinations().any(|f| f.outcome == Outcome::Works);
+            let severity = if spare { severity.max(Severity::Note) } else { severity };
             let mut hit = refused_by_the_kernel(&here, addr.ifindex, addr.local).hit(flow, 0);
             hit.finding.severity = severity;
             hits.push(hit);
@@ -81,9 +89,21 @@ fn flow_about(scene: &Scene<'_>, addr: IpAddr) -> (usize, Severity) {
         Some(n) => (n, Severity::Error),
         None => {
             let working = flows().find(|(_, f)| f.outcome == Outcome::Works && about(f));
-            (working.map_or(SAID_LAST, |(n, _)| n), Severity::Warning)
+            // An address of somebody else that works all the same is only worth knowing.
+            let severity = if own { Severity::Warning } else { Severity::Note };
+            (working.map_or(SAID_LAST, |(n, _)| n), severity)
         }
     }
+}
+
+/// Tells whether another address of the family, beyond the link, is usable.
+fn has_spare(scene: &Scene<'_>, failed: &Addr) -> bool {
+    let beyond_the_link = |addr: &IpAddr| match addr {
+        IpAddr::V4(v4) => !v4.is_loopback(),
+        IpAddr::V6(v6) => !v6.is_unicast_link_local() && !v6.is_loopback(),
+    };
+    let mut others = scene.target.addrs().iter().filter(|a| a.local != failed.local);
+    others.any(|a| a.family == failed.family && a.is_usable() && beyond_the_link(&a.local))
 }
 
 fn two_holders(here: &Hop<'_>, report: &NeighReport, own: bool) -> Draft {

@@ -28,11 +28,9 @@ impl Rule for AddrNone {
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let mut hits = Vec::new();
-        for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
-            for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
-                if let Some(link) = bare_link(flow, position, hop) {
-                    hits.push(finding(flow, hop, link).hit(n, position));
-                }
+        for (n, flow, position, hop) in scene.failing_hops() {
+            if let Some(link) = bare_link(flow, position, hop) {
+                hits.push(finding(flow, hop, link).hit(n, position));
             }
         }
         Answer::from_hits(hits, || {

@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 
 use super::text::{Draft, evidence};
-use super::{Hit, SAID_FIRST};
+use super::{Answer, Hit, SAID_FIRST};
 use crate::doctor::case::ProbeRecord;
 use crate::doctor::scene::{Hop, Scene};
 use crate::doctor::{Cause, Evidence, SubjectKind};
 use crate::inventory::Resolver;
-use crate::probe::{DnsAttempt, DnsOutcome, DnsReport, Resolution};
+use crate::probe::{DnsAttempt, DnsOutcome, DnsReport, Resolution, ResolveOutcome};
+use crate::wire::dns::Rcode;
 
 /// The latest resolution of the name asked about.
 pub(super) fn resolution<'a>(scene: &Scene<'a>) -> Option<&'a Resolution> {
@@ -74,4 +75,28 @@ pub(super) fn exchange(scene: &Scene<'_>, report: &DnsReport, attempt: &DnsAttem
         _ => "cut short".to_owned(),
     };
     evidence(&here(scene), attempt.sent_at, asked, seen)
+}
+
+/// The cause that a name was left undecided because a server answered with an error.
+pub(super) fn answered_with(scene: &Scene<'_>, cause: Cause, rcode: Rcode) -> Answer {
+    let Some(resolution) = resolution(scene) else { return Answer::NotApplicable };
+    let settled = [ResolveOutcome::Found, ResolveOutcome::NoSuchName, ResolveOutcome::NoAddress];
+    if settled.contains(&resolution.outcome) {
+        return Answer::RuledOut("the name was decided on".to_owned());
+    }
+    let attempts = resolution.tried.iter().flat_map(|tried| {
+        tried.report.attempts.iter().map(move |attempt| (&tried.report, attempt))
+    });
+    let guilty: Vec<_> = attempts
+        .filter(|(_, a)| a.answer().is_some_and(|message| message.header.rcode == rcode))
+        .collect();
+    let Some((_, first)) = guilty.first() else {
+        return Answer::RuledOut(format!("no server answered {rcode}"));
+    };
+    let (place, server, name) = (&scene.target.name, first.server.ip(), &resolution.name);
+    let summary = format!("{place}: the nameserver {server} answers {rcode} for {name}");
+    let draft = about_server(scene, cause, server, summary)
+        .all(guilty.iter().take(4).map(|(report, a)| exchange(scene, report, a)))
+        .prose(format!("ask another server: vision dns {name} @SERVER"));
+    Answer::Confirmed(vec![said_first(draft)])
 }

@@ -26,7 +26,8 @@ impl Rule for DnsPortClosed {
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let servers =
             || scene.flows.iter().enumerate().filter(|(_, f)| f.purpose == Purpose::Nameserver);
-        let closed = servers().filter(|(_, f)| matches!(f.outcome, Outcome::Refused { .. }));
+        let closed = servers()
+            .filter(|(_, f)| matches!(f.outcome, Outcome::Refused { .. }) && !f.dst.is_loopback());
         let mut hits = Vec::new();
         for (n, flow) in closed {
             let (place, server) = (&scene.target.name, flow.dst);

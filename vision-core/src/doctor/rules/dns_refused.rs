@@ -1,9 +1,8 @@
-use super::dns::{about_server, exchange, resolution, said_first};
+use super::dns::answered_with;
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::Cause;
 use crate::doctor::scene::Scene;
 use crate::inventory::Sections;
-use crate::probe::ResolveOutcome;
 use crate::wire::dns::Rcode;
 
 const DOCS: &str = "\
@@ -25,30 +24,6 @@ impl Rule for DnsRefused {
     }
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
-        let Some(resolution) = resolution(scene) else { return Answer::NotApplicable };
-        let settled =
-            [ResolveOutcome::Found, ResolveOutcome::NoSuchName, ResolveOutcome::NoAddress];
-        if settled.contains(&resolution.outcome) {
-            return Answer::RuledOut("the name was decided on".to_owned());
-        }
-        let attempts = resolution
-            .tried
-            .iter()
-            .flat_map(|tried| tried.report.attempts.iter().map(move |attempt| (tried, attempt)));
-        let said = |a: &crate::probe::DnsAttempt| {
-            a.answer().is_some_and(|message| message.header.rcode == Rcode::Refused)
-        };
-        let guilty: Vec<_> = attempts.filter(|(_, attempt)| said(attempt)).collect();
-        let Some((_, first)) = guilty.first() else {
-            return Answer::RuledOut("no server answered REFUSED".to_owned());
-        };
-        let (place, server) = (&scene.target.name, first.server.ip());
-        let summary =
-            format!("{place}: the nameserver {server} answers REFUSED for {}", resolution.name);
-        let steps = guilty.iter().take(4).map(|(tried, a)| exchange(scene, &tried.report, a));
-        let draft = about_server(scene, META.cause, server, summary)
-            .all(steps)
-            .prose(format!("ask another server: vision dns {} @SERVER", resolution.name));
-        Answer::Confirmed(vec![said_first(draft)])
+        answered_with(scene, META.cause, Rcode::Refused)
     }
 }

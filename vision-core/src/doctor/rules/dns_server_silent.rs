@@ -1,7 +1,8 @@
 use super::text::{Draft, evidence, symptom};
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::case::ProbeRecord;
-use crate::doctor::scene::{Flow, Hop, Outcome, Purpose, Scene, of_ping};
+use crate::doctor::flows::of_ping;
+use crate::doctor::scene::{Flow, Hop, Outcome, Purpose, Scene};
 use crate::doctor::{Cause, Evidence, SubjectKind, Unchecked};
 use crate::inventory::Sections;
 use crate::probe::TcpOutcome;

@@ -25,11 +25,9 @@ impl Rule for LinkDown {
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let mut hits = Vec::new();
-        for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
-            for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
-                if let Some((link, confidence)) = culprit(flow, hop) {
-                    hits.push(finding(flow, hop, link, confidence).hit(n, position));
-                }
+        for (n, flow, position, hop) in scene.failing_hops() {
+            if let Some((link, confidence)) = culprit(flow, hop) {
+                hits.push(finding(flow, hop, link, confidence).hit(n, position));
             }
         }
         Answer::from_hits(hits, || {

@@ -33,7 +33,7 @@ impl Rule for LinkMissing {
                 continue;
             };
             // A destination on this very host needs no link.
-            if hop.is_local() {
+            if hop.is_local() || flow.dst.is_loopback() {
                 continue;
             }
             let summary = format!("{} has no network interface besides lo", scene.target.name);

@@ -28,11 +28,9 @@ impl Rule for LinkPeerDown {
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let mut hits = Vec::new();
-        for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
-            for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
-                if let Some(link) = without_carrier(flow, hop) {
-                    hits.push(finding(scene, flow, hop, link).hit(n, position));
-                }
+        for (n, flow, position, hop) in scene.failing_hops() {
+            if let Some(link) = without_carrier(flow, hop) {
+                hits.push(finding(scene, flow, hop, link).hit(n, position));
             }
         }
         Answer::from_hits(hits, || {

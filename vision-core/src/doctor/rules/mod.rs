@@ -20,6 +20,7 @@ mod link_down;
 mod link_loopback_down;
 mod link_missing;
 mod link_peer_down;
+mod narrow;
 mod neigh_arp_off;
 mod neigh_gateway_no_answer;
 mod neigh_no_answer;

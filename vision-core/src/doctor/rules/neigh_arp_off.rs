@@ -23,11 +23,9 @@ impl Rule for NeighArpOff {
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let mut hits = Vec::new();
-        for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
-            for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
-                if let Some(link) = hop.egress().filter(|link| is_mute(link)) {
-                    hits.push(finding(flow, hop, link).hit(n, position));
-                }
+        for (n, flow, position, hop) in scene.failing_hops() {
+            if let Some(link) = hop.egress().filter(|link| is_mute(link)) {
+                hits.push(finding(flow, hop, link).hit(n, position));
             }
         }
         let resolving = || scene.target.links().iter().any(|l| !l.is_loopback() && !is_mute(l));

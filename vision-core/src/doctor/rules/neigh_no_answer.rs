@@ -52,23 +52,21 @@ pub(super) fn silent_next_hops(
     draft: impl Fn(&Hop<'_>, IpAddr, &Link) -> Draft,
 ) -> Answer {
     let (mut hits, mut answered, mut unasked) = (Vec::new(), None, None);
-    for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
-        for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
-            let (Some(link), Some(next)) = (hop.egress(), hop.next_hop()) else {
-                continue;
-            };
-            if !applies(flow, hop) || !link.has_carrier() || link.is_noarp() {
-                continue;
-            }
-            match silence(flow, hop) {
-                Silence::Heard => answered = Some(next),
-                Silence::NotAsked => unasked = Some(next),
-                Silence::Silent => {
-                    let symptom = flow.hops.first().map(|target| symptom(flow, target));
-                    let mut draft = draft(hop, next, link);
-                    draft.finding.evidence.splice(0..0, symptom);
-                    hits.push(draft.hit(n, position));
-                }
+    for (n, flow, position, hop) in scene.failing_hops() {
+        let (Some(link), Some(next)) = (hop.egress(), hop.next_hop()) else {
+            continue;
+        };
+        if !applies(flow, hop) || !link.has_carrier() || link.is_noarp() {
+            continue;
+        }
+        match silence(flow, hop) {
+            Silence::Heard => answered = Some(next),
+            Silence::NotAsked => unasked = Some(next),
+            Silence::Silent => {
+                let symptom = flow.hops.first().map(|target| symptom(flow, target));
+                let mut draft = draft(hop, next, link);
+                draft.finding.evidence.splice(0..0, symptom);
+                hits.push(draft.hit(n, position));
             }
         }
     }

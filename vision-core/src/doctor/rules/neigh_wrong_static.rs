@@ -26,12 +26,10 @@ impl Rule for NeighWrongStatic {
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let mut hits = Vec::new();
         let mut right = None;
-        for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
-            for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
-                match finding(flow, hop) {
-                    Some(draft) => hits.push(draft.hit(n, position)),
-                    None => right = right.or(hop.next_hop().filter(|_| hop.solicited().is_some())),
-                }
+        for (n, flow, position, hop) in scene.failing_hops() {
+            match finding(flow, hop) {
+                Some(draft) => hits.push(draft.hit(n, position)),
+                None => right = right.or(hop.next_hop().filter(|_| hop.solicited().is_some())),
             }
         }
         Answer::from_hits(hits, || match right {

@@ -29,11 +29,9 @@ impl Rule for RouteBlackhole {
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let mut hits = Vec::new();
-        for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
-            for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
-                if matches!(hop.refusal(), Some((RefusalCause::Blackhole, _))) {
-                    hits.push(finding(flow, hop).hit(n, position));
-                }
+        for (n, flow, position, hop) in scene.failing_hops() {
+            if matches!(hop.refusal(), Some((RefusalCause::Blackhole, _))) {
+                hits.push(finding(flow, hop).hit(n, position));
             }
         }
         let asked = || scene.flows.iter().any(|f| f.hops.iter().any(|h| h.answer.is_some()));

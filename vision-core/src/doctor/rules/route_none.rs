@@ -1,6 +1,7 @@
 use super::text::{Draft, look_up, moved, no_route_counter, symptom};
 use super::{Answer, Rule, RuleMeta};
 use crate::base::Family;
+use crate::doctor::case::VantageRole;
 use crate::doctor::scene::{Flow, Hop, Outcome, Scene};
 use crate::doctor::{Cause, Confidence, SubjectKind};
 use crate::inventory::Sections;
@@ -28,8 +29,9 @@ impl Rule for RouteNone {
         let mut hits = Vec::new();
         for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
             for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
+                let forth = position < flow.hops.len();
                 let applies = hop.has_no_route() && hop.has_address(hop.family());
-                if applies {
+                if applies && (forth || fails_to_answer(hop)) {
                     hits.push(finding(flow, hop).hit(n, position));
                 }
             }
@@ -40,6 +42,31 @@ impl Rule for RouteNone {
             Some(dst) => Answer::RuledOut(format!("there is a route to {dst}")),
             None => Answer::NotApplicable,
         })
+    }
+}
+
+/// On the way back the sender's address may have been translated: only a router that counts what
+/// it could not forward, or a destination that counts answers it could not send, shows that it
+/// matters.
+fn fails_to_answer(hop: &Hop<'_>) -> bool {
+    let moved = |group: &str, name: &str| hop.vantage.moved(group, name).unwrap_or(0);
+    if hop.vantage.role == VantageRole::Router {
+        let (group, name) = not_forwarded_counter(hop.family());
+        return moved(group, name) > 0;
+    }
+    let (group, name) = no_route_counter(hop.family());
+    let (asked, answered) = match hop.family() {
+        Family::V4 => (moved("Icmp", "InEchos"), moved("Icmp", "OutEchoReps")),
+        Family::V6 => (moved("Icmp6", "InEchos"), moved("Icmp6", "OutEchoReplies")),
+    };
+    hop.vantage.role == VantageRole::Destination && (moved(group, name) > 0 || asked > answered)
+}
+
+/// What arrived and no route took on (net/ipv4/route.c `ip_error`, net/ipv6/route.c `ip6_pkt_drop`).
+fn not_forwarded_counter(family: Family) -> (&'static str, &'static str) {
+    match family {
+        Family::V4 => ("IpExt", "InNoRoutes"),
+        Family::V6 => ("Ip6", "InNoRoutes"),
     }
 }
 
@@ -68,7 +95,10 @@ fn told_by_a_router(flow: &Flow<'_>) -> Option<Draft> {
 fn finding(flow: &Flow<'_>, hop: &Hop<'_>) -> Draft {
     let summary = format!("{}: no route leads to {}", hop.vantage.name, hop.towards);
     let kind = SubjectKind::Route { destination: hop.towards, route: None };
-    let (group, name) = no_route_counter(hop.family());
+    let (group, name) = match hop.vantage.role {
+        VantageRole::Router => not_forwarded_counter(hop.family()),
+        _ => no_route_counter(hop.family()),
+    };
     let counter = moved(hop, group, name);
     let mut draft = Draft::new(META.cause, hop, kind, summary);
     let own_symptom = flow.hops.first().is_some_and(|t| t.vantage.netns == hop.vantage.netns);

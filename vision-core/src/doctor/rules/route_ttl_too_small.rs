@@ -1,7 +1,8 @@
 use super::text::{Draft, evidence, symptom};
 use super::{Answer, Rule, RuleMeta};
 use crate::base::Family;
-use crate::doctor::scene::{Hop, Outcome, Scene};
+use crate::doctor::case::VantageRole;
+use crate::doctor::scene::{Flow, Hop, Outcome, Scene};
 use crate::doctor::{Cause, Risk, SubjectKind};
 use crate::inventory::Sections;
 use crate::probe::IcmpError;
@@ -10,7 +11,8 @@ const DOCS: &str = "\
 Packets leave with a time to live, or hop limit, that is too small for the way, and a router throws
 them away.
 
-How it shows: near hosts work, far ones fail with EHOSTUNREACH; ICMP time-exceeded comes back.
+How it shows: near hosts work, far ones fail with EHOSTUNREACH; ICMP time-exceeded comes back. Where the
+destination is the one that sets it, its answers are lost and the errors arrive there.
 How it is told from a route loop: the namespace's own default is far below the usual 64.
 What to do: set net.ipv4.ip_default_ttl, or net.ipv6.conf.*.hop_limit, back to 64.";
 
@@ -30,25 +32,11 @@ impl Rule for RouteTtlTooSmall {
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let mut hits = Vec::new();
         for (n, flow) in scene.flows.iter().enumerate() {
-            let (Outcome::Unreachable(icmp), Some(hop)) = (flow.outcome, flow.hops.first()) else {
-                continue;
-            };
-            let Some((key, ttl)) = own_ttl(hop).filter(|_| is_time_exceeded(&icmp)) else {
-                continue;
-            };
-            if ttl >= SMALL {
-                continue;
-            }
-            let place = &hop.vantage.name;
-            let summary = format!(
-                "{place}: packets leave with a time to live of {ttl}, too small for {}",
-                flow.dst
-            );
-            let draft = Draft::new(META.cause, hop, SubjectKind::Namespace, summary)
-                .evidence(symptom(flow, hop))
-                .evidence(evidence(hop, hop.at, key.clone(), ttl.to_string()))
-                .command(format!("sysctl -w {key}=64"), Risk::Safe);
-            hits.push(draft.hit(n, 0));
+            let forth =
+                flow.hops.first().filter(|_| told_to_us(flow)).and_then(|h| finding(flow, h));
+            let answers = || flow.back.first().filter(|hop| told_to_them(flow, hop));
+            let back = || answers().and_then(|hop| finding(flow, hop));
+            hits.extend(forth.or_else(back).map(|draft| draft.hit(n, 0)));
         }
         let exceeded = scene.flows.iter().any(|f| match f.outcome {
             Outcome::Unreachable(icmp) => is_time_exceeded(&icmp),
@@ -61,12 +49,44 @@ impl Rule for RouteTtlTooSmall {
     }
 }
 
+fn told_to_us(flow: &Flow<'_>) -> bool {
+    matches!(flow.outcome, Outcome::Unreachable(icmp) if is_time_exceeded(&icmp))
+}
+
+/// Tells whether a router threw the destination's answers away while we asked.
+fn told_to_them(flow: &Flow<'_>, hop: &Hop<'_>) -> bool {
+    let group = match hop.family() {
+        Family::V4 => "Icmp",
+        Family::V6 => "Icmp6",
+    };
+    let told = hop.vantage.moved(group, "InTimeExcds").unwrap_or(0) > 0;
+    told && flow.outcome.failed() && hop.vantage.role == VantageRole::Destination
+}
+
+fn finding(flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
+    let (key, ttl) = own_ttl(hop).filter(|(_, ttl)| *ttl < SMALL)?;
+    let (place, towards) = (&hop.vantage.name, hop.towards);
+    let summary =
+        format!("{place}: packets leave with a time to live of {ttl}, too small for {towards}");
+    let draft = Draft::new(META.cause, hop, SubjectKind::Namespace, summary)
+        .evidence(symptom(flow, flow.hops.first()?))
+        .evidence(evidence(hop, hop.at, key.clone(), ttl.to_string()));
+    Some(match key.starts_with("net.") {
+        true => draft.command(format!("sysctl -w {key}=64"), Risk::Safe),
+        false => draft.prose("take the hoplimit off the route"),
+    })
+}
+
 fn is_time_exceeded(icmp: &IcmpError) -> bool {
     matches!((icmp.family, icmp.kind, icmp.code), (Family::V4, 11, 0) | (Family::V6, 3, 0))
 }
 
 /// The setting that decides about the family's time to live, and its value.
 fn own_ttl(hop: &Hop<'_>) -> Option<(String, u8)> {
+    let metric = hop.route().and_then(|route| route.metrics.as_ref()?.hoplimit);
+    if let Some(ttl) = metric.and_then(|ttl| u8::try_from(ttl).ok()) {
+        return Some((format!("hoplimit of the route to {}", hop.towards), ttl));
+    }
     let sysctls = hop.vantage.state()?.sysctls.as_ref()?;
     match hop.family() {
         Family::V4 => Some(("net.ipv4.ip_default_ttl".to_owned(), sysctls.ip_default_ttl?)),

@@ -29,13 +29,11 @@ impl Rule for RouteUnreachable {
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let mut hits = Vec::new();
-        for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
-            for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
-                let refused = hop.refusal().map(|(cause, _)| cause);
-                if matches!(refused, Some(RefusalCause::Unreachable | RefusalCause::Prohibit)) {
-                    let draft = refusing(META.cause, flow, hop, &Refusing::UNREACHABLE);
-                    hits.push(draft.hit(n, position));
-                }
+        for (n, flow, position, hop) in scene.failing_hops() {
+            let refused = hop.refusal().map(|(cause, _)| cause);
+            if matches!(refused, Some(RefusalCause::Unreachable | RefusalCause::Prohibit)) {
+                let draft = refusing(META.cause, flow, hop, &Refusing::UNREACHABLE);
+                hits.push(draft.hit(n, position));
             }
         }
         let asked = || scene.flows.iter().any(|f| f.hops.iter().any(|h| h.answer.is_some()));

@@ -1,10 +1,9 @@
-use super::socket_no_listener::{listeners, reaction, refused_port};
-use super::text::{Draft, evidence, symptom};
+use super::narrow::{self, Narrow};
 use super::{Answer, Rule, RuleMeta};
-use crate::doctor::case::Vantage;
-use crate::doctor::scene::{Flow, Scene};
-use crate::doctor::{Cause, Confidence, Evidence, SubjectKind};
-use crate::inventory::{Sections, Sock};
+use crate::base::Family;
+use crate::doctor::Cause;
+use crate::doctor::scene::Scene;
+use crate::inventory::Sections;
 
 const DOCS: &str = "\
 A service listens on the port, but only for one IP version: on 0.0.0.0, or on [::] for IPv6 alone.
@@ -16,6 +15,15 @@ What to do: have the service listen on [::] without the v6only option, or on bot
 static META: RuleMeta =
     RuleMeta { cause: Cause::SocketFamilyOnly, needs: Sections::SOCKETS, docs: DOCS };
 
+static NARROW: Narrow = Narrow {
+    cause: Cause::SocketFamilyOnly,
+    applies: |sock, flow| {
+        !sock.local.is_loopback() && Family::of(sock.local) != Family::of(flow.dst)
+    },
+    does: "listens on the other IP version only",
+    fix: "have the service listen on both IP versions",
+};
+
 pub(super) struct SocketFamilyOnly;
 
 impl Rule for SocketFamilyOnly {
@@ -24,58 +32,6 @@ impl Rule for SocketFamilyOnly {
     }
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
-        let mut hits = Vec::new();
-        let mut seen = false;
-        for (n, flow) in scene.flows.iter().enumerate() {
-            let Some((protocol, port)) = refused_port(flow) else { continue };
-            let Some(owner) = scene.owner(flow.dst) else { continue };
-            let all = listeners(owner, protocol, port);
-            seen = true;
-            // One that would have accepted speaks against this cause.
-            if all.iter().any(|sock| sock.accepts(flow.dst)) {
-                continue;
-            }
-            let narrow = all.iter().find(|sock| is_narrow(sock, flow));
-            hits.extend(narrow.map(|sock| finding(flow, owner, sock).hit(n, flow.hops.len())));
-        }
-        Answer::from_hits(hits, || match seen {
-            true => Answer::RuledOut("no listener on the port is limited so".to_owned()),
-            false => Answer::NotApplicable,
-        })
+        narrow::check(scene, &NARROW)
     }
-}
-
-fn is_narrow(sock: &Sock, flow: &Flow<'_>) -> bool {
-    !sock.local.is_loopback()
-        && !sock.accepts(flow.dst)
-        && crate::base::Family::of(sock.local) != crate::base::Family::of(flow.dst)
-}
-
-fn finding(flow: &Flow<'_>, owner: &Vantage, sock: &Sock) -> Draft {
-    let target = &flow.hops[0];
-    let (protocol, port) = (sock.protocol, sock.local_port);
-    let summary = format!(
-        "{}: the service on {protocol} port {port} listens on the other IP version only ({})",
-        owner.name, sock.local
-    );
-    let kind = SubjectKind::Socket { protocol: protocol.to_string(), address: sock.local, port };
-    let counter = reaction(owner, protocol, flow);
-    let mut draft = Draft::new(META.cause, target, kind, summary).evidence(symptom(flow, target));
-    if counter.is_none() {
-        draft = draft.confidence(Confidence::Likely);
-    }
-    draft.finding.subject.netns = Some(owner.netns);
-    draft.finding.subject.place.clone_from(&owner.name);
-    let mut listener = evidence(
-        target,
-        target.at,
-        format!("{protocol} listeners on port {port}"),
-        sock.local.to_string(),
-    );
-    listener.place.clone_from(&owner.name);
-    let counter: Option<Evidence> = counter;
-    draft
-        .evidence(listener)
-        .all(counter)
-        .prose(format!("have the service listen on both IP versions; now it is on {}", sock.local))
 }

@@ -1,5 +1,8 @@
+use std::net::IpAddr;
+
 use super::text::{Draft, evidence, look_up, symptom};
 use super::{Answer, Rule, RuleMeta};
+use crate::base::Family;
 use crate::doctor::case::{ProbeRecord, Vantage};
 use crate::doctor::scene::{Flow, Hop, Outcome, Purpose, Scene};
 use crate::doctor::{Cause, Confidence, Evidence, Service, SubjectKind};
@@ -38,23 +41,22 @@ impl Rule for SocketNoListener {
                 continue;
             };
             let owner = scene.owner(flow.dst);
-            match owner.and_then(|owner| listeners(owner, protocol, port).into_iter().next()) {
-                Some(sock) => {
-                    let (addr, port) = sock.local_endpoint();
-                    listening = Some(format!("{addr} port {port} is listened on"));
-                }
-                None if owner.is_none() && is_forged(flow, target) => forged = Some(flow.dst),
-                None => {
-                    let draft = finding(flow, target, owner, protocol, port);
-                    hits.push(draft.hit(n, flow.hops.len()));
-                }
+            let all = owner.map_or_else(Vec::new, |owner| listeners(owner, protocol, port));
+            if let Some(sock) = all.iter().find(|s| s.accepts(flow.dst) || is_narrow(s, flow.dst)) {
+                let (addr, port) = sock.local_endpoint();
+                listening = Some(format!("{addr} port {port} is listened on"));
+            } else if owner.is_none() && is_forged(flow, target)
+                || owner.is_some_and(|owner| kept_still(owner, protocol, flow))
+            {
+                forged = Some(flow.dst);
+            } else {
+                let draft = finding(flow, target, owner, protocol, port);
+                hits.push(draft.hit(n, flow.hops.len()));
             }
         }
         Answer::from_hits(hits, || match (listening, forged) {
             (Some(seen), _) => Answer::RuledOut(seen),
-            (None, Some(dst)) => Answer::RuledOut(format!(
-                "the reset has another time to live than {dst}'s own packets: a filter refused"
-            )),
+            (None, Some(dst)) => Answer::RuledOut(format!("it was not {dst} itself that refused")),
             (None, None) => {
                 let works = scene.destinations().any(|f| f.outcome == Outcome::Works);
                 match works {
@@ -80,6 +82,20 @@ pub(super) fn refused_port(flow: &Flow<'_>) -> Option<(SockProtocol, u16)> {
         }
         _ => None,
     }
+}
+
+/// A listener that is there but for others: a cause of its own.
+fn is_narrow(sock: &Sock, dst: IpAddr) -> bool {
+    match sock.local.is_loopback() {
+        true => !dst.is_loopback(),
+        false => Family::of(sock.local) != Family::of(dst),
+    }
+}
+
+/// Tells whether the owner's counters were read and show that it refused nothing.
+fn kept_still(owner: &Vantage, protocol: SockProtocol, flow: &Flow<'_>) -> bool {
+    let (group, name) = refusals(protocol, flow);
+    owner.moved(group, name) == Some(0)
 }
 
 /// Tells whether a reset came from nearer or farther than the host it speaks for.
@@ -153,11 +169,7 @@ pub(super) fn reaction(
     protocol: SockProtocol,
     flow: &Flow<'_>,
 ) -> Option<Evidence> {
-    let (group, name) = match (protocol, flow.dst.is_ipv6()) {
-        (SockProtocol::Udp, false) => ("Udp", "NoPorts"),
-        (SockProtocol::Udp, true) => ("Udp6", "NoPorts"),
-        _ => ("Tcp", "OutRsts"),
-    };
+    let (group, name) = refusals(protocol, flow);
     let by = owner.moved(group, name).filter(|by| *by > 0)?;
     Some(Evidence {
         asked: format!("counter {group} {name}"),
@@ -165,4 +177,13 @@ pub(super) fn reaction(
         seen: format!("moved by {by}"),
         at: flow.at,
     })
+}
+
+/// The counter of refusals, by protocol and family.
+fn refusals(protocol: SockProtocol, flow: &Flow<'_>) -> (&'static str, &'static str) {
+    match (protocol, flow.dst.is_ipv6()) {
+        (SockProtocol::Udp, false) => ("Udp", "NoPorts"),
+        (SockProtocol::Udp, true) => ("Udp6", "NoPorts"),
+        _ => ("Tcp", "OutRsts"),
+    }
 }

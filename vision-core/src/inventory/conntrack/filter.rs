@@ -61,21 +61,29 @@ impl CtFilter {
         Self { dst_port: Some(port), ..self }
     }
 
-    /// What the kernel can choose by itself: whole addresses, and ports of a protocol that has
-    /// some.
-    pub(in crate::inventory) fn query(&self) -> Query {
-        let family = [self.src, self.dst].into_iter().flatten().map(Prefix::family).next();
-        let family = self.family.or(family);
+    /// The kernel's questions. It can choose by whole addresses, and by ports of a protocol that
+    /// has some, but only within one IP version.
+    pub(in crate::inventory) fn queries(&self) -> Vec<Query> {
+        let of_addrs = [self.src, self.dst].into_iter().flatten().map(Prefix::family).next();
+        let chooses = of_addrs.is_some() || self.protocol.is_some();
+        match self.family.or(of_addrs) {
+            Some(family) => vec![self.query(family)],
+            None if chooses => Family::BOTH.map(|family| self.query(family)).to_vec(),
+            None => vec![Query::default()],
+        }
+    }
+
+    fn query(&self, family: Family) -> Query {
         let whole = |prefix: Option<Prefix>| -> Option<IpAddr> {
-            let prefix = prefix.filter(|p| p.bits() == p.family().bits())?;
-            (Some(prefix.family()) == family).then(|| prefix.addr())
+            let prefix = prefix.filter(|p| p.bits() == family.bits() && p.family() == family)?;
+            Some(prefix.addr())
         };
         let with_ports = matches!(
             self.protocol,
             Some(CtProtocol::Tcp | CtProtocol::Udp | CtProtocol::Sctp | CtProtocol::UdpLite)
         );
         Query {
-            family: family.map_or(0, Family::raw),
+            family: family.raw(),
             src: whole(self.src),
             dst: whole(self.dst),
             protocol: self.protocol.map(CtProtocol::raw),

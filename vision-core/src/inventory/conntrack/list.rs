@@ -77,7 +77,8 @@ impl Inventory {
 const MAX: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
 
 fn plan(filter: &CtFilter) -> Plan<(), impl Fn(&Message<'_>, ()) -> Row<CtEntry> + use<>> {
-    Plan::over(Protocol::Netfilter, read).ask(conntrack::dump(&filter.query()), ())
+    let plan = Plan::over(Protocol::Netfilter, read);
+    filter.queries().iter().fold(plan, |plan, query| plan.ask(conntrack::dump(query), ()))
 }
 
 /// Turns the kernel's refusals into what is missing.

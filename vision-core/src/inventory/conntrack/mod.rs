@@ -13,6 +13,7 @@ pub use state::{
 
 use super::row::{Row, string, untrusted};
 use crate::base::{Family, Timestamp, Untrusted, open_enum};
+use crate::netlink::attr;
 use crate::netlink::conntrack::{self, CtMsg, StateMsg, TupleMsg};
 use crate::netlink::header::Message;
 
@@ -272,8 +273,9 @@ fn from_msg(msg: &CtMsg<'_>) -> Option<CtEntry> {
 }
 
 #[inline]
-fn tuple(msg: &TupleMsg, family: Family) -> Option<CtTuple> {
-    let of_family = |addr: Option<IpAddr>| addr.filter(|addr| Family::of(*addr) == family);
+fn tuple(msg: &TupleMsg<'_>, family: Family) -> Option<CtTuple> {
+    let of_family =
+        |addr: Option<&[u8]>| addr.and_then(attr::ip).filter(|addr| Family::of(*addr) == family);
     let icmp =
         |kind| CtIcmp { kind, code: msg.icmp_code.unwrap_or(0), id: msg.icmp_id.unwrap_or(0) };
     Some(CtTuple {

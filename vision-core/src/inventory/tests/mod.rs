@@ -7,7 +7,7 @@ mod replay;
 
 use super::row::Row;
 use super::sock::SockProtocol;
-use super::{addr, link, neigh, route, rule, sock};
+use super::{addr, conntrack, link, neigh, route, rule, sock};
 use crate::base::Family;
 use crate::netlink::header::{Message, Messages};
 
@@ -17,7 +17,7 @@ fn messages(text: &str) -> Vec<Vec<u8>> {
     lines.map(|line| unhex(line.trim())).collect()
 }
 
-fn unhex(text: &str) -> Vec<u8> {
+pub(super) fn unhex(text: &str) -> Vec<u8> {
     let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal");
     (0..text.len()).step_by(2).map(byte).collect()
 }
@@ -47,7 +47,7 @@ fn of_family(message: &Message<'_>) -> Family {
     message.body.first().and_then(|f| Family::from_raw(*f)).unwrap_or(Family::V4)
 }
 
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 7] = [
     Kind {
         name: "link",
         text: include_str!("../../../tests/data/nl/link.hex"),
@@ -89,6 +89,13 @@ const KINDS: [Kind; 6] = [
         fixed: 72,
         identity: &[],
         read: |m| shown(sock::read(m, SockProtocol::Tcp)),
+    },
+    Kind {
+        name: "conntrack",
+        text: include_str!("../../../tests/data/nl/conntrack.hex"),
+        fixed: 4,
+        identity: &[1, 2],
+        read: |m| shown(conntrack::read(m, ())),
     },
 ];
 

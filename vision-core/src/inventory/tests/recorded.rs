@@ -119,3 +119,34 @@ fn sockets() {
     assert_one("sock", &["recv_q: 333", "remote_port: 8080", "state: Established"]);
     assert_one("sock", &["local_port: 5353", "state: Unconnected"]);
 }
+
+#[test]
+fn tracked_connections() {
+    assert_eq!(shown("conntrack").len(), 13);
+    assert_one(
+        "conntrack",
+        &[
+            "protocol: Tcp",
+            "dst: 10.9.0.77",
+            "dst_port: Some(8081)",
+            "src: 10.3.0.2, dst: 10.3.0.1, src_port: Some(8080)",
+            "dst_nat,",
+            "assured",
+            "state: Established",
+            "mark: Some(42)",
+        ],
+    );
+    assert_one(
+        "conntrack",
+        &["family: V6", "protocol: Icmpv6", "kind: 128, code: 0", "kind: 129, code: 0"],
+    );
+    assert_one("conntrack", &["family: V4", "zone: Some(7)", "dst_port: Some(5300)"]);
+    assert_one("conntrack", &["dst: 10.3.0.9", "icmp: None, zone: Some(3)", "zone: None, id"]);
+    assert_one("conntrack", &["family: V4", "dst_port: Some(5301)", "labels: [5]", "seen_reply"]);
+    assert_one(
+        "conntrack",
+        &["dst: 10.3.0.66", "original_counters: Some(CtCounters { packets: 1, bytes: 84 })"],
+    );
+    let all = shown("conntrack");
+    assert!(all.iter().all(|row| row.contains("started_at: Some(")), "{all:#?}");
+}

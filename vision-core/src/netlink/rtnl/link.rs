@@ -7,10 +7,14 @@ use netlink_bindings::rt_link::{
 };
 
 use super::fixed;
+#[cfg(feature = "capture")]
+use crate::netlink::attr::Attrs;
 use crate::netlink::attr::{Request, read};
 use crate::netlink::header::{Message, NLM_F_DUMP};
 
 pub(crate) const RTM_NEWLINK: u16 = 16;
+#[cfg(feature = "capture")]
+const RTM_DELLINK: u16 = 17;
 const RTM_GETLINK: u16 = 18;
 
 /// `struct ifinfomsg`.
@@ -54,6 +58,38 @@ pub(crate) struct LinkMsg<'a> {
 /// Asks for all links.
 pub(crate) fn dump() -> Request {
     Request::new("RTM_GETLINK", RTM_GETLINK, NLM_F_DUMP, &[0; FIXED])
+}
+
+/// Asks for one link.
+#[cfg(feature = "capture")]
+pub(crate) fn get(ifindex: u32) -> Request {
+    let mut fixed = [0; FIXED];
+    for (to, from) in fixed.iter_mut().skip(4).zip(ifindex.to_ne_bytes()) {
+        *to = from;
+    }
+    Request::new("RTM_GETLINK", RTM_GETLINK, 0, &fixed)
+}
+
+/// A link that is no longer in this namespace.
+#[cfg(feature = "capture")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gone {
+    pub(crate) ifindex: u32,
+    /// It lives on in another namespace.
+    pub(crate) moved: bool,
+}
+
+/// Reads the end of a link; `None` when the message is of another type or speaks of a bridge's port.
+#[cfg(feature = "capture")]
+pub(crate) fn gone(message: &Message<'_>) -> Option<Gone> {
+    const IFLA_NEW_NETNSID: u16 = 45;
+    let head: [u8; FIXED] = fixed(message.body);
+    if message.kind != RTM_DELLINK || read(&head, 0) != Some([0]) {
+        return None;
+    }
+    let ifindex = u32::from_ne_bytes(read(&head, 4)?);
+    let moved = Attrs::after(message.body, FIXED).find(IFLA_NEW_NETNSID).is_some();
+    Some(Gone { ifindex, moved })
 }
 
 /// Reads one link; `None` when the message is of another type.

@@ -1,8 +1,6 @@
 //! Neighbours (linux/neighbour.h), by our own walk: a dump may have 100 000 of them, and the
 //! generated decoder takes longer for each.
 
-use std::net::IpAddr;
-
 use super::fixed;
 use crate::netlink::attr::{self, Attrs, Request, read};
 use crate::netlink::header::{Message, NLM_F_DUMP};
@@ -25,7 +23,7 @@ pub(crate) struct NeighMsg<'a> {
     pub(crate) flags: u8,
     pub(crate) flags_ext: u32,
     pub(crate) kind: u8,
-    pub(crate) dst: Option<IpAddr>,
+    pub(crate) dst: Option<&'a [u8]>,
     pub(crate) lladdr: Option<&'a [u8]>,
     /// Confirmed, used, updated: ages in clock ticks of 1/100 s.
     pub(crate) ages: Option<[u32; 3]>,
@@ -43,6 +41,7 @@ pub(crate) fn dump(proxies: bool) -> Request {
 }
 
 /// Reads one neighbour; `None` when the message is of another type.
+#[inline]
 pub(crate) fn decode<'a>(message: &Message<'a>) -> Option<NeighMsg<'a>> {
     if message.kind != RTM_NEWNEIGH {
         return None;
@@ -59,7 +58,7 @@ pub(crate) fn decode<'a>(message: &Message<'a>) -> Option<NeighMsg<'a>> {
     };
     for (kind, value) in Attrs::after(message.body, FIXED) {
         match kind {
-            NDA_DST => neigh.dst = attr::ip(value),
+            NDA_DST => neigh.dst = Some(value),
             NDA_LLADDR => neigh.lladdr = Some(value),
             NDA_CACHEINFO => neigh.ages = ages(value),
             NDA_PROBES => neigh.probes = attr::u32(value),

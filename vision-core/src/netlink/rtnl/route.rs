@@ -21,6 +21,9 @@ const RTM_F_FIB_MATCH: u32 = 0x2000;
 const FIXED: usize = 12;
 
 /// One route as the kernel describes it.
+///
+/// Addresses stay bytes of the message: small pieces put together and copied around a few times
+/// each took longer than all the rest of the walk.
 #[derive(Debug, Default)]
 pub(crate) struct RouteMsg<'a> {
     pub(crate) family: u8,
@@ -32,12 +35,12 @@ pub(crate) struct RouteMsg<'a> {
     pub(crate) scope: u8,
     pub(crate) kind: u8,
     pub(crate) flags: u32,
-    pub(crate) dst: Option<IpAddr>,
-    pub(crate) src: Option<IpAddr>,
+    pub(crate) dst: Option<&'a [u8]>,
+    pub(crate) src: Option<&'a [u8]>,
     pub(crate) iif: Option<u32>,
     pub(crate) priority: Option<u32>,
-    pub(crate) prefsrc: Option<IpAddr>,
-    pub(crate) hop: HopMsg,
+    pub(crate) prefsrc: Option<&'a [u8]>,
+    pub(crate) hop: HopMsg<'a>,
     pub(crate) metrics: Option<&'a [u8]>,
     pub(crate) multipath: Option<&'a [u8]>,
     pub(crate) nexthop_id: Option<u32>,
@@ -51,20 +54,20 @@ pub(crate) struct RouteMsg<'a> {
 
 /// Where a route or one of its paths leads.
 #[derive(Debug, Default)]
-pub(crate) struct HopMsg {
+pub(crate) struct HopMsg<'a> {
     pub(crate) oif: Option<u32>,
-    pub(crate) gateway: Option<IpAddr>,
+    pub(crate) gateway: Option<&'a [u8]>,
     pub(crate) encap: Option<u16>,
     pub(crate) flow: Option<u32>,
 }
 
 /// One path of a multipath route.
 #[derive(Debug)]
-pub(crate) struct PathMsg {
+pub(crate) struct PathMsg<'a> {
     pub(crate) flags: u8,
     /// One less than the weight.
     pub(crate) hops: u8,
-    pub(crate) hop: HopMsg,
+    pub(crate) hop: HopMsg<'a>,
 }
 
 /// What to look up; numbers as the kernel takes them.
@@ -119,6 +122,7 @@ pub(crate) fn get(lookup: &Lookup) -> Request {
 }
 
 /// Reads one route; `None` when the message is of another type.
+#[inline]
 pub(crate) fn decode<'a>(message: &Message<'a>) -> Option<RouteMsg<'a>> {
     if message.kind != RTM_NEWROUTE {
         return None;
@@ -143,13 +147,14 @@ pub(crate) fn decode<'a>(message: &Message<'a>) -> Option<RouteMsg<'a>> {
     Some(route)
 }
 
+#[inline]
 fn take<'a>(route: &mut RouteMsg<'a>, kind: u16, value: &'a [u8]) {
     match kind {
-        RTA_DST => route.dst = attr::ip(value),
-        RTA_SRC => route.src = attr::ip(value),
+        RTA_DST => route.dst = Some(value),
+        RTA_SRC => route.src = Some(value),
         RTA_IIF => route.iif = attr::u32(value),
         RTA_PRIORITY => route.priority = attr::u32(value),
-        RTA_PREFSRC => route.prefsrc = attr::ip(value),
+        RTA_PREFSRC => route.prefsrc = Some(value),
         RTA_METRICS => route.metrics = Some(value),
         RTA_MULTIPATH => route.multipath = Some(value),
         // The header has room for tables below 256 only.
@@ -167,10 +172,11 @@ fn take<'a>(route: &mut RouteMsg<'a>, kind: u16, value: &'a [u8]) {
     }
 }
 
-fn take_hop(hop: &mut HopMsg, kind: u16, value: &[u8]) {
+#[inline]
+fn take_hop<'a>(hop: &mut HopMsg<'a>, kind: u16, value: &'a [u8]) {
     match kind {
         RTA_OIF => hop.oif = attr::u32(value),
-        RTA_GATEWAY => hop.gateway = attr::ip(value),
+        RTA_GATEWAY => hop.gateway = Some(value),
         RTA_VIA => hop.gateway = attr::via(value),
         RTA_FLOW => hop.flow = attr::u32(value),
         RTA_ENCAP_TYPE => hop.encap = attr::u16(value),
@@ -179,7 +185,7 @@ fn take_hop(hop: &mut HopMsg, kind: u16, value: &[u8]) {
 }
 
 /// Walks the paths of a multipath route (`struct rtnexthop`).
-pub(crate) fn paths(mut rest: &[u8]) -> impl Iterator<Item = PathMsg> {
+pub(crate) fn paths<'a>(mut rest: &'a [u8]) -> impl Iterator<Item = PathMsg<'a>> {
     std::iter::from_fn(move || {
         let [l0, l1, flags, hops, i0, i1, i2, i3] = *rest.first_chunk()?;
         let len = usize::from(u16::from_ne_bytes([l0, l1]));

@@ -1,4 +1,4 @@
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Instant;
 
@@ -19,27 +19,34 @@ use crate::wire::{arp, ndp};
 /// A packet socket for ARP, a raw ICMPv6 socket for neighbour discovery.
 pub(crate) struct NeighChannel {
     socket: Socket,
+    /// What asks in place of `socket`.
+    speaker: Option<Socket>,
     family: Family,
     to: SockAddr,
 }
 
 impl NeighChannel {
     /// Opens the socket in the namespace of the calling thread.
-    pub(crate) fn open(to: IpAddr, station: &Station) -> Result<Self> {
-        let (socket, to) = match to {
+    pub(crate) fn open(asked: IpAddr, station: &Station) -> Result<Self> {
+        let (socket, speaker, to) = match asked {
             IpAddr::V4(_) => {
-                let kind = Kind::Packet { ifindex: station.ifindex, ethertype: arp::ETHERTYPE };
-                let everyone = packet::address(station.ifindex, arp::ETHERTYPE, Some([0xff; 6]));
-                (socket::open(kind, &Options::default())?, everyone)
+                let (socket, everyone) = open_packet(station, arp::ETHERTYPE, [0xff; 6])?;
+                (socket, None, everyone)
+            }
+            IpAddr::V6(target) if station.source.is_unspecified() => {
+                // The IPv6 layer sends nothing without an address to send from.
+                let group = ndp::group_mac(ndp::solicited_node(target));
+                let (speaker, group) = open_packet(station, ndp::ETHERTYPE, group)?;
+                (open_icmpv6(station)?, Some(speaker), group)
             }
             IpAddr::V6(target) => {
-                let socket = open_icmpv6(station)?;
                 let group = ndp::solicited_node(target).into();
-                (socket, socket::with_scope(group, 0, station.ifindex).into())
+                let to = socket::with_scope(group, 0, station.ifindex).into();
+                (open_icmpv6(station)?, None, to)
             }
         };
-        let family = to.as_socket().map_or(Family::V4, |to: SocketAddr| Family::of(to.ip()));
-        Ok(Self { socket, family, to })
+        let family = Family::of(asked);
+        Ok(Self { socket, speaker, family, to })
     }
 
     fn drain_arp(&self, machine: &mut NeighMachine, now: Instant) -> Result<()> {
@@ -74,32 +81,35 @@ impl NeighChannel {
     }
 }
 
+/// A socket on the interface, and the link-layer address it sends to.
+fn open_packet(station: &Station, ethertype: u16, to: [u8; 6]) -> Result<(Socket, SockAddr)> {
+    let ifindex = station.ifindex;
+    // Of IPv6 packets nothing is to be heard: there may be very many.
+    let heard = if ethertype == arp::ETHERTYPE { ethertype } else { 0 };
+    let socket = socket::open(Kind::Packet { ifindex, ethertype: heard }, &Options::default())?;
+    Ok((socket, packet::address(ifindex, ethertype, Some(to))))
+}
+
 fn open_icmpv6(station: &Station) -> Result<Socket> {
-    let set = |e| Error::sys(Op::SetOption, e);
-    let speaks_for_nobody = station.source.is_unspecified();
     let source = socket::with_scope(station.source, 0, station.ifindex);
     let options = Options {
         interface: station.name_text().map(str::to_owned),
-        source: (!speaks_for_nobody).then_some(source),
+        source: Some(source).filter(|source| !source.ip().is_unspecified()),
         // Receivers discard anything that a router could have passed on.
         ttl: Some(Ttl(255)),
         ..Options::default()
     };
     let socket = socket::open(Kind::IcmpRaw(Family::V6), &options)?;
+    let set = |e| Error::sys(Op::SetOption, e);
     socket.set_multicast_hops_v6(255).map_err(set)?;
     socket.set_multicast_if_v6(station.ifindex).map_err(set)?;
-    if speaks_for_nobody {
-        // The kernel would put a source of its own choice into the header.
-        socket.set_header_included_v6(true).map_err(set)?;
-        // An own address under duplicate detection would take our packet for a rival's.
-        socket.set_multicast_loop_v6(false).map_err(set)?;
-    }
     Ok(socket)
 }
 
 impl Channel<NeighMachine> for NeighChannel {
     fn perform(&mut self, bytes: Vec<u8>, machine: &mut NeighMachine, now: Instant) -> Result<()> {
-        if let Err(e) = socket::send_to(&self.socket, &bytes, &self.to) {
+        let speaker = self.speaker.as_ref().unwrap_or(&self.socket);
+        if let Err(e) = socket::send_to(speaker, &bytes, &self.to) {
             machine.handle(NeighInput::SendFailed(Reason::from(e)), now);
         }
         Ok(())

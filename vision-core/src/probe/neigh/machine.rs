@@ -188,9 +188,9 @@ impl Machine for NeighMachine {
             interface: self.station.name,
             ifindex: self.station.ifindex,
             source: self.station.source,
-            method: match self.to {
-                IpAddr::V4(_) => Method::Packet,
-                IpAddr::V6(_) => Method::Raw,
+            method: match (self.to, self.station.own) {
+                (IpAddr::V6(_), None) => Method::Raw,
+                (IpAddr::V4(_), _) | (_, Some(_)) => Method::Packet,
             },
             requests,
             answers: self.answers,

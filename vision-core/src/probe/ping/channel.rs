@@ -32,7 +32,7 @@ impl PingChannel {
         let (socket, method) = match socket::open(Kind::IcmpDatagram(family), options) {
             Ok(socket) => (socket, Method::Datagram),
             // Outside ping_group_range; what else is wrong shows with the raw socket again.
-            Err(Error::Permission { .. } | Error::Sys { .. }) => {
+            Err(Error::Permission { op: Op::OpenRaw, .. } | Error::Sys { .. }) => {
                 (socket::open(Kind::IcmpRaw(family), options)?, Method::Raw)
             }
             Err(e) => return Err(e),

@@ -15,6 +15,7 @@ use super::talk::KEPT_BYTES;
 use crate::base::{Error, Family, Op, Reason, Result};
 use crate::netns::Netns;
 use crate::probe::IcmpError;
+use crate::probe::driver;
 use crate::probe::machine::{Channel, Machine};
 use crate::socket::{self, Kind, Options};
 
@@ -67,12 +68,20 @@ impl TcpChannel {
         Ok(Self { netns, options, epoll, then, sockets, buffer, resets })
     }
 
-    fn connect(&mut self, slot: usize, to: SocketAddr) -> Result<Option<Reason>> {
+    fn connect(
+        &mut self,
+        slot: usize,
+        to: SocketAddr,
+        machine: &mut TcpMachine,
+    ) -> Result<Option<Reason>> {
         let family = Family::of(to.ip());
         let options = self.options.clone();
         let socket = self.netns.run(|| socket::open(Kind::Tcp(family), &options))??;
         // Closing sends a reset: no TIME-WAIT is left behind and the peer forgets at once.
         let _ = socket.set_linger(Some(Duration::ZERO));
+        // Entering the namespace and opening the socket are no part of the handshake.
+        let now = driver::now();
+        machine.handle(TcpInput::Connecting { slot }, now);
         let started = loop {
             match socket.connect(&to.into()) {
                 Err(e) if e.raw_os_error() == Some(libc::EINTR) => {}
@@ -174,8 +183,9 @@ impl Channel<TcpMachine> for TcpChannel {
             TcpCommand::Close { slot } => self.close(slot),
             TcpCommand::Send { slot, bytes } => self.send(slot, &bytes, machine, now),
             TcpCommand::Connect { slot, to } => {
-                if let Some(reason) = self.connect(slot, to)? {
-                    machine.handle(TcpInput::Failed { slot, reason, icmp: None, ttl: None }, now);
+                if let Some(reason) = self.connect(slot, to, machine)? {
+                    let failed = TcpInput::Failed { slot, reason, icmp: None, ttl: None };
+                    machine.handle(failed, driver::now());
                 }
             }
         }

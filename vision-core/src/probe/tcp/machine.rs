@@ -52,6 +52,10 @@ pub(crate) enum TcpCommand {
 /// What became of a connect, and what came over the connection.
 #[derive(Debug)]
 pub(crate) enum TcpInput<'a> {
+    /// The first SYN leaves at this very moment.
+    Connecting {
+        slot: usize,
+    },
     Connected {
         slot: usize,
         local: Option<SocketAddr>,
@@ -242,11 +246,10 @@ impl TcpMachine {
             gaps.push(Gap::new("ports", why));
         }
         // What waits for a state or goes on without end is meant to be ended.
-        if let (Some(count), None) = (self.probe.count, self.probe.until) {
-            if self.round < count {
-                let why = format!("the run ended after {} of {count}", self.round);
-                gaps.push(Gap::new("rounds", why));
-            }
+        let wanted = self.probe.count.filter(|_| self.probe.until.is_none());
+        if let Some(count) = wanted.filter(|count| self.round < *count) {
+            let why = format!("the run ended after {} of {count}", self.round);
+            gaps.push(Gap::new("rounds", why));
         }
         gaps
     }
@@ -283,10 +286,10 @@ impl Machine for TcpMachine {
             self.next_round();
         }
         let next = self.next_start(now);
-        if next.is_some_and(|at| at <= now) {
-            if let Some(command) = self.start(now) {
-                return Step::Do(command);
-            }
+        if next.is_some_and(|at| at <= now)
+            && let Some(command) = self.start(now)
+        {
+            return Step::Do(command);
         }
         let deadline = |slot: &usize| self.slots.get(*slot).map(|s| s.deadline);
         let expiry = self.open.iter().filter_map(deadline).min();
@@ -298,6 +301,11 @@ impl Machine for TcpMachine {
 
     fn handle(&mut self, input: TcpInput<'_>, now: Instant) {
         match input {
+            TcpInput::Connecting { slot } => {
+                if let Some(state) = self.slots.get_mut(slot) {
+                    *state = Slot { started: now, deadline: now + self.probe.wait, talk: None };
+                }
+            }
             TcpInput::Connected { slot, local } => self.connected(slot, local, now),
             TcpInput::Failed { slot, reason, icmp, ttl } => {
                 let started = self.slots.get(slot).map_or(now, |s| s.started);

@@ -45,8 +45,9 @@ impl FromStr for Payload {
         while let Some((plain, escape)) = rest.split_once('\\') {
             bytes.extend_from_slice(plain.as_bytes());
             rest = unescape(escape, &mut bytes).ok_or_else(|| {
-                let shown: String = escape.chars().take(4).collect();
-                Error::invalid("escape", format!("`\\{shown}` in `{text}`; a backslash is `\\\\`"))
+                let shown: String = escape.chars().take(9).collect();
+                let why = "after a backslash means nothing; for a backslash write two";
+                Error::invalid("escape", format!("`{shown}` {why}"))
             })?;
         }
         bytes.extend_from_slice(rest.as_bytes());
@@ -118,7 +119,8 @@ mod tests {
         assert_eq!(read(""), Some(Vec::new()));
         for bad in [r"\", r"a\q", r"\x1", r"\x+1", r"\400", r"\u{d800}", r"\u20ac", r"\xé1"] {
             let refusal = bad.parse::<Payload>().expect_err(bad).to_string();
-            assert!(refusal.contains(bad), "{refusal}");
+            let after = bad.split_once('\\').map(|(_, after)| format!("`{after}` after"));
+            assert!(refusal.contains(&after.expect("a backslash")), "{refusal}");
         }
     }
 

@@ -1,15 +1,24 @@
 //! The scenarios, one file per class of cause, and the networks in which nothing is to be found.
 
 mod addr;
+mod addresses;
+mod answers;
 mod dns;
 mod healthy;
 mod link;
+mod links;
+mod listeners;
+mod lookalikes;
 mod mixed;
 mod neigh;
+mod peers;
+mod resolver;
 mod route;
+mod routers;
 mod socket;
 mod traps;
 mod unnamed;
+mod ways;
 
 use super::scenario::{Scenario, Site};
 use crate::Result;
@@ -17,20 +26,37 @@ use crate::Result;
 /// What building a scenario ends in.
 type Built = Result<Site>;
 
-/// Every scenario, from the wire up.
-pub(super) fn all() -> impl Iterator<Item = &'static Scenario> {
-    [
-        link::ALL,
-        addr::ALL,
-        neigh::ALL,
-        route::ALL,
-        dns::ALL,
-        socket::ALL,
-        unnamed::ALL,
-        healthy::ALL,
-        traps::ALL,
-        mixed::ALL,
-    ]
-    .into_iter()
-    .flatten()
+/// Asked once as they are and once with everything in sight: the answer has to be the same.
+const TWICE: &[&[Scenario]] = &[
+    link::ALL,
+    addr::ALL,
+    neigh::ALL,
+    route::ALL,
+    dns::ALL,
+    socket::ALL,
+    unnamed::DROPPED,
+    healthy::ALL,
+    traps::ALL,
+    mixed::ALL,
+];
+
+/// Asked as they say.
+const ONCE: &[&[Scenario]] = &[
+    links::ALL,
+    addresses::ALL,
+    peers::ALL,
+    ways::ALL,
+    routers::ALL,
+    resolver::ALL,
+    answers::ALL,
+    listeners::ALL,
+    unnamed::ALL,
+    lookalikes::ALL,
+];
+
+/// Every scenario.
+pub(super) fn all() -> impl Iterator<Item = Scenario> {
+    let flat = |sets: &'static [&'static [Scenario]]| sets.iter().copied().flatten().copied();
+    let again = flat(TWICE).map(Scenario::seen);
+    flat(TWICE).chain(again).chain(flat(ONCE))
 }

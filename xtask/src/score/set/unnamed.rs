@@ -11,7 +11,8 @@ use crate::score::{
 const DROPS: &[&str] = &["firewall.rule-drop", "firewall.policy-drop", "firewall.remote"];
 const REJECTS: &[&str] = &["firewall.reject"];
 
-pub(super) const ALL: &[Scenario] = &[
+/// What nothing in sight would tell either, to a doctor that does not read filters and switches.
+pub(super) const DROPPED: &[Scenario] = &[
     Scenario::unnamed("router drops the port, v4", DROPS, router_drops_v4).unchecked("firewall"),
     Scenario::unnamed("router drops the port, v6, by pid", DROPS, router_drops_v6)
         .unchecked("firewall"),
@@ -23,10 +24,6 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::unnamed("router rejects with a TCP reset", REJECTS, router_resets),
     Scenario::unnamed("router rejects with port unreachable", REJECTS, router_refuses),
     Scenario::unnamed("router does not forward", &["route.forwarding-off"], not_forwarding),
-    Scenario::unnamed("silent blackhole on the router", &["route.blackhole"], hole_on_router),
-    Scenario::unnamed("far side has no way back", &["route.return-missing"], no_way_back),
-    Scenario::unnamed("far side pins us wrongly", &["neigh.wrong-static"], pinned_far_side),
-    Scenario::unnamed("on-link address nobody has", &["neigh.no-answer"], nobody_there),
     Scenario::unnamed(
         "bridge port detached, gateway answers ARP",
         &["bridge.port-detached"],
@@ -42,6 +39,14 @@ pub(super) const ALL: &[Scenario] = &[
         &["dns.nxdomain", "dns.first-server-dead"],
         first_server_dead,
     ),
+];
+
+/// With the far side in sight, these have a cause to name.
+pub(super) const ALL: &[Scenario] = &[
+    Scenario::unnamed("silent blackhole on the router", &["route.blackhole"], hole_on_router),
+    Scenario::unnamed("far side has no way back", &["route.return-missing"], no_way_back),
+    Scenario::unnamed("far side pins us wrongly", &["neigh.wrong-static"], pinned_far_side),
+    Scenario::unnamed("on-link address nobody has", &["neigh.no-answer"], nobody_there),
 ];
 
 fn drop(hook: Hook, proto: Proto, dport: Option<u16>) -> Fault<'static> {

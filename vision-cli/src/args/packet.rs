@@ -1,0 +1,10 @@
+//! Arguments of the verbs about packets, a file each.
+
+mod capture;
+mod decode;
+mod filter;
+mod print;
+
+pub use self::capture::CaptureArgs;
+pub use self::decode::{DecodeArgs, WriteFormat};
+pub use self::filter::FilterArgs;

@@ -1,0 +1,241 @@
+//! `vision decode`
+
+mod copy;
+mod select;
+mod source;
+
+use vision_core::capture::file::{FileError, Reader, sniff, sniff_path};
+use vision_core::wire::LinkType;
+use vision_core::{Budget, Error};
+
+use self::copy::Copy;
+use self::select::Select;
+use super::Ended;
+use crate::args::DecodeArgs;
+use crate::context::Context;
+use crate::exit::{Failure, Outcome};
+use crate::output::packet::what::Whatness;
+use crate::output::packet::{Decoded, Packets};
+use crate::output::{diagnose, esc};
+use crate::sandbox::{self, Allow};
+
+/// Reads a capture file and prints, counts or copies its packets.
+pub fn run(args: &DecodeArgs, context: &mut Context) -> Ended {
+    if args.what {
+        return what(args, context);
+    }
+    if args.write.as_ref().is_some_and(|it| it == "-")
+        && (args.ring.is_some() || args.rotate.is_some())
+    {
+        let why = "standard output cannot be rotated; name a file with -w".to_owned();
+        return Err(Error::Invalid { what: "output", why }.into());
+    }
+    args.rotate.as_ref().map(crate::args::Span::strict).transpose()?;
+    let budget = context.capture_budget(args.budget.as_ref())?;
+    let mut reader = source::open(&args.file, &budget).map_err(|e| named(args, e))?;
+    let first = reader.link_type(0).unwrap_or(LinkType::ETHERNET);
+    let select = Select::new(args, first)?;
+    let sink = match &args.write {
+        _ if args.count => Sink::Count,
+        None => {
+            Sink::Print(Box::new(Packets::new(&context.out, args.print.style(&context.global))))
+        }
+        Some(path) => Sink::Copy(Box::new(Copy::create(args, path, &reader)?)),
+    };
+    let folder = match &sink {
+        Sink::Copy(copy) => copy.folder()?,
+        _ => None,
+    };
+    sandbox::enter(&Allow { folder })?;
+    let mut run = Run { args, select, sink, done: Decoded { packets: 0, read: 0 } };
+    let ended = run.all(&mut reader, &budget, context);
+    let ended = match (ended, budget.remaining()) {
+        // Whoever follows a file decides when it is enough.
+        (Err(Failure::Core(_)), Err(Error::Cancelled | Error::Elapsed)) if args.follow => Ok(()),
+        // A wait that was ended looks like a failed read.
+        (Err(Failure::Core(_)), Err(stopped)) => Err(stopped.into()),
+        (ended, _) => ended,
+    };
+    run.close(&reader, ended, context)
+}
+
+/// Says what the file is.
+fn what(args: &DecodeArgs, context: &mut Context) -> Ended {
+    let found = match args.file.as_os_str() == "-" {
+        true => sniff(std::fs::File::from(source::stdin()?)),
+        false => sniff_path(&args.file),
+    };
+    let file = args.file.display().to_string();
+    let (report, outcome) = match found {
+        Ok(what) => (Whatness { file, capture: Some(what), instead: None }, Outcome::Yes),
+        Err(FileError::NotCapture(kind)) => {
+            let instead = Some(kind.to_string());
+            (Whatness { file, capture: None, instead }, Outcome::No)
+        }
+        Err(e) => return Err(named(args, e)),
+    };
+    context.out.report(&report)?;
+    Ok(outcome)
+}
+
+/// Puts the file's name in front of what is wrong with it.
+fn named(args: &DecodeArgs, error: FileError) -> Failure {
+    match error {
+        FileError::Write(source) => Failure::Output(source),
+        // About the file that is written.
+        error @ FileError::Unfit(_) => Failure::Core(error.into()),
+        error => match Error::from(error) {
+            Error::CaptureFile(why) => {
+                let file = match args.file.to_string_lossy() {
+                    file if file == "-" => "standard input".into(),
+                    file => file,
+                };
+                Error::CaptureFile(format!("{}: {why}", esc(&file))).into()
+            }
+            other => other.into(),
+        },
+    }
+}
+
+/// Where packets go.
+#[derive(Debug)]
+enum Sink {
+    Count,
+    Print(Box<Packets>),
+    Copy(Box<Copy>),
+}
+
+/// One reading of a file.
+struct Run<'a> {
+    args: &'a DecodeArgs,
+    select: Select<'a>,
+    sink: Sink,
+    done: Decoded,
+}
+
+impl Run<'_> {
+    /// Takes packets until the file ends, there are enough, or the user stops it.
+    fn all(
+        &mut self,
+        reader: &mut Reader,
+        budget: &Budget,
+        context: &mut Context,
+    ) -> Result<(), Failure> {
+        if self.select.all() && matches!(self.sink, Sink::Count) && !self.args.follow {
+            return self.count(reader, budget);
+        }
+        let limit = self.args.limit.unwrap_or(u64::MAX);
+        while self.done.packets < limit && !self.select.over(self.done.read + 1) {
+            if self.done.read.is_multiple_of(ROUND) {
+                budget.remaining()?;
+            }
+            if !self.step(reader, budget, context)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts, which needs no look at the packets.
+    fn count(&mut self, reader: &mut Reader, budget: &Budget) -> Result<(), Failure> {
+        let limit = self.args.limit.unwrap_or(u64::MAX);
+        while self.done.read < limit {
+            if self.done.read.is_multiple_of(ROUND) {
+                budget.remaining()?;
+            }
+            match reader.next_frame() {
+                Ok(Some(_)) => self.done.read += 1,
+                Ok(None) => break,
+                Err(e) => {
+                    self.done.packets = self.done.read;
+                    return Err(named(self.args, e));
+                }
+            }
+        }
+        self.done.packets = self.done.read;
+        Ok(())
+    }
+
+    /// Takes one packet; tells whether there was one.
+    #[inline]
+    fn step(
+        &mut self,
+        reader: &mut Reader,
+        budget: &Budget,
+        context: &mut Context,
+    ) -> Result<bool, Failure> {
+        let args = self.args;
+        if args.follow {
+            self.catch_up(reader, context)?;
+        }
+        let next = match args.follow {
+            true => reader.follow_described(budget)?,
+            false => reader.next_described().map_err(|e| named(args, e))?,
+        };
+        let Some((frame, interfaces)) = next else { return Ok(false) };
+        let number = self.done.read + 1;
+        self.done.read = number;
+        if !self.select.takes(number, &frame)? {
+            return Ok(true);
+        }
+        match &mut self.sink {
+            Sink::Count => {}
+            Sink::Print(packets) => packets.print(number, &frame, &mut context.out)?,
+            Sink::Copy(copy) => {
+                let written = copy.frame(&frame, interfaces, args.snap);
+                written.map_err(|e| named(args, e))?;
+            }
+        }
+        self.done.packets += 1;
+        Ok(true)
+    }
+
+    /// Shows what there is before waiting for more.
+    fn catch_up(&mut self, _reader: &Reader, context: &mut Context) -> Result<(), Failure> {
+        match &mut self.sink {
+            Sink::Count => Ok(()),
+            Sink::Print(packets) => Ok(packets.push_out(&mut context.out)?),
+            Sink::Copy(copy) => copy.flush().map_err(|e| named(self.args, e)),
+        }
+    }
+
+    /// Completes the output, whatever ended the reading, and says what that was.
+    fn close(self, reader: &Reader, ended: Result<(), Failure>, context: &mut Context) -> Ended {
+        let Self { args, sink, done, .. } = self;
+        let write_failed = matches!(ended, Err(Failure::Output(_)));
+        let to_stdout = args.write.as_ref().is_some_and(|path| path == "-");
+        match sink {
+            Sink::Count if ended.is_ok() => context.out.report(&done)?,
+            Sink::Count => context.out.text(|out, style| {
+                use crate::output::Human;
+                done.human(out, style)
+            })?,
+            Sink::Print(mut packets) => packets.push_out(&mut context.out)?,
+            Sink::Copy(_) if write_failed => {}
+            Sink::Copy(copy) => {
+                copy.finish(reader, args.snap).map_err(|e| named(args, e))?;
+                if !context.global.quiet && !context.out.is_json() {
+                    let of = if done.packets == done.read {
+                        String::new()
+                    } else {
+                        format!(" of {}", done.read)
+                    };
+                    let s = if done.packets == 1 { "" } else { "s" };
+                    diagnose(&format!("{}{of} packet{s} written", done.packets), None);
+                }
+            }
+        }
+        if context.out.is_json() && !args.count && !to_stdout {
+            let error = match &ended {
+                Err(Failure::Core(error)) => Some(error),
+                _ => None,
+            };
+            context.out.summary(&done, error)?;
+            return Ok(ended.map_or_else(Outcome::Failed, |()| Outcome::Yes));
+        }
+        ended.map(|()| Outcome::Yes)
+    }
+}
+
+/// Packets between two looks at the clock and at the keyboard.
+const ROUND: u64 = 1024;

@@ -1,0 +1,74 @@
+use std::io::{self, Write};
+
+use serde::Serialize;
+use vision_core::capture::{Capture, Frame};
+
+use super::json;
+use super::text::{self, Lines};
+use crate::output::{Human, Output, Style};
+
+/// Gathers the lines of many packets before they go to standard output.
+#[derive(Debug)]
+pub struct Packets {
+    text: Vec<u8>,
+    lines: Lines,
+    json: bool,
+}
+
+/// Bytes to gather: a few calls for a million packets.
+const ENOUGH: usize = 128 * 1024;
+
+impl Packets {
+    /// Prints in the form the user asked for.
+    pub fn new(out: &Output, style: text::Style) -> Self {
+        let text = Vec::with_capacity(ENOUGH + 4096);
+        Self { text, lines: Lines::new(style), json: out.is_json() }
+    }
+
+    /// Learns what the interfaces of a capture are called, which cooked headers know by index.
+    pub fn names(&mut self, capture: &Capture) {
+        for (ifindex, name) in capture.interfaces() {
+            self.lines.name(ifindex, name.escaped().to_string());
+        }
+    }
+
+    /// Prints one packet.
+    ///
+    /// # Errors
+    /// What writing to standard output says.
+    #[inline]
+    pub fn print(&mut self, number: u64, frame: &Frame<'_>, out: &mut Output) -> io::Result<()> {
+        match self.json {
+            true => json::line(&mut self.text, number, frame),
+            false => self.lines.packet(&mut self.text, number, frame),
+        }
+        if self.text.len() < ENOUGH { Ok(()) } else { self.push_out(out) }
+    }
+
+    /// Hands over what was gathered.
+    ///
+    /// # Errors
+    /// What writing to standard output says.
+    pub fn push_out(&mut self, out: &mut Output) -> io::Result<()> {
+        let written = out.packet(|out, _| out.write_all(&self.text));
+        self.text.clear();
+        written?;
+        out.finish()
+    }
+}
+
+/// What reading a capture file came to.
+#[derive(Debug, Serialize)]
+pub struct Decoded {
+    /// Packets that were printed, written or counted.
+    pub packets: u64,
+    /// Packets that were read to find them.
+    pub read: u64,
+}
+
+/// The number alone.
+impl Human for Decoded {
+    fn human(&self, out: &mut dyn Write, _style: &Style) -> io::Result<()> {
+        writeln!(out, "{}", self.packets)
+    }
+}

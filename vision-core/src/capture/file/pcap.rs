@@ -1,0 +1,186 @@
+//! The format of libpcap, in its variants (libpcap's sf-pcap.c).
+
+use super::window::Window;
+use super::{Endian, FileError, Format, Precision};
+use crate::base::Timestamp;
+use crate::capture::Direction;
+use crate::wire::LinkType;
+
+/// Bytes of the header of a file.
+pub(super) const HEADER: usize = 24;
+/// The longest packet of most link types; libpcap and Wireshark agree.
+const MAX_PACKET: u32 = 262_144;
+/// The longest packet of link types that carry whole transfers.
+const MAX_TRANSFER: u32 = 128 << 20;
+
+/// A packet that was found: where its bytes lie in the window, and all else by value.
+#[derive(Clone, Copy)]
+pub(super) struct Found {
+    pub(super) at: usize,
+    pub(super) kept: usize,
+    pub(super) len: u32,
+    pub(super) time: Option<Timestamp>,
+    pub(super) link_type: LinkType,
+    pub(super) interface: u32,
+    pub(super) direction: Option<Direction>,
+}
+
+/// What the header of a pcap file says.
+#[derive(Debug, Clone)]
+pub(super) struct Pcap {
+    pub(super) endian: Endian,
+    pub(super) precision: Precision,
+    pub(super) modified: bool,
+    pub(super) link_type: LinkType,
+    pub(super) snap_len: u32,
+    pub(super) version: (u16, u16),
+    lengths: Lengths,
+    nanos_per_unit: i64,
+    record: usize,
+}
+
+/// Which of the two lengths of a record comes first: the captured one, but older writers differed.
+#[derive(Debug, Clone, Copy)]
+enum Lengths {
+    CapturedFirst,
+    WireFirst,
+    /// The smaller is the captured one.
+    Either,
+}
+
+impl Pcap {
+    /// Looks at the first bytes of a file.
+    pub(super) fn magic(head: &[u8]) -> Option<(Endian, Precision, bool)> {
+        let magic = *head.first_chunk::<4>()?;
+        [Endian::Little, Endian::Big].into_iter().find_map(|endian| {
+            let (precision, modified) = match endian.u32(magic) {
+                0xa1b2_c3d4 => (Precision::Micro, false),
+                0xa1b2_3c4d => (Precision::Nano, false),
+                0xa1b2_cd34 => (Precision::Micro, true),
+                // Navtel's, with time stamps that libpcap takes as they are.
+                0xa12b_3c4d => (Precision::Micro, false),
+                _ => return None,
+            };
+            Some((endian, precision, modified))
+        })
+    }
+
+    /// Reads the header of a file whose first bytes were looked at.
+    pub(super) fn open(head: &[u8], read: (Endian, Precision, bool)) -> Result<Self, FileError> {
+        let (endian, precision, modified) = read;
+        let version = (endian.u16_at(head, 4), endian.u16_at(head, 6));
+        let lengths = match version {
+            (2, 0..=2) | (543, 0) => Lengths::WireFirst,
+            (2, 3) => Lengths::Either,
+            (2, 4) => Lengths::CapturedFirst,
+            (major, minor) => return Err(FileError::Version { major, minor }),
+        };
+        let (nanos_per_unit, record) = match (precision, modified) {
+            (_, true) => (1000, 24),
+            (Precision::Micro, false) => (1000, 16),
+            (Precision::Nano, false) => (1, 16),
+        };
+        Ok(Self {
+            endian,
+            precision,
+            modified,
+            link_type: link_type(endian.u32_at(head, 20)),
+            snap_len: endian.u32_at(head, 16),
+            version,
+            lengths,
+            nanos_per_unit,
+            record,
+        })
+    }
+
+    pub(super) fn format(&self) -> Format {
+        if self.modified { Format::PcapModified } else { Format::Pcap }
+    }
+
+    /// Finds the next packet; `None` at the end of the file.
+    #[inline]
+    pub(super) fn next(&self, window: &mut Window) -> Result<Option<Found>, FileError> {
+        if !window.need(self.record)? {
+            return end(window, "packet header", self.record);
+        }
+        let Some(head) = window.bytes().first_chunk::<16>() else { return Ok(None) };
+        let [a, b, c, d] = quarters(head).map(|it| self.endian.u32(it));
+        let (kept, len) = match self.lengths {
+            Lengths::CapturedFirst => (c, d),
+            Lengths::WireFirst => (d, c),
+            Lengths::Either => (c.min(d), c.max(d)),
+        };
+        if kept > MAX_PACKET && kept > longest(self.link_type) {
+            let why = format!("a packet of {kept} bytes, more than any of its kind can have");
+            return Err(FileError::damaged(window.offset(), why));
+        }
+        let whole = self.record + kept as usize;
+        if !window.need(whole)? {
+            return end(window, "packet", whole);
+        }
+        let direction = if self.modified { self.direction(window) } else { None };
+        let nanos = i64::from(a) * 1_000_000_000 + i64::from(b) * self.nanos_per_unit;
+        let at = window.take(whole) + self.record;
+        Ok(Some(Found {
+            at,
+            kept: kept as usize,
+            len,
+            time: Some(Timestamp::from_unix_nanos(nanos)),
+            link_type: self.link_type,
+            interface: 0,
+            direction,
+        }))
+    }
+
+    /// The packet type of a modified record, as packet(7) numbers them: 4 is outgoing.
+    fn direction(&self, window: &Window) -> Option<Direction> {
+        match window.bytes().get(22) {
+            Some(4) => Some(Direction::Out),
+            Some(0..=3) => Some(Direction::In),
+            _ => None,
+        }
+    }
+}
+
+/// Takes the link type out of its field, whose upper bits are about frame check sequences, and
+/// brings numbers that some systems wrote for their own to those of the registry.
+pub(super) fn link_type(field: u32) -> LinkType {
+    match field as u16 {
+        // DLT_RAW as most systems number it.
+        12 => LinkType::RAW,
+        other => LinkType(other),
+    }
+}
+
+/// Returns the longest packet a link type can have, in bytes.
+pub(super) fn longest(link_type: LinkType) -> u32 {
+    match link_type.0 {
+        // USB_LINUX, USB_LINUX_MMAPPED, DBUS, USBPCAP, EBHSCR
+        189 | 220 | 231 | 249 | 279 => MAX_TRANSFER,
+        _ => MAX_PACKET,
+    }
+}
+
+/// The end of the stream: a clean one where nothing is left.
+#[cold]
+pub(super) fn end<T>(
+    window: &Window,
+    what: &'static str,
+    need: usize,
+) -> Result<Option<T>, FileError> {
+    match window.bytes().len() {
+        0 => Ok(None),
+        have => Err(FileError::Truncated {
+            what,
+            offset: window.offset(),
+            need: need as u64,
+            have: have as u64,
+        }),
+    }
+}
+
+#[inline]
+pub(super) fn quarters(bytes: &[u8; 16]) -> [[u8; 4]; 4] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *bytes;
+    [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]]
+}

@@ -1,0 +1,13 @@
+//! Packets: taken live from interfaces, filtered, read from capture files and written to them.
+
+pub mod file;
+pub mod filter;
+mod frame;
+mod live;
+
+pub use self::frame::{Direction, Frame};
+#[doc(hidden)]
+pub use self::live::walk_block;
+pub use self::live::{
+    Capture, CaptureEvent, CaptureRequest, CaptureStats, Change, Interface, Notice, Packet, Taken,
+};

@@ -1,0 +1,172 @@
+//! The namespaces of this machine that could be entered: their links and addresses.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+
+use super::Site;
+use super::segment::{LinkMap, Port};
+use crate::base::{Budget, Error, Gap, Result};
+use crate::doctor::case::{Elsewhere, Search};
+use crate::inventory::{Addr, Inventory, Link};
+use crate::netns::{NetnsId, Selector, Target, list};
+
+/// What is known of every namespace in sight; none is held open but those that packets pass.
+pub(super) struct Survey {
+    target: Target,
+    /// How each is found again; all but the target's own.
+    selectors: HashMap<NetnsId, Selector>,
+    /// What people call each.
+    names: HashMap<NetnsId, String>,
+    sites: HashMap<NetnsId, Site>,
+    addrs: HashMap<NetnsId, Vec<Addr>>,
+    map: LinkMap,
+    /// Namespaces whose numbers for others were asked for.
+    numbered: HashSet<NetnsId>,
+    search: Search,
+}
+
+impl Survey {
+    /// Enters every namespace in sight and reads its links and addresses.
+    pub(super) fn take(target: &Target, budget: &Budget) -> Self {
+        let mut survey = Self {
+            target: target.clone(),
+            selectors: HashMap::new(),
+            names: HashMap::new(),
+            sites: HashMap::new(),
+            addrs: HashMap::new(),
+            map: LinkMap::default(),
+            numbered: HashSet::new(),
+            search: Search { looked_into: 0, refused: 0, gaps: Vec::new(), elsewhere: Vec::new() },
+        };
+        survey.enter(target, budget);
+        match list(budget) {
+            Ok(listing) => {
+                let others = listing.namespaces.iter().filter(|info| info.id != target.id());
+                for info in others {
+                    let Some(selector) = info.selector() else { continue };
+                    match Target::resolve(&selector, budget) {
+                        Ok(found) => {
+                            let name = info.called().unwrap_or_else(|| selector.to_string());
+                            survey.names.insert(found.id(), name);
+                            survey.selectors.insert(found.id(), selector);
+                            survey.enter(&found, budget);
+                        }
+                        Err(e) => survey.refuse(&e),
+                    }
+                }
+            }
+            Err(e) => survey.refuse(&e),
+        }
+        survey
+    }
+
+    pub(super) fn search(&self) -> &Search {
+        &self.search
+    }
+
+    fn enter(&mut self, target: &Target, budget: &Budget) {
+        let read = || -> Result<(Vec<Link>, Vec<Addr>)> {
+            let mut inventory = Inventory::open(target)?;
+            Ok((inventory.links(budget)?.items, inventory.addrs(budget)?.items))
+        };
+        match read() {
+            Ok((links, addrs)) => {
+                self.search.looked_into += 1;
+                self.map.links.insert(target.id(), links);
+                self.addrs.insert(target.id(), addrs);
+            }
+            Err(e) => self.refuse(&e),
+        }
+    }
+
+    fn refuse(&mut self, error: &Error) {
+        self.search.refused += 1;
+        let gap = Gap::because("other namespaces of this machine", error);
+        if !self.search.gaps.contains(&gap) {
+            self.search.gaps.push(gap);
+        }
+    }
+
+    fn find(&self, id: NetnsId, budget: &Budget) -> Result<Target> {
+        if id == self.target.id() {
+            return Ok(self.target.clone());
+        }
+        let gone = || Error::NotFound(id.to_string());
+        let found = Target::resolve(self.selectors.get(&id).ok_or_else(gone)?, budget)?;
+        Some(found).filter(|found| found.id() == id).ok_or_else(gone)
+    }
+
+    /// Opens a namespace on the way, once, and keeps it for the round.
+    pub(super) fn site(&mut self, id: NetnsId, budget: &Budget) -> Option<&mut Site> {
+        if !self.sites.contains_key(&id) {
+            let opened = self.find(id, budget).and_then(|target| Site::open(&target));
+            match opened {
+                Ok(site) => self.sites.insert(id, site),
+                Err(e) => {
+                    self.refuse(&e);
+                    None
+                }
+            };
+        }
+        self.sites.get_mut(&id)
+    }
+
+    /// Returns what a namespace is called.
+    pub(super) fn name(&self, id: NetnsId) -> String {
+        self.names.get(&id).cloned().unwrap_or_else(|| self.target.to_string())
+    }
+
+    pub(super) fn owns(&self, id: NetnsId, addr: IpAddr, on: Option<u32>) -> bool {
+        let addrs = self.addrs.get(&id).map_or(&[][..], Vec::as_slice);
+        addrs.iter().any(|a| a.local == addr && on.is_none_or(|ifindex| a.ifindex == ifindex))
+    }
+
+    /// The namespace that answers for `addr` on the segment of a link: best the very link that has
+    /// the address, then any link of its owner, as the kernel answers for all its addresses.
+    pub(super) fn holder(&mut self, from: Port, addr: IpAddr, budget: &Budget) -> Option<NetnsId> {
+        for id in self.map.stacked() {
+            self.number(id, budget);
+        }
+        while let Some(id) = self.map.unnumbered(from, &self.numbered) {
+            self.number(id, budget);
+        }
+        let segment = self.map.segment(from);
+        let exact = segment.iter().find(|port| self.owns(port.0, addr, Some(port.1)));
+        let weak = || segment.iter().find(|port| self.owns(port.0, addr, None));
+        exact.or_else(weak).map(|port| port.0).filter(|id| *id != from.0)
+    }
+
+    /// Learns which number a namespace has for which other: where its veth pairs lead.
+    fn number(&mut self, id: NetnsId, budget: &Budget) {
+        if !self.numbered.insert(id) {
+            return;
+        }
+        let Ok(mut inventory) = self.find(id, budget).and_then(|t| Inventory::open(&t)) else {
+            return;
+        };
+        let others: Vec<NetnsId> = self.map.links.keys().copied().collect();
+        for other in others {
+            let number = self
+                .find(other, budget)
+                .and_then(|target| target.open())
+                .and_then(|netns| inventory.nsid_of(&netns, budget));
+            if let Ok(Some(number)) = number {
+                self.map.numbers.insert((id, number), other);
+            }
+        }
+    }
+
+    /// Who holds, on a network of the gateway, an address that nobody on the own link answers for.
+    pub(super) fn elsewhere(
+        &mut self,
+        gateway: NetnsId,
+        addr: IpAddr,
+        budget: &Budget,
+    ) -> Option<Elsewhere> {
+        let links = self.map.links.get(&gateway)?;
+        let ports: Vec<Port> = links.iter().map(|link| (gateway, link.ifindex)).collect();
+        let id = ports.into_iter().find_map(|port| self.holder(port, addr, budget))?;
+        let found = self.addrs.get(&id)?.iter().find(|a| a.local == addr)?;
+        Some(Elsewhere { addr: found.prefix(), place: self.name(id) })
+    }
+}

@@ -1,0 +1,272 @@
+//! Reads probes as flows: who was asked for, for what, and what became of it. Pure.
+
+use std::net::IpAddr;
+
+use super::case::{CaseFile, ProbeRecord, Vantage};
+use super::scene::{Flow, Hop, Outcome, Purpose, has_address};
+use super::{Question, Service};
+use crate::base::{Family, Reason, Timestamp};
+use crate::inventory::{Link, RouteAnswer};
+use crate::probe::{
+    DnsAttempt, DnsOutcome, DnsReport, EchoOutcome, PingReport, ResolveOutcome, TcpOutcome,
+    TcpReport, UdpOutcome,
+};
+
+/// What one probe says about one address.
+struct Told {
+    dst: IpAddr,
+    purpose: Purpose,
+    outcome: Outcome,
+    at: Option<Timestamp>,
+}
+
+pub(super) fn flows_of<'a>(
+    case: &'a CaseFile,
+    target: &'a Vantage,
+    probe: &ProbeRecord,
+) -> Vec<Flow<'a>> {
+    let told = match probe {
+        ProbeRecord::Dns(report) => told_by_servers(&[report]),
+        // A name that was found, or does not exist, says nothing bad about the servers.
+        ProbeRecord::Resolve(r) if r.outcome == ResolveOutcome::TryAgain => {
+            let reports: Vec<_> = r.tried.iter().map(|tried| &tried.report).collect();
+            told_by_servers(&reports)
+        }
+        probe => told_by(case, target, probe).into_iter().collect(),
+    };
+    let flow = |told: Told| {
+        let Told { dst, purpose, outcome, at } = told;
+        let at = at.unwrap_or(case.at);
+        let (hops, back) = (hops_to(case, target, dst, at), hops_back(case, target, dst, at));
+        Flow { dst, purpose, outcome, mended: false, at, hops, back }
+    };
+    told.into_iter().map(flow).collect()
+}
+
+fn told_by(case: &CaseFile, target: &Vantage, probe: &ProbeRecord) -> Option<Told> {
+    let service = match case.question {
+        Question::Reach { service, .. } => Some(service),
+        Question::Health => None,
+    };
+    let destination = service.map(Purpose::Destination);
+    let (dst, purpose, outcome, at) = match probe {
+        ProbeRecord::Tcp(report) if service.is_some() => {
+            (report.to, destination?, of_tcp(report, service?)?, started(report))
+        }
+        ProbeRecord::Udp(report) => {
+            (report.to.ip(), destination?, of_udp(&report.outcome), report.sent.first().copied())
+        }
+        ProbeRecord::Ping(report) if service == Some(Service::Host) => {
+            (report.to, destination?, of_ping(report), report.echoes.first().map(|e| e.sent_at))
+        }
+        ProbeRecord::Tcp(report) if service.is_none() && report.to.is_loopback() => {
+            let alive = of_tcp(report, Service::Host).unwrap_or(Outcome::Silent);
+            (report.to, Purpose::Loopback, alive, started(report))
+        }
+        ProbeRecord::Ping(report) if service.is_none() && is_gateway(target, report.to) => {
+            let at = report.echoes.first().map(|echo| echo.sent_at);
+            let outcome = match of_ping(report) {
+                // Unanswered by the table before the entry was renewed.
+                Outcome::Silent if target.disputes(report.to) => Outcome::Silent,
+                _ => of_gateway(target, report.to),
+            };
+            (report.to, Purpose::Gateway, outcome, at)
+        }
+        ProbeRecord::Neigh(report) if service.is_none() && is_gateway(target, report.to) => {
+            let at = report.requests.first().copied();
+            (report.to, Purpose::Gateway, of_gateway(target, report.to), at)
+        }
+        _ => return None,
+    };
+    Some(Told { dst, purpose, outcome, at })
+}
+
+/// What each server did with the questions put to it, in the order of the servers.
+fn told_by_servers(reports: &[&DnsReport]) -> Vec<Told> {
+    let attempts = || reports.iter().flat_map(|report| &report.attempts);
+    let mut servers: Vec<IpAddr> = Vec::new();
+    for attempt in attempts() {
+        if !servers.contains(&attempt.server.ip()) {
+            servers.push(attempt.server.ip());
+        }
+    }
+    let told = |dst: IpAddr| {
+        let own: Vec<_> = attempts().filter(|attempt| attempt.server.ip() == dst).collect();
+        let at = own.first().map(|attempt| attempt.sent_at);
+        Told { dst, purpose: Purpose::Nameserver, outcome: of_dns(&own), at }
+    };
+    servers.into_iter().map(told).collect()
+}
+
+fn hops_to<'a>(
+    case: &'a CaseFile,
+    target: &'a Vantage,
+    dst: IpAddr,
+    at: Timestamp,
+) -> Vec<Hop<'a>> {
+    let others = case.vantages.iter().skip(1).filter(|v| v.route(dst).is_some());
+    [target].into_iter().chain(others).map(|vantage| Hop::new(vantage, dst, at)).collect()
+}
+
+/// The way back starts at the destination and looks up the address the target sends from.
+fn hops_back<'a>(
+    case: &'a CaseFile,
+    target: &'a Vantage,
+    dst: IpAddr,
+    at: Timestamp,
+) -> Vec<Hop<'a>> {
+    let source = match target.route(dst).map(|record| &record.answer) {
+        Some(RouteAnswer::Route(route)) => route.prefsrc,
+        _ => None,
+    };
+    let Some(source) = source else {
+        return Vec::new();
+    };
+    let others = case.vantages.iter().skip(1).rev().filter(|v| v.route(source).is_some());
+    others.map(|vantage| Hop::new(vantage, source, at)).collect()
+}
+
+/// Tells whether a default route leads there.
+fn is_gateway(target: &Vantage, addr: IpAddr) -> bool {
+    let routes = target.state().and_then(|s| s.routes.as_ref());
+    let mut defaults = routes.map_or(&[][..], |dump| &dump.items).iter().filter(|r| r.is_default());
+    defaults.any(|route| {
+        route.gateway == Some(addr) || route.nexthops.iter().any(|hop| hop.gateway == Some(addr))
+    })
+}
+
+fn started(report: &TcpReport) -> Option<Timestamp> {
+    report.attempts.first().and_then(|attempt| attempt.started_at)
+}
+
+/// `None` when the report says nothing about the service asked for.
+fn of_tcp(report: &TcpReport, service: Service) -> Option<Outcome> {
+    let best = report.attempts.iter().find(|a| a.outcome.is_open()).or(report.attempts.first())?;
+    let outcome = match &best.outcome {
+        TcpOutcome::Open { .. } => Outcome::Works,
+        TcpOutcome::Refused { icmp, ttl, .. } => Outcome::Refused { icmp: *icmp, ttl: *ttl },
+        TcpOutcome::Unreachable { icmp, .. } => Outcome::Unreachable(*icmp),
+        TcpOutcome::LocalError { reason, .. } => Outcome::Local(*reason),
+        TcpOutcome::TimedOut | TcpOutcome::Pending => Outcome::Silent,
+    };
+    match (service, outcome) {
+        // Of a host as such, a reset shows that it is there; otherwise its ping tells more.
+        (Service::Host, Outcome::Works | Outcome::Refused { icmp: None, .. }) => {
+            Some(Outcome::Works)
+        }
+        // What a router says about the host counts; silence of two ports does not.
+        (Service::Host, Outcome::Silent) => None,
+        (_, outcome) => Some(outcome),
+    }
+}
+
+fn of_udp(outcome: &UdpOutcome) -> Outcome {
+    match outcome {
+        UdpOutcome::Reply { .. } => Outcome::Works,
+        UdpOutcome::Closed { icmp, .. } => Outcome::Refused { icmp: Some(*icmp), ttl: None },
+        UdpOutcome::Unreachable { icmp, .. } => Outcome::Unreachable(*icmp),
+        UdpOutcome::LocalError { reason } => Outcome::Local(*reason),
+        UdpOutcome::Silent => Outcome::Silent,
+    }
+}
+
+pub(super) fn of_ping(report: &PingReport) -> Outcome {
+    let outcomes = || report.echoes.iter().map(|echo| &echo.outcome);
+    if outcomes().any(|outcome| matches!(outcome, EchoOutcome::Reply { .. })) {
+        return Outcome::Works;
+    }
+    let told = outcomes().find_map(|outcome| match outcome {
+        EchoOutcome::Unreachable(icmp) => Some(Outcome::Unreachable(*icmp)),
+        EchoOutcome::LocalError { reason, .. } => Some(Outcome::Local(*reason)),
+        _ => None,
+    });
+    told.unwrap_or(Outcome::Silent)
+}
+
+fn of_dns(attempts: &[&DnsAttempt]) -> Outcome {
+    if attempts.iter().any(|attempt| attempt.answer().is_some()) {
+        return Outcome::Works;
+    }
+    let told = attempts.iter().find_map(|attempt| match &attempt.outcome {
+        DnsOutcome::PortClosed { .. } => Some(Outcome::Refused { icmp: None, ttl: None }),
+        DnsOutcome::Unreachable { icmp, .. } => Some(Outcome::Unreachable(*icmp)),
+        DnsOutcome::LocalError { reason } => Some(Outcome::Local(*reason)),
+        _ => None,
+    });
+    told.unwrap_or(Outcome::Silent)
+}
+
+/// A gateway works if it answers by the table, or past it from where the table believes it.
+fn of_gateway(target: &Vantage, addr: IpAddr) -> Outcome {
+    let pinged = target.probes().any(|probe| match probe {
+        ProbeRecord::Ping(report) => report.to == addr && of_ping(report) == Outcome::Works,
+        _ => false,
+    });
+    let heard = target.probes().any(|probe| match probe {
+        ProbeRecord::Neigh(report) => report.to == addr && !report.answers.is_empty(),
+        _ => false,
+    });
+    // An entry that the kernel may renew is right again once the gateway has answered.
+    match pinged || (heard && !target.pins_wrongly(addr)) {
+        true => Outcome::Works,
+        false => Outcome::Silent,
+    }
+}
+
+/// Destinations that were looked up and never sent to: probing was not allowed or not possible.
+pub(super) fn unasked<'a>(
+    case: &'a CaseFile,
+    target: &'a Vantage,
+    known: &[Flow<'a>],
+) -> Vec<Flow<'a>> {
+    let Question::Reach { service, .. } = case.question else {
+        return Vec::new();
+    };
+    let looked_up = target.rounds.first().map(|round| round.probes.iter()).into_iter().flatten();
+    let records = looked_up.filter_map(|probe| match probe {
+        ProbeRecord::Route(record) => Some(record),
+        _ => None,
+    });
+    let fresh = records.filter(|r| !known.iter().any(|flow| flow.dst == r.query.dst));
+    let flow = |dst, at| Flow {
+        dst,
+        purpose: Purpose::Destination(service),
+        outcome: Outcome::Unasked,
+        mended: false,
+        at,
+        hops: hops_to(case, target, dst, at),
+        back: Vec::new(),
+    };
+    // A nameserver's look-up is no destination's.
+    let servers: Vec<IpAddr> = nameservers(target);
+    fresh.filter(|r| !servers.contains(&r.query.dst)).map(|r| flow(r.query.dst, r.at)).collect()
+}
+
+pub(super) fn nameservers(target: &Vantage) -> Vec<IpAddr> {
+    let resolver = target.rounds.first().and_then(|round| round.before.resolver.as_ref());
+    resolver.map_or_else(Vec::new, |r| r.nameservers.iter().map(|server| server.addr).collect())
+}
+
+/// Whether the namespace could send anything: some link is up, has a carrier and an address.
+pub(super) fn anywhere<'a>(case: &'a CaseFile, target: &'a Vantage) -> Vec<Flow<'a>> {
+    let tables_known = target.state().is_some_and(|s| s.links.is_some() && s.addrs.is_some());
+    if case.question != Question::Health || !tables_known {
+        return Vec::new();
+    }
+    let families = Family::BOTH.into_iter().filter(|f| case.family.is_none_or(|only| only == *f));
+    let families: Vec<_> = families.collect();
+    let alive = |link: &&Link| link.is_up() && link.has_carrier() && !link.is_loopback();
+    let usable = |family: &Family| {
+        let mut links = target.links().iter().filter(alive);
+        links.any(|link| has_address(target, link, *family))
+    };
+    let outcome = match families.iter().any(usable) {
+        true => Outcome::Works,
+        false => Outcome::Local(Reason::new(nix::libc::ENETUNREACH)),
+    };
+    let dst = families.first().copied().unwrap_or(Family::V4).unspecified();
+    let at = target.state().map_or(case.at, |s| s.at);
+    let hops = vec![Hop { vantage: target, towards: dst, answer: None, at }];
+    let purpose = Purpose::Anywhere;
+    vec![Flow { dst, purpose, outcome, mended: false, at, hops, back: Vec::new() }]
+}

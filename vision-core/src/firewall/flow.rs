@@ -1,0 +1,134 @@
+//! A packet as far as it is known, for a walk through the rules on paper.
+
+use std::net::IpAddr;
+
+use crate::base::{Error, Result};
+
+/// The first packet of a connection: addresses, ports, protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Flow {
+    /// From where.
+    pub src: IpAddr,
+    /// To where.
+    pub dst: IpAddr,
+    /// From which port, if known.
+    pub src_port: Option<u16>,
+    /// To which port, if known.
+    pub dst_port: Option<u16>,
+    /// The IP protocol's number.
+    pub protocol: u8,
+    /// Where it comes in, if known.
+    pub iif: Option<String>,
+    /// Where it goes out, if known.
+    pub oif: Option<String>,
+}
+
+impl std::str::FromStr for Flow {
+    type Err = Error;
+
+    /// Reads `SRC[:PORT] -> DST[:PORT]/PROTOCOL`; IPv6 addresses with ports stand in brackets.
+    fn from_str(text: &str) -> Result<Self> {
+        let bad = |why: &str| {
+            let form = "give SRC:PORT -> DST:PORT/tcp, as in `10.0.0.7:40000 -> 10.0.1.9:443/tcp`";
+            Error::invalid("flow", format!("`{text}` {why}; {form}"))
+        };
+        let (src, rest) = text.split_once("->").ok_or_else(|| bad("has no `->`"))?;
+        let (dst, protocol) = match rest.rsplit_once('/') {
+            Some((dst, protocol)) => (dst, protocol.trim()),
+            None => return Err(bad("names no protocol")),
+        };
+        let known =
+            [("tcp", 6), ("udp", 17), ("icmp", 1), ("icmpv6", 58), ("sctp", 132), ("udplite", 136)];
+        let named = known.iter().find(|it| it.0 == protocol).map(|it| it.1);
+        let protocol = named.or_else(|| protocol.parse().ok());
+        let protocol = protocol.ok_or_else(|| bad("has a protocol nobody knows"))?;
+        let (src, src_port) = end(src.trim()).ok_or_else(|| bad("has a bad source"))?;
+        let (dst, dst_port) = end(dst.trim()).ok_or_else(|| bad("has a bad destination"))?;
+        if src.is_ipv4() != dst.is_ipv4() {
+            return Err(bad("mixes IPv4 and IPv6"));
+        }
+        Ok(Self { src, dst, src_port, dst_port, protocol, iif: None, oif: None })
+    }
+}
+
+fn end(text: &str) -> Option<(IpAddr, Option<u16>)> {
+    if let Ok(addr) = text.parse::<std::net::SocketAddr>() {
+        return Some((addr.ip(), Some(addr.port())));
+    }
+    let bare = text.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(text);
+    Some((bare.parse().ok()?, None))
+}
+
+impl Flow {
+    /// Bytes of the network header, as far as they are known.
+    pub(super) fn network(&self) -> Vec<Option<u8>> {
+        let some = |bytes: &[u8]| bytes.iter().copied().map(Some).collect::<Vec<_>>();
+        match (self.src, self.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                let mut head = vec![None; 12];
+                if let Some(place) = head.get_mut(9) {
+                    *place = Some(self.protocol);
+                }
+                head.extend(some(&src.octets()));
+                head.extend(some(&dst.octets()));
+                head
+            }
+            (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                let mut head = vec![None; 8];
+                if let Some(place) = head.get_mut(6) {
+                    *place = Some(self.protocol);
+                }
+                head.extend(some(&src.octets()));
+                head.extend(some(&dst.octets()));
+                head
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Bytes of the transport header, as far as they are known.
+    pub(super) fn transport(&self) -> Vec<Option<u8>> {
+        if !matches!(self.protocol, 6 | 17 | 33 | 132 | 136) {
+            return Vec::new();
+        }
+        let bytes = |port: Option<u16>| match port.map(u16::to_be_bytes) {
+            Some([a, b]) => [Some(a), Some(b)],
+            None => [None; 2],
+        };
+        let mut head = [bytes(self.src_port), bytes(self.dst_port)].concat();
+        if self.protocol == 6 {
+            // The flags of the first segment: SYN.
+            head.resize(13, None);
+            head.push(Some(2));
+        }
+        head
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_versions_with_and_without_ports_are_read() {
+        let flow: Flow = "10.0.0.7:4000 -> 10.0.1.9:443/tcp".parse().expect("a flow");
+        assert_eq!((flow.src_port, flow.dst_port, flow.protocol), (Some(4000), Some(443), 6));
+        let flow: Flow = "fd00::1->[fd00::2]:53/udp".parse().expect("a flow");
+        assert_eq!((flow.src_port, flow.dst_port, flow.protocol), (None, Some(53), 17));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_the_form_that_is_right() {
+        for (text, why) in [
+            ("10.0.0.7", "has no `->`"),
+            ("10.0.0.7 -> 10.0.0.8", "names no protocol"),
+            ("10.0.0.7 -> 10.0.0.8/quic", "has a protocol nobody knows"),
+            ("10.0.0.7 -> fd00::1/tcp", "mixes"),
+            ("x -> 10.0.0.8/tcp", "bad source"),
+        ] {
+            let error = text.parse::<Flow>().expect_err(text).to_string();
+            assert!(error.contains(why) && error.contains("10.0.1.9:443/tcp"), "{error}");
+        }
+    }
+}

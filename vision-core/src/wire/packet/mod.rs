@@ -1,0 +1,1 @@
+//! Captured packets, layer by layer.

@@ -1,0 +1,120 @@
+//! Cases recorded from real namespaces, judged again without any: `RECORD_CASES=FOLDER` writes new
+//! ones, the smallest of each cause.
+
+use std::path::{Path, PathBuf};
+
+use vision_core::Gap;
+use vision_core::doctor::{CaseFile, Diagnosis, Verdict, judge, plan};
+use vision_core::inventory::Sections;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/cases");
+
+/// Keeps a case under its first cause, or as healthy, if it is the smallest so far.
+pub fn keep(text: &str, diagnosis: &Diagnosis) {
+    let Some(folder) = std::env::var_os("RECORD_CASES") else { return };
+    let name = match (diagnosis.findings.first(), diagnosis.verdict) {
+        (Some(finding), _) => finding.cause.slug(),
+        (None, Verdict::Healthy) => "healthy",
+        (None, _) => "inconclusive",
+    };
+    let value: serde_json::Value = serde_json::from_str(text).expect("JSON");
+    let text = value.to_string();
+    let path = Path::new(&folder).join(format!("{name}.json"));
+    let smaller = std::fs::metadata(&path).is_ok_and(|old| old.len() <= text.len() as u64);
+    if !smaller {
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    }
+}
+
+/// Every recorded case with the slug, `healthy` or `inconclusive` that it is called by.
+fn cases() -> Vec<(String, CaseFile)> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(FOLDER)
+        .expect("recorded cases")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    paths.sort();
+    let read = |path: &PathBuf| {
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(path).expect("a file");
+        (name, CaseFile::from_json(&text).expect("a case"))
+    };
+    paths.iter().map(read).collect()
+}
+
+fn called(diagnosis: &Diagnosis) -> String {
+    match (diagnosis.findings.first(), diagnosis.verdict) {
+        (Some(finding), _) => finding.cause.slug().to_owned(),
+        (None, Verdict::Healthy) => "healthy".to_owned(),
+        (None, _) => "inconclusive".to_owned(),
+    }
+}
+
+#[test]
+fn every_recorded_case_is_judged_as_it_was_live() {
+    let cases = cases();
+    assert!(cases.len() > 30, "{} cases", cases.len());
+    for (name, case) in cases {
+        let diagnosis = judge(&case);
+        assert_eq!(called(&diagnosis), name, "{diagnosis:#?}");
+        assert_eq!(judge(&case), diagnosis, "judging is pure");
+        assert_eq!(plan(&case), plan(&case), "planning is pure");
+    }
+}
+
+#[test]
+fn a_rule_fires_in_its_own_case_and_is_silent_in_a_healthy_one() {
+    let cases = cases();
+    let healthy = cases.iter().find(|(name, _)| name == "healthy").expect("a healthy case");
+    assert!(judge(&healthy.1).findings.is_empty());
+    let known: Vec<_> = cases.iter().map(|(name, _)| name.as_str()).collect();
+    for cause in vision_core::doctor::Cause::ALL {
+        let rare = ["addr.tentative", "link.missing", "neigh.no-answer", "dns.reply-wrong-source"];
+        let recorded = known.contains(&cause.slug()) || rare.contains(&cause.slug());
+        assert!(recorded, "no recorded case of {cause}");
+    }
+}
+
+/// Takes one table out of a case, as if it could not have been read.
+fn without(case: &CaseFile, section: &str) -> CaseFile {
+    let mut case = case.clone();
+    for round in case.vantages.iter_mut().flat_map(|vantage| &mut vantage.rounds) {
+        let snapshots = [Some(&mut round.before), round.after.as_mut()];
+        for snapshot in snapshots.into_iter().flatten() {
+            match section {
+                "links" => snapshot.links = None,
+                "addrs" => snapshot.addrs = None,
+                "routes" => snapshot.routes = None,
+                "rules" => snapshot.rules = None,
+                "neighbours" => snapshot.neighbours = None,
+                "sockets" => snapshot.sockets = None,
+                "counters" => snapshot.counters = None,
+                "sysctls" => snapshot.sysctls = None,
+                "resolver" => snapshot.resolver = None,
+                _ => snapshot.hosts = None,
+            }
+            snapshot.gaps.push(Gap::new(section, "not permitted"));
+        }
+    }
+    case
+}
+
+#[test]
+fn a_table_that_could_not_be_read_never_makes_a_fault_healthy() {
+    for (name, case) in cases().iter().filter(|(name, _)| name != "healthy") {
+        for section in Sections::ALL.names() {
+            let diagnosis = judge(&without(case, section));
+            let said = called(&diagnosis);
+            let warned = [
+                "dns.slow",
+                "dns.search-amplification",
+                "dns.first-server-dead",
+                "neigh.stale-mac",
+            ];
+            let admits = diagnosis.unchecked.iter().any(|u| u.why.contains("not permitted"));
+            // What only slows a destination down, or mended itself, leaves it reachable.
+            let fair = said != "healthy" || warned.contains(&name.as_str()) && admits;
+            assert!(fair, "{name} without {section}: {diagnosis:#?}");
+        }
+    }
+}

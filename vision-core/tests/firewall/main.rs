@@ -1,0 +1,8 @@
+//! The firewall against nft and iptables, in namespaces made for each test.
+//!
+//! Needs root and `nft`; prints SKIP and why where they are missing.
+
+mod iptables;
+mod round_trip;
+mod rows;
+mod why;

@@ -1,0 +1,78 @@
+//! The walk on paper against packets that are really sent.
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use vision_core::firewall::{Flow, Met, Text, why};
+use vision_lab::{Lab, Node, require};
+
+use super::round_trip::ruleset;
+
+const RULES: &str = "table inet t {
+  set nets { type ipv4_addr; flags interval; elements = { 127.0.0.0/8 } }
+  chain first { type filter hook output priority -5; policy accept;
+    udp dport vmap { 7000 : accept, 7001 : drop, 7002 : jump aside, 7003-7004 : goto aside }
+    udp dport 7005 ip daddr @nets reject
+    udp dport 7006 ct state new accept
+    udp dport 7007 meta mark 5 drop
+  }
+  chain aside { udp dport 7002 return
+    udp dport 7003 drop
+  }
+  chain second { type filter hook output priority 5; policy accept;
+    udp dport 7000 drop
+    ip saddr != 127.0.0.1-127.0.0.9 drop
+  }
+}";
+
+fn walk(node: &Node, port: u16) -> Vec<Met> {
+    let ruleset = ruleset(node);
+    let flow = format!("127.0.0.1:5000 -> 127.0.0.1:{port}/udp").parse::<Flow>().expect("a flow");
+    why(&ruleset, &Text::new(&ruleset), &flow)
+}
+
+/// Whether a datagram from the port the walk is told arrives.
+fn arrives(node: &Node, port: u16) -> bool {
+    node.enter(|| {
+        let server = UdpSocket::bind(("127.0.0.1", port)).expect("a socket");
+        server.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+        let client = UdpSocket::bind("127.0.0.1:5000").expect("a socket");
+        client.send_to(b"x", ("127.0.0.1", port)).is_ok() && server.recv(&mut [0; 8]).is_ok()
+    })
+}
+
+#[test]
+fn what_is_certain_on_paper_happens_to_packets() {
+    let Some(lab) = require(Lab::new()) else { return };
+    let node = lab.node("a").expect("a node");
+    node.sh(&format!("nft '{RULES}'"));
+    for (port, passes) in [
+        (7000, false),
+        (7001, false),
+        (7002, true),
+        (7003, false),
+        (7004, true),
+        (7005, false),
+        (7006, true),
+    ] {
+        let met = walk(&node, port);
+        let last = met.last().expect("something");
+        let through = !matches!(last.outcome.as_str(), "drop" | "reject");
+        assert!(last.certain, "{port}: {met:?}");
+        assert_eq!(through, passes, "{port}: {met:?}");
+        assert_eq!(arrives(&node, port), passes, "{port}");
+    }
+}
+
+#[test]
+fn what_depends_on_more_is_met_but_not_certain() {
+    let Some(lab) = require(Lab::new()) else { return };
+    let node = lab.node("a").expect("a node");
+    node.sh(&format!("nft '{RULES}'"));
+    let met = walk(&node, 7007);
+    let rule = met.iter().find(|it| it.outcome == "drop").expect("the rule");
+    assert!(!rule.certain);
+    assert_eq!(rule.depends_on, ["meta mark"]);
+    let last = met.last().expect("a policy");
+    assert_eq!((last.outcome.as_str(), last.certain), ("accept", false));
+}
