@@ -103,7 +103,8 @@ fn names() -> DnsScript {
 /// socket makes unknown.
 fn steady(run: &Run) -> (Option<i32>, Vec<String>) {
     let words = |line: &str| {
-        let kept = line.split_whitespace().filter(|word| !word.contains(|c: char| c.is_ascii_digit()));
+        let kept =
+            line.split_whitespace().filter(|word| !word.contains(|c: char| c.is_ascii_digit()));
         kept.collect::<Vec<_>>().join(" ")
     };
     (run.code, run.out.lines().map(words).collect())
@@ -112,9 +113,13 @@ fn steady(run: &Run) -> (Option<i32>, Vec<String>) {
 /// What is asked while every second call of a kind is interrupted.
 fn interrupted(node: &Node, line: &str) {
     let plain = vision_in(node, line);
-    for calls in
-        ["poll,ppoll", "epoll_wait,epoll_pwait", "recvfrom,recvmsg", "sendto,sendmsg", "write,writev"]
-    {
+    for calls in [
+        "poll,ppoll",
+        "epoll_wait,epoll_pwait",
+        "recvfrom,recvmsg",
+        "sendto,sendmsg",
+        "write,writev",
+    ] {
         for when in ["1+2", "2+3"] {
             let inject = format!("{calls}:error=EINTR:when={when}");
             let target = format!("--in path:{}", node.path().display());

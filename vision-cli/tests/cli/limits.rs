@@ -1,6 +1,6 @@
 //! Nothing left: every verb with few descriptors, few threads, little memory.
 
-use crate::run::lab;
+use crate::run::{lab, pair};
 use crate::tools::{assert_orderly, has, host_script, strace};
 
 /// Every verb that is done at once.
@@ -17,7 +17,8 @@ const VERBS: &[&str] = &[
     "dns --search localhost",
     "tcp 127.0.0.1:1-3",
     "ping 127.0.0.1 -c1",
-    "arp 127.0.0.1 -I lo -c1 -W 50ms",
+    "arp 10.1.0.99 -I eth0 -c1 -W 50ms",
+    "fw",
     "doctor 127.0.0.1:1",
     "caps",
     "explain",
@@ -25,8 +26,7 @@ const VERBS: &[&str] = &[
 
 #[test]
 fn with_few_descriptors_every_verb_answers_or_says_that_they_ran_out() {
-    let Some(lab) = lab() else { return };
-    let node = lab.node("n").expect("a node");
+    let Some((_lab, node, _other)) = pair() else { return };
     let sleeper = node.sleeper();
     let own = host_script("ls /proc/self/fd | wc -l; readlink /proc/self/ns/net").out;
     for limit in [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 20, 24, 32] {

@@ -43,9 +43,9 @@ impl Echo {
         bytes.extend(self.id.to_be_bytes());
         bytes.extend(self.seq.to_be_bytes());
         bytes.extend(&self.payload);
-        let words = bytes.chunks(2).map(|two| {
-            u32::from(u16::from_be_bytes([two[0], two.get(1).copied().unwrap_or(0)]))
-        });
+        let words = bytes
+            .chunks(2)
+            .map(|two| u32::from(u16::from_be_bytes([two[0], two.get(1).copied().unwrap_or(0)])));
         let sum: u32 = words.sum();
         let folded = (sum & 0xffff) + (sum >> 16);
         let folded = (folded & 0xffff) + (folded >> 16);
@@ -93,7 +93,9 @@ fn forge(own: &Socket, other: &Socket, done: &AtomicBool) -> u32 {
     while !done.load(Ordering::Relaxed) {
         let len = match (&mut &*own).read(&mut buffer) {
             Ok(len) => len,
-            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => continue,
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                continue;
+            }
             Err(e) => panic!("{e}"),
         };
         let packet = &buffer[..len];

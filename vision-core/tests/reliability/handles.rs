@@ -40,7 +40,9 @@ fn every_descriptor_of_the_library_closes_on_exec() {
     inventory.conntrack_count(&budget).expect("connections");
     let to = b.v4().into();
     let mut ping = Ping::new(to).endless().start(&target).expect("started");
-    let mut tcp = TcpProbe::new(Ipv4Addr::new(10, 1, 0, 99).into(), [1, 2, 3]).start(&target).expect("started");
+    let mut tcp = TcpProbe::new(Ipv4Addr::new(10, 1, 0, 99).into(), [1, 2, 3])
+        .start(&target)
+        .expect("started");
     let neigh = NeighProbe::new(to, "eth0").start(&target).expect("started");
     let name: Name = "db.lab".parse().expect("a name");
     let server = (b.v4(), 53).into();

@@ -59,9 +59,9 @@ fn messages_of_others_than_the_kernel_are_counted_and_end_no_dump() {
                 let liar = socket(AddressFamily::Netlink, kind.0, kind.1, route).expect("netlink");
                 while !done.load(Ordering::Relaxed) {
                     for port in ports() {
-                        for (seq, what) in
-                            (1..9).flat_map(|seq| [NLMSG_ERROR, NLMSG_DONE, RTM_NEWROUTE].map(|k| (seq, k)))
-                        {
+                        for (seq, what) in (1..9).flat_map(|seq| {
+                            [NLMSG_ERROR, NLMSG_DONE, RTM_NEWROUTE].map(|k| (seq, k))
+                        }) {
                             use std::os::fd::AsRawFd;
                             let to = NetlinkAddr::new(port, 0);
                             let lie = forged(what, seq, port);
