@@ -306,7 +306,7 @@ fn connections_survive_json() {
 fn a_spent_budget_is_said_and_spoils_nothing() {
     let Some((ns, _held)) = tracked() else { return };
     let mut inventory = ns.inventory();
-    let spent = vision_core::Budget::within(std::time::Duration::ZERO);
+    let spent = vision_core::Budget::within(Duration::ZERO);
     let ended = inventory.conntrack_each(&CtFilter::default(), &spent, |_| {});
     assert!(matches!(ended, Err(Error::Elapsed)), "{ended:?}");
     let dump = inventory.conntrack(&CtFilter::default(), &budget()).expect("connections");
