@@ -19,4 +19,5 @@ mod scale;
 mod storms;
 mod streams;
 mod surroundings;
+mod terminal;
 mod tools;
