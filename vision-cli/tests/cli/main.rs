@@ -4,6 +4,7 @@
 
 mod capabilities;
 mod capture;
+mod clock;
 mod decode;
 mod depth;
 mod doctor;
