@@ -1,13 +1,14 @@
 //! Every verb with the capabilities it needs, with one of them missing, with none, and as root.
 
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
 use serde_json::Value;
 use vision_lab::dns::DnsScript;
 use vision_lab::{DnsServer, Node, TcpBehaviour, TcpServer};
 
 use crate::run::{Run, pair};
-use crate::tools::script;
+use crate::tools::{has, host_script, script};
 
 /// Another user with exactly these capabilities and no way to more. The binary and the namespace
 /// come as descriptors, for that user may not be allowed to go where they lie.
@@ -47,6 +48,11 @@ const ROWS: &[(&str, &[&str], i32)] = &[
     ("ping HOST -c1", &["net_raw"], 0),
     ("arp HOST -I eth0 -c1", &["net_raw"], 0),
     ("ct", &["net_admin"], 0),
+    ("ct --count", &["net_admin"], 0),
+    ("fw", &["net_admin"], 0),
+    ("decode PCAP", &[], 0),
+    ("capture -i eth0 -c1 --budget 20s", &["net_raw"], 0),
+    ("capture -i any -c1 --budget 20s", &["net_raw"], 0),
     ("tcp HOST:8080 --source 0.0.0.0:81", &["net_bind_service"], 0),
     ("--in path:/proc/self/fd/9 link", &["sys_admin"], 0),
     ("ns exec path:/proc/self/fd/9 -- true", &["sys_admin"], 0),
@@ -63,9 +69,12 @@ fn each_verb_needs_exactly_the_capabilities_it_is_said_to_need() {
     let _dns = DnsServer::start(&b, &format!("{}:53", b.v4()), names);
     let other = lab.node("other").expect("a node");
     let sleeper = other.sleeper();
+    let _traffic = b.spawn(&format!("ping -q -i 0.05 {}", a.v4()));
+    let pcap = Pcap::put();
     for (line, needs, code) in ROWS {
         let line = line.replace("HOST", &b.v4().to_string());
         let line = line.replace("PID", &sleeper.pid().to_string());
+        let line = line.replace("PCAP", &pcap.0.display().to_string());
         let exact = with(needs, &a, &other, &line);
         assert_eq!(exact.code, Some(*code), "{line} with {needs:?}: {exact:?}");
         for missing in *needs {
@@ -84,6 +93,90 @@ fn each_verb_needs_exactly_the_capabilities_it_is_said_to_need() {
         let root = as_root(&a, &other, &line);
         assert_eq!(root.code, Some(*code), "{line} as root: {root:?}");
     }
+}
+
+/// A capture file without a packet that everybody may read.
+struct Pcap(PathBuf);
+
+impl Pcap {
+    fn put() -> Self {
+        let path = std::env::temp_dir().join(format!("vision-caps-{}.pcap", std::process::id()));
+        let head =
+            [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
+        std::fs::write(&path, head).expect("written");
+        Self(path)
+    }
+}
+
+impl Drop for Pcap {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// The binary as an image has it, with capabilities that are permitted but not in force.
+struct Image(PathBuf);
+
+impl Image {
+    /// `None` where files cannot have capabilities.
+    fn build() -> Option<Self> {
+        let path = std::env::temp_dir().join(format!("vision-image-{}", std::process::id()));
+        std::fs::copy(env!("CARGO_BIN_EXE_vision"), &path).expect("copied");
+        let image = Self(path);
+        let all = "cap_net_raw,cap_net_admin,cap_sys_admin,cap_sys_ptrace,cap_dac_read_search=p";
+        let set = format!("setcap {all} {}", image.0.display());
+        let ready = has("setcap") && host_script(&set).code == Some(0);
+        ready.then_some(image)
+    }
+
+    /// Runs it as a pod would: another user, these capabilities and no more.
+    fn run(&self, node: &Node, user: u32, cap: &str, more: &str, line: &str) -> Run {
+        let set = format!("-all{cap}");
+        let text = format!(
+            "exec setpriv --reuid {user} --regid {user} --clear-groups --inh-caps={set} \
+             --ambient-caps={set} --bounding-set={set} {more} -- {} {line}",
+            self.0.display()
+        );
+        script(node, &text)
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn one_image_starts_in_every_kind_of_pod() {
+    let Some((_lab, a, b)) = pair() else { return };
+    a.sysctl("net/ipv4/ping_group_range", "1 0").expect("set");
+    let Some(image) = Image::build() else { return };
+    let _traffic = b.spawn(&format!("ping -q -i 0.05 {}", a.v4()));
+    let ping = format!("ping {} -c1", b.v4());
+    for (user, cap, more) in [
+        (65534, ",+net_raw", "--no-new-privs"),
+        (65534, ",+net_raw", ""),
+        (0, ",+net_raw", "--no-new-privs"),
+    ] {
+        let run = |line: &str| image.run(&a, user, cap, more, line);
+        run(&ping).expect(0);
+        run("capture -i eth0 -c1 --budget 20s").expect(0);
+        let refused = run("ct").expect(4);
+        assert!(refused.err.contains("needs CAP_NET_ADMIN"), "{user} {more}: {refused:?}");
+    }
+    // A restricted pod: nothing is granted, and what needs nothing works.
+    for line in ["link", "route --all", "neigh", "sock -a", "ns of self", "caps", "tcp 127.0.0.1:1"]
+    {
+        let run = image.run(&a, 65534, "", "--no-new-privs", line);
+        assert!(matches!(run.code, Some(0 | 1)), "{line}: {run:?}");
+    }
+    let refused = image.run(&a, 65534, "", "--no-new-privs", &ping).expect(4);
+    assert!(refused.err.contains("needs CAP_NET_RAW"), "{refused:?}");
+    // What is started inside of a namespace gets none of it.
+    let all = ",+net_raw,+net_admin,+sys_admin,+sys_ptrace";
+    let inner = image.run(&a, 65534, all, "", "ns exec self -- grep CapEff /proc/self/status");
+    assert_eq!(inner.expect(0).out.trim(), "CapEff:\t0000000000000000");
 }
 
 #[test]
