@@ -9,6 +9,7 @@ mod decode;
 mod depth;
 mod doctor;
 mod errors;
+mod gone;
 mod hostile;
 mod injected;
 mod limits;

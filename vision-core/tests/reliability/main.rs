@@ -1,6 +1,7 @@
 //! What others, or an exhausted system, may do to the library without making it lie.
 
 mod forger;
+mod gone;
 mod handles;
 mod netlink;
 mod scarce;
