@@ -14,6 +14,7 @@ mod hostile;
 mod injected;
 mod limits;
 mod lists;
+mod pipes;
 mod probes;
 mod rooted;
 mod run;
