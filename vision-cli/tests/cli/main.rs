@@ -2,6 +2,7 @@
 //!
 //! What a probe or a table says is tested in the library; here it is the wiring.
 
+mod calls;
 mod capabilities;
 mod capture;
 mod clock;

@@ -1,4 +1,4 @@
-//! Signals by the thousand, stops in the middle, and programs that are never started.
+//! Signals by the thousand, stops in the middle, and processes that die at any moment.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -8,7 +8,6 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::run::{Run, command_in, lab, pair, vision};
-use crate::tools::{has, script};
 
 /// Runs the binary while signals rain on it.
 fn under_fire(mut command: std::process::Command, signals: &[Signal]) -> Run {
@@ -80,52 +79,6 @@ fn a_pause_of_the_whole_process_is_no_loss() {
     let report = &summary["report"];
     assert_eq!(report["summary"]["loss_percent"], 0.0, "{report}");
     assert_eq!(report["stalls"].as_array().map(Vec::len), Some(1), "{report}");
-}
-
-#[test]
-fn no_verb_starts_another_program() {
-    let Some((_lab, a, b)) = pair().filter(|_| has("strace")) else { return };
-    let host = b.v4();
-    let folder = std::env::temp_dir().join(format!("vision-exec-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
-    for (n, line) in [
-        "link --stats".to_owned(),
-        "route --all".into(),
-        format!("route get {host}"),
-        "neigh".into(),
-        "sock -a -p".into(),
-        "ct".into(),
-        "ct --count".into(),
-        "ns ls".into(),
-        "ns of self".into(),
-        format!("ping {host} -c1"),
-        format!("tcp {host}:1-3"),
-        format!("arp {host} -I eth0 -c1"),
-        format!("dns db.lab @{host} -W 50ms"),
-        "dns --search localhost".into(),
-        format!("doctor {host}:1"),
-        "caps".into(),
-        "explain".into(),
-        "--help".into(),
-    ]
-    .iter()
-    .enumerate()
-    {
-        let log = folder.join(n.to_string());
-        let calls = "execve,execveat,fork,vfork,clone,clone3";
-        let text = format!(
-            "exec strace --seccomp-bpf -f -qq -e trace={calls} -o {} \"$V\" {line}",
-            log.display()
-        );
-        let run = script(&a, &text);
-        assert!(run.code.is_some_and(|code| code <= 3), "{line}: {run:?}");
-        let log = std::fs::read_to_string(&log).expect("a log");
-        assert_eq!(log.matches("execve").count(), 1, "{line}: {log}");
-        let starts = log.lines().filter(|l| l.contains("clone") && !l.contains("resumed"));
-        assert!(starts.clone().all(|l| l.contains("CLONE_THREAD")), "{line}: {log}");
-        assert!(!log.contains("fork("), "{line}: {log}");
-    }
-    std::fs::remove_dir_all(folder).expect("cleaned up");
 }
 
 #[test]
