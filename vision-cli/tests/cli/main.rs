@@ -15,6 +15,7 @@ mod hostile;
 mod injected;
 mod limits;
 mod lists;
+mod nameservers;
 mod pipes;
 mod probes;
 mod rooted;
