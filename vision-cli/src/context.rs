@@ -53,12 +53,15 @@ impl Context {
         self.interruptible(self.limit()?.or(default))
     }
 
-    /// As [`Context::probing_budget`], where `-w 5` means five seconds, as for ping.
+    /// As [`Context::probing_budget`], where `-w 5` means five seconds, as for ping; who sends
+    /// SIGQUIT or SIGUSR1 is told by `tell` how far the run is.
     ///
     /// # Errors
     /// [`Error::Invalid`] when it is no time, [`Error::Sys`] without a free descriptor.
-    pub fn ping_budget(&self) -> Result<Budget> {
-        self.interruptible(self.span()?.map(|span| span.lenient()))
+    pub fn ping_budget(&self, tell: impl Fn() + Send + 'static) -> Result<Budget> {
+        let limit = self.span()?.map(|span| span.lenient());
+        let cancel = signal::cancel_or_tell(tell)?;
+        Ok(limit.map_or_else(Budget::unbounded, Budget::within).cancelled_by(&cancel))
     }
 
     /// Returns the budget for a verb that takes packets: its own `--budget`, for `-w` names its

@@ -9,6 +9,7 @@ mod context;
 mod exit;
 mod hint;
 mod output;
+mod rights;
 mod sandbox;
 mod signal;
 mod usage;
@@ -19,6 +20,7 @@ use clap::{CommandFactory, Parser};
 
 /// Does what the arguments of this process ask for.
 pub fn run() -> ExitCode {
+    rights::raise();
     match args::Cli::try_parse() {
         Ok(cli) => command::run(cli),
         Err(refusal) => usage::report(&refusal),

@@ -15,16 +15,34 @@ const INTERRUPTED: i32 = 130;
 /// # Errors
 /// [`Error::Sys`] when no descriptor or thread is left.
 pub fn cancel_on_interrupt() -> Result<Cancel> {
-    let wanted = hold()?;
+    wait_for(hold()?, || {})
+}
+
+/// As [`cancel_on_interrupt`]; SIGQUIT and SIGUSR1 call `tell`, which says how far the run is.
+///
+/// # Errors
+/// As [`cancel_on_interrupt`].
+pub fn cancel_or_tell(tell: impl Fn() + Send + 'static) -> Result<Cancel> {
+    let asking: SigSet = [Signal::SIGQUIT, Signal::SIGUSR1].into_iter().collect();
+    asking.thread_block().map_err(|e| Error::Sys { op: Op::Poll, source: e.into() })?;
+    let mut wanted = hold()?;
+    wanted.extend(&asking);
+    wait_for(wanted, tell)
+}
+
+fn wait_for(wanted: SigSet, tell: impl Fn() + Send + 'static) -> Result<Cancel> {
     let cancel = Cancel::new()?;
     let switch = cancel.clone();
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
-            let _ = wanted.wait();
-            switch.cancel();
-            let _ = wanted.wait();
-            std::process::exit(INTERRUPTED);
+            loop {
+                match wanted.wait() {
+                    Ok(Signal::SIGQUIT | Signal::SIGUSR1) => tell(),
+                    _ if switch.is_cancelled() => std::process::exit(INTERRUPTED),
+                    _ => switch.cancel(),
+                }
+            }
         })
         .map_err(|source| Error::Sys { op: Op::SpawnThread, source })?;
     Ok(cancel)

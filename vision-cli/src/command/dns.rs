@@ -115,7 +115,10 @@ fn address(text: &str) -> Result<IpAddr> {
     text.parse().map_err(|_| Error::Invalid { what: "address", why: why() })
 }
 
-/// The server named, or those of the target's `resolv.conf`.
+/// Servers that are asked, as in every libc: MAXNS of resolv.h.
+const ASKED: usize = 3;
+
+/// The server named, or the first of the target's `resolv.conf`.
 fn servers(
     words: &Words<'_>,
     target: &Target,
@@ -130,6 +133,7 @@ fn servers(
             let what = "nameserver of that family in the target's resolv.conf";
             return Err(Error::NotFound(what.to_owned()));
         }
+        servers.truncate(ASKED);
         return Ok(servers);
     };
     let (host, port) = match text.parse::<Host>() {

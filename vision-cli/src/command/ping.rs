@@ -1,5 +1,8 @@
 //! `vision ping`
 
+use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use vision_core::base::EventSource;
 use vision_core::probe::{Df, Echo, Ping, PingSession};
 use vision_core::{Budget, Error, Ttl};
@@ -8,18 +11,20 @@ use super::{Ended, destination};
 use crate::args::PingArgs;
 use crate::context::Context;
 use crate::exit::Outcome;
-use crate::output::human::ping;
+use crate::output::human::ping::{self, Tally};
 
 /// Sends echo requests and prints each answer as it comes.
 pub fn run(args: &PingArgs, context: &mut Context) -> Ended {
     let target = context.target()?;
-    let budget = context.ping_budget()?;
+    let tally = Arc::new(Mutex::new(Tally::default()));
+    let asked = Arc::clone(&tally);
+    let budget = context.ping_budget(move || say(&asked))?;
     let to = destination::find(&args.host, context, &target, &budget)?;
     let mut session = request(args, context, &to)?.start(&target)?;
     let head = ping::Head { name: &args.host.to_string(), to: to.addr, size_bytes: args.size };
     context.out.text(|out, _| head.write(out))?;
     context.out.finish()?;
-    let ended_by = follow(&mut session, &budget, context)?;
+    let ended_by = follow(&mut session, &budget, &tally, context)?;
     let report = session.finish();
     context.out.summary(&ping::Summed::new(&report), ended_by.as_ref())?;
     match ended_by {
@@ -67,15 +72,29 @@ fn request(
 fn follow(
     session: &mut PingSession,
     budget: &Budget,
+    tally: &Mutex<Tally>,
     context: &mut Context,
 ) -> std::io::Result<Option<Error>> {
     loop {
         match session.recv(budget) {
-            Ok(Some(echo)) => show(&echo, context)?,
+            Ok(Some(echo)) => {
+                lock(tally).add(&echo);
+                show(&echo, context)?;
+            }
             Ok(None) | Err(Error::Elapsed | Error::Cancelled) => return Ok(None),
             Err(error) => return Ok(Some(error)),
         }
     }
+}
+
+fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
+    tally.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Says how far the run is; that nobody reads it is no fault of the run.
+fn say(tally: &Mutex<Tally>) {
+    let line = lock(tally).to_string();
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 fn show(echo: &Echo, context: &mut Context) -> std::io::Result<()> {

@@ -4,6 +4,7 @@ pub mod envelope;
 pub mod human;
 pub mod json;
 pub mod packet;
+mod patient;
 mod rows;
 mod style;
 pub mod text;
@@ -17,6 +18,7 @@ use vision_core::base::Escaped;
 use vision_core::probe::Resolution;
 use vision_core::{Error, Result, Target};
 
+use self::patient::Patient;
 pub use self::rows::Row;
 pub use self::style::{Style, When};
 use crate::args::Global;
@@ -50,8 +52,8 @@ impl Output {
         // Past the standard library's own buffer, which looks for the last line feed in all that
         // goes through it.
         let out: Box<dyn Write> = match io::stdout().as_fd().try_clone_to_owned() {
-            Ok(fd) => Box::new(File::from(fd)),
-            Err(_) => Box::new(io::stdout().lock()),
+            Ok(fd) => Box::new(Patient(File::from(fd))),
+            Err(_) => Box::new(Patient(io::stdout().lock())),
         };
         Self {
             out: BufWriter::with_capacity(64 * 1024, out),

@@ -2,14 +2,28 @@
 //!
 //! What a probe or a table says is tested in the library; here it is the wiring.
 
+mod calls;
+mod capabilities;
 mod capture;
+mod clock;
 mod decode;
 mod depth;
 mod doctor;
 mod errors;
+mod gone;
 mod hostile;
 mod lines;
+mod injected;
+mod limits;
 mod lists;
+mod nameservers;
+mod pipes;
 mod probes;
+mod rooted;
 mod run;
+mod scale;
+mod storms;
 mod streams;
+mod surroundings;
+mod terminal;
+mod tools;

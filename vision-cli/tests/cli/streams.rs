@@ -133,6 +133,34 @@ fn the_first_interrupt_sums_up() {
 }
 
 #[test]
+fn who_asks_in_the_middle_is_told_how_far_it_is() {
+    let Some((_lab, a, b)) = pair() else { return };
+    for flags in ["", "--json", "-q"] {
+        let (child, _) = match flags {
+            "-q" => {
+                let child = start(command_in(&a, &format!("ping {} -i 20ms -q", b.v4())));
+                std::thread::sleep(Duration::from_millis(300));
+                (child, String::new())
+            }
+            flags => endless(&format!("ping {} -i 20ms {flags}", b.v4()), &a),
+        };
+        for ask in [Signal::SIGQUIT, Signal::SIGUSR1] {
+            signal(&child, ask);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        signal(&child, Signal::SIGINT);
+        let (code, out, err) = ended(child, Duration::from_secs(2));
+        assert_eq!(code, Some(0), "{flags}: {out} {err}");
+        assert!(out.contains("loss"), "{flags}: {out}");
+        let told: Vec<_> = err.lines().collect();
+        let good = |line: &&&str| {
+            line.contains("0% loss, min/avg/ewma/max = ") && line.contains(" packets, ")
+        };
+        assert_eq!((told.len(), told.iter().filter(good).count()), (2, 2), "{flags}: {err}");
+    }
+}
+
+#[test]
 fn a_budget_ends_an_endless_run() {
     let Some((_lab, a, b)) = pair() else { return };
     let began = Instant::now();

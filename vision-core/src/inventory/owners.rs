@@ -54,7 +54,7 @@ impl SocketOwners {
 
     /// Returns how many processes could not be looked at, whatever namespace they live in.
     pub fn unreadable_processes(&self) -> usize {
-        self.holders.unreadable
+        self.holders.unreadable + self.holders.locked
     }
 
     /// Says that owners are missing, and which capability would show them.
@@ -62,7 +62,12 @@ impl SocketOwners {
         let count = Some(self.unreadable_processes()).filter(|count| *count > 0)?;
         let plural = if count == 1 { "" } else { "es" };
         let why = format!("{count} process{plural} may not be looked at");
-        Some(Gap { needs: Some(Capability::SysPtrace), ..Gap::new("owners of sockets", why) })
+        // Only who has the one gets far enough to lack the other.
+        let needs = match self.holders.locked {
+            0 => Capability::SysPtrace,
+            _ => Capability::DacReadSearch,
+        };
+        Some(Gap { needs: Some(needs), ..Gap::new("owners of sockets", why) })
     }
 }
 
@@ -73,7 +78,7 @@ impl Inventory {
     /// Sees what the caller's `/proc` shows: processes of other pid namespaces if it is the
     /// host's, less with `hidepid`. A process that lives in another network namespace is passed
     /// over even if it holds a socket of this one. Processes of other users need
-    /// `CAP_SYS_PTRACE`; how many are missing is part of the answer.
+    /// `CAP_SYS_PTRACE` and `CAP_DAC_READ_SEARCH`; how many are missing is part of the answer.
     ///
     /// # Errors
     /// [`crate::Error::Sys`] when `/proc` cannot be listed, [`crate::Error::Elapsed`] or

@@ -52,7 +52,7 @@ fn host() -> Result<Target> {
 
 fn process(selector: &Selector, pid: u32) -> Result<Target> {
     let process = Process::open(pid)?;
-    let stat = process.dir().stat().map_err(|e| Error::sys(Op::ReadProc, e))?;
+    let stat = process.stat()?;
     if stat.is_kernel_thread() {
         let why = format!("process {pid} is a kernel thread and has no network of its own");
         return Err(Error::invalid("target", why));
@@ -60,7 +60,7 @@ fn process(selector: &Selector, pid: u32) -> Result<Target> {
     if stat.is_zombie() {
         return Err(Error::TargetExited(format!("process {pid} (a zombie)")));
     }
-    let id = process.dir().netns().map_err(|e| Error::sys(Op::OpenNamespace, e))?;
+    let id = process.netns()?;
     Ok(Target::process(selector.clone(), process, id))
 }
 

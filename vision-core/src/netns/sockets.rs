@@ -26,8 +26,10 @@ pub(crate) struct Holders {
     /// Number and name of each process that holds a socket.
     pub(crate) processes: Vec<(u32, Untrusted)>,
     pub(crate) sockets: Vec<Held>,
-    /// Processes that could not be looked at.
+    /// Processes whose namespace could not be told.
     pub(crate) unreadable: usize,
+    /// Processes of the namespace whose descriptors could not be listed.
+    pub(crate) locked: usize,
 }
 
 /// Looks through the descriptors of every process that lives in a namespace.
@@ -38,9 +40,10 @@ pub(crate) fn holders(id: NetnsId, budget: &Budget) -> Result<Holders> {
     let mut buffer = vec![0; ENTRIES];
     for pid in proc::pids().map_err(|e| Error::sys(Op::ReadProc, e))? {
         budget.remaining()?;
-        let read = ProcDir::open(pid).and_then(|dir| found.add(pid, &dir, id, &mut buffer));
-        if read.is_err_and(|e| e.kind() == io::ErrorKind::PermissionDenied) {
-            found.unreadable += 1;
+        match ProcDir::open(pid).and_then(|dir| found.add(pid, &dir, id, &mut buffer)) {
+            Err(e) if proc::is_exhausted(&e) => return Err(Error::sys(Op::ReadProc, e)),
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => found.unreadable += 1,
+            _ => {}
         }
     }
     Ok(found)
@@ -51,7 +54,14 @@ impl Holders {
         if dir.netns()? != id {
             return Ok(());
         }
-        let fds = dir.open_at("fd", OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+        let fds = match dir.open_at("fd", OFlag::O_RDONLY | OFlag::O_DIRECTORY) {
+            // A look at the namespace was granted: what is missing is the right to list.
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                self.locked += 1;
+                return Ok(());
+            }
+            fds => fds?,
+        };
         let process = u32::try_from(self.processes.len()).unwrap_or(u32::MAX);
         let before = self.sockets.len();
         each_socket(fds.as_fd(), buffer, |fd, inode| {

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::handle::OWN;
-use super::proc::ProcDir;
+use super::proc::{ProcDir, Stat};
 use super::{Container, FileOrigin, Lookup, Netns, NetnsId, Selector, TargetFile, file, resolve};
 use crate::base::{Budget, Error, Op, Result};
 use crate::sys::pidfd;
@@ -69,7 +69,7 @@ impl Process {
         };
         let dir = match ProcDir::open(pid) {
             Ok(dir) => Arc::new(dir),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(gone(e)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(hidden(&pidfd, pid)),
             Err(e) => return Err(Error::sys(Op::ReadProc, e)),
         };
         let process = Self { pid, pidfd, dir };
@@ -77,22 +77,68 @@ impl Process {
         Ok(process)
     }
 
+    pub(super) fn stat(&self) -> Result<Stat> {
+        self.dir.stat().map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => hidden(&self.pidfd, self.pid),
+            _ => self.lost(Op::ReadProc, e),
+        })
+    }
+
+    pub(super) fn netns(&self) -> Result<NetnsId> {
+        self.dir.netns().map_err(|e| self.lost(Op::OpenNamespace, e))
+    }
+
+    fn open_netns(&self) -> Result<Netns> {
+        let opened = self.dir.open_at("ns/net", nix::fcntl::OFlag::O_RDONLY);
+        // Asked after the opening: a process alive now was alive then, so its number was its own.
+        self.check_alive()?;
+        Netns::from_fd(opened.map_err(|e| self.lost(Op::OpenNamespace, e))?)
+    }
+
+    /// What it means that the process's files cannot be read.
+    fn lost(&self, op: Op, error: std::io::Error) -> Error {
+        // A process on its way out has given up its namespaces before its handle says that it
+        // ended (`do_exit` of kernel/exit.c).
+        match error.raw_os_error() {
+            Some(nix::libc::ENOENT | nix::libc::ESRCH) => exited(self.pid),
+            _ => self.check_alive().err().unwrap_or_else(|| Error::sys(op, error)),
+        }
+    }
+
     pub(super) fn dir(&self) -> &ProcDir {
         &self.dir
     }
 
     pub(super) fn check_alive(&self) -> Result<()> {
-        // A pidfd becomes readable when the process ends, before it is reaped.
-        let mut fds = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
-        loop {
-            match poll(&mut fds, PollTimeout::ZERO) {
-                Ok(0) => return Ok(()),
-                Ok(_) => return Err(Error::TargetExited(format!("process {}", self.pid))),
-                // Also of a poll that does not wait, when a signal is pending (fs/select.c).
-                Err(Errno::EINTR) => {}
-                Err(e) => return Err(Error::sys(Op::Poll, e)),
-            }
+        check_alive(&self.pidfd, self.pid)
+    }
+}
+
+fn exited(pid: u32) -> Error {
+    Error::TargetExited(format!("process {pid}"))
+}
+
+fn check_alive(pidfd: &OwnedFd, pid: u32) -> Result<()> {
+    // A pidfd becomes readable when the process ends, before it is reaped.
+    let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+    loop {
+        match poll(&mut fds, PollTimeout::ZERO) {
+            Ok(0) => return Ok(()),
+            Ok(_) => return Err(exited(pid)),
+            // Also of a poll that does not wait, when a signal is pending (fs/select.c).
+            Err(Errno::EINTR) => {}
+            Err(e) => return Err(Error::sys(Op::Poll, e)),
         }
+    }
+}
+
+/// A process that there is a handle on, but that `/proc` does not show.
+fn hidden(pidfd: &OwnedFd, pid: u32) -> Error {
+    let why = "it runs, but /proc does not show it: not mounted, mounted with `hidepid`, or for \
+               another pid namespace";
+    match check_alive(pidfd, pid) {
+        Ok(()) => Error::NotFound(format!("process {pid} ({why})")),
+        Err(ended) => ended,
     }
 }
 
@@ -207,7 +253,7 @@ impl Target {
             Way::Held(netns) => return Ok(netns.clone()),
             Way::Own => Netns::current()?,
             Way::File(path) => Netns::from_path(path)?,
-            Way::Process(process) => Self::open_process(process)?,
+            Way::Process(process) => process.open_netns()?,
         };
         match netns.id() == self.id {
             true => Ok(netns),
@@ -218,13 +264,6 @@ impl Target {
                 netns.id()
             ))),
         }
-    }
-
-    fn open_process(process: &Process) -> Result<Netns> {
-        let opened = process.dir().open_at("ns/net", nix::fcntl::OFlag::O_RDONLY);
-        // Asked after the opening: a process alive now was alive then, so its number was its own.
-        process.check_alive()?;
-        Netns::from_fd(opened.map_err(|e| Error::sys(Op::OpenNamespace, e))?)
     }
 
     /// Reads a file as the target's processes see it; `path` is absolute and inside their root.

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -67,6 +68,49 @@ fn mtu(out: &mut dyn Write, bytes: Option<u32>) -> io::Result<()> {
     match bytes {
         Some(bytes) => writeln!(out, ", mtu = {bytes}"),
         None => writeln!(out),
+    }
+}
+
+/// The figures so far, as ping gives them on SIGQUIT.
+#[derive(Debug, Default)]
+pub struct Tally {
+    done: u64,
+    received: u64,
+    min_ns: u64,
+    max_ns: u64,
+    sum_ns: u64,
+    /// Eight times the moving average, in which each new time weighs one eighth.
+    ewma8_ns: u64,
+}
+
+impl Tally {
+    /// Counts what became of one request.
+    pub fn add(&mut self, echo: &Echo) {
+        self.done += 1;
+        let Some(ns) = echo.rtt_ns() else { return };
+        if self.received == 0 {
+            (self.min_ns, self.ewma8_ns) = (ns, ns.saturating_mul(8));
+        }
+        self.received += 1;
+        self.min_ns = self.min_ns.min(ns);
+        self.max_ns = self.max_ns.max(ns);
+        self.sum_ns = self.sum_ns.saturating_add(ns);
+        self.ewma8_ns = (self.ewma8_ns - self.ewma8_ns / 8).saturating_add(ns);
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { done, received, .. } = self;
+        let loss = (done - received) * 100 / (*done).max(1);
+        write!(f, "{received}/{done} packets, {loss}% loss")?;
+        if *received > 0 {
+            let avg = self.sum_ns / received;
+            let [min, avg, ewma, max] = [self.min_ns, avg, self.ewma8_ns / 8, self.max_ns]
+                .map(|ns| millis(Duration::from_nanos(ns)));
+            write!(f, ", min/avg/ewma/max = {min}/{avg}/{ewma}/{max} ms")?;
+        }
+        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ mod follow;
 mod format;
 mod interface;
 mod options;
+mod patient;
 mod pcap;
 mod pcapng;
 mod reader;

@@ -2,6 +2,7 @@ use std::fs::File;
 use std::io::{self, Write};
 
 use super::encode::{self, Shape};
+use super::patient::Patient;
 use super::{Block, Endian, FileError, Interface, Precision, Section, Statistics};
 use crate::capture::Frame;
 use crate::wire::LinkType;
@@ -309,7 +310,7 @@ impl Out {
         // Only what was empty when it was opened is ours to cut.
         match file.metadata() {
             Ok(it) if it.is_file() && it.len() == 0 => Self::Regular(file),
-            _ => Self::Stream(Box::new(file)),
+            _ => Self::Stream(Box::new(Patient(file))),
         }
     }
 

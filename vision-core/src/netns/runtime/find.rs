@@ -183,9 +183,11 @@ impl Candidate {
             Error::NotFound(_) | Error::TargetExited(_) => gone(),
             e => e,
         })?;
-        let netns = process.dir().netns();
+        let id = process.netns().map_err(|e| match e {
+            Error::TargetExited(_) => gone(),
+            e => e,
+        })?;
         process.check_alive().map_err(|_| gone())?;
-        let id = netns.map_err(|e| Error::sys(Op::OpenNamespace, e))?;
         // One that ended meanwhile is no loss: the sandbox has files of its own.
         let files = self.files.filter(|_| id == self.netns.unwrap_or(id));
         let files = files.and_then(|fact| same_process(fact.container.pid?, fact.start).ok());
@@ -196,7 +198,7 @@ impl Candidate {
 /// Opens a process that started at the moment known; one that reuses the number did not.
 fn same_process(pid: u32, start: Option<u64>) -> Result<Process> {
     let process = Process::open(pid)?;
-    let stat = process.dir().stat().map_err(|e| Error::sys(Op::ReadProc, e))?;
+    let stat = process.stat()?;
     if start.is_some_and(|start| start != stat.start) || stat.is_zombie() {
         return Err(Error::TargetExited(format!("process {pid}")));
     }
