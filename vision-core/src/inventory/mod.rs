@@ -24,6 +24,7 @@ mod counters;
 mod dump;
 mod flags;
 mod hosts;
+pub mod kind;
 mod link;
 mod lookup;
 mod neigh;
@@ -48,6 +49,7 @@ pub use conntrack::{
 pub use counters::Counters;
 pub use dump::{Consistency, Dump};
 pub use hosts::{HostEntry, Hosts};
+pub use kind::{LinkKind, LinkRole};
 pub use link::{Link, LinkFlags, LinkStats, LinkType, OperState};
 pub use lookup::{RefusalCause, RouteAnswer, RouteQuery, RouteRefusal};
 pub use neigh::{NeighFlags, NeighSelect, NeighState, Neighbour};
