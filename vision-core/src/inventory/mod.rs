@@ -19,6 +19,7 @@
 #![deny(clippy::indexing_slicing)]
 
 mod addr;
+mod bridge;
 mod conntrack;
 mod counters;
 mod dump;
@@ -29,6 +30,7 @@ mod link;
 mod lookup;
 mod neigh;
 mod owners;
+mod peers;
 mod recorded;
 mod resolver;
 mod route;
@@ -42,6 +44,10 @@ mod sysctl;
 mod tests;
 
 pub use addr::{Addr, AddrFlags, Lifetime};
+pub use bridge::{
+    BridgeVlanFlags, FdbEntry, Mdb, MdbFilterMode, MdbFlags, MdbMember, MdbState, PortVlan,
+    PortVlans, RouterPort,
+};
 pub use conntrack::{
     CtCount, CtCounters, CtDccp, CtDccpState, CtEntry, CtFilter, CtIcmp, CtProtocol, CtSctp,
     CtSctpState, CtSeqAdjust, CtStatus, CtSynproxy, CtTcp, CtTcpFlags, CtTcpState, CtTuple,
@@ -54,6 +60,7 @@ pub use link::{Link, LinkFlags, LinkStats, LinkType, OperState};
 pub use lookup::{RefusalCause, RouteAnswer, RouteQuery, RouteRefusal};
 pub use neigh::{NeighFlags, NeighSelect, NeighState, Neighbour};
 pub use owners::{SocketOwner, SocketOwners};
+pub use peers::LinkPeer;
 pub use recorded::{Recorded, RecordedProtocol, RecordedRow};
 pub use resolver::{Nameserver, Resolver, ResolverOptions};
 pub use route::{

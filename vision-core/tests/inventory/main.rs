@@ -3,6 +3,7 @@
 //! Needs root, `ip`, `ss`, `nft` and `conntrack`; prints SKIP and why where they are missing.
 
 mod addrs;
+mod bridges;
 mod churn;
 mod conntrack;
 mod files;

@@ -1,6 +1,7 @@
 //! Reports as text, one file per verb.
 
 pub mod arp;
+pub mod bridge;
 pub mod caps;
 pub mod capture;
 pub mod ct;

@@ -74,11 +74,6 @@ pub(in crate::inventory) fn flag(value: &[u8]) -> Option<bool> {
     attr::u8(value).map(|byte| byte != 0)
 }
 
-/// A switch in 32 bits.
-pub(in crate::inventory) fn flag32(value: &[u8]) -> Option<bool> {
-    attr::u32(value).map(|word| word != 0)
-}
-
 /// A switch that is on by being there.
 #[allow(clippy::unnecessary_wraps, reason = "all readers have one form")]
 pub(in crate::inventory) fn present(_: &[u8]) -> Option<bool> {

@@ -1,6 +1,8 @@
-//! rtnetlink (linux/rtnetlink.h): links, addresses, routes, rules, neighbours.
+//! rtnetlink (linux/rtnetlink.h): links, addresses, routes, rules, neighbours,
+//! bridges.
 
 pub(crate) mod addr;
+pub(crate) mod bridge;
 pub(crate) mod link;
 pub(crate) mod neigh;
 pub(crate) mod nsid;
@@ -17,7 +19,9 @@ pub(crate) mod group {
     pub(crate) const IPV6_IFADDR: u32 = 9;
     pub(crate) const IPV6_ROUTE: u32 = 11;
     pub(crate) const IPV6_RULE: u32 = 19;
+    pub(crate) const MDB: u32 = 26;
     pub(crate) const NEXTHOP: u32 = 32;
+    pub(crate) const BRVLAN: u32 = 33;
 }
 
 /// Completes a fixed part that is shorter than this version of the structure with zeros.
