@@ -31,6 +31,7 @@ mod lookup;
 mod neigh;
 mod owners;
 mod peers;
+pub mod qdisc;
 mod recorded;
 mod resolver;
 mod route;
@@ -61,6 +62,7 @@ pub use lookup::{RefusalCause, RouteAnswer, RouteQuery, RouteRefusal};
 pub use neigh::{NeighFlags, NeighSelect, NeighState, Neighbour};
 pub use owners::{SocketOwner, SocketOwners};
 pub use peers::LinkPeer;
+pub use qdisc::{Class, Filter, Qdisc, TcHandle, TcStats};
 pub use recorded::{Recorded, RecordedProtocol, RecordedRow};
 pub use resolver::{Nameserver, Resolver, ResolverOptions};
 pub use route::{

@@ -26,17 +26,31 @@ macro_rules! attrs {
             )+
         }
 
+        #[allow(dead_code, reason = "some are read from a nest, some from a structure")]
         impl $name {
+            /// Reads a nest of attributes.
             pub(in crate::inventory) fn read(nest: &[u8]) -> Self {
                 let mut all = Self::default();
                 for (number, value) in $crate::netlink::attr::Attrs::new(nest) {
-                    match number {
-                        // A value too short to be one is passed over.
-                        $($($number)|+ => all.$field = $read(value).or(all.$field.take()),)+
-                        _ => {}
-                    }
+                    all.take(number, value);
                 }
                 all
+            }
+
+            /// Reads a structure, as attribute 0.
+            pub(in crate::inventory) fn whole(value: &[u8]) -> Self {
+                let mut all = Self::default();
+                all.take(0, value);
+                all
+            }
+
+            /// Takes one attribute; a value too short to be one is passed over.
+            pub(in crate::inventory) fn take(&mut self, number: u16, value: &[u8]) {
+                $(
+                    if matches!(number, $($number)|+) {
+                        self.$field = $read(value).or(self.$field.take());
+                    }
+                )+
             }
 
             /// Returns what the kernel told as names and text, in the order of the fields.
@@ -104,4 +118,9 @@ pub(in crate::inventory) fn some_ip(value: &[u8]) -> Option<IpAddr> {
 /// Number of an interface, zero for none.
 pub(in crate::inventory) fn ifindex(value: &[u8]) -> Option<u32> {
     attr::u32(value).filter(|index| *index != 0)
+}
+
+/// A switch in 32 bits.
+pub(in crate::inventory) fn flag32(value: &[u8]) -> Option<bool> {
+    attr::u32(value).map(|word| word != 0)
 }

@@ -5,7 +5,7 @@
 
 mod bond;
 mod bridge;
-mod macros;
+pub(super) mod macros;
 mod stack;
 mod tunnel;
 

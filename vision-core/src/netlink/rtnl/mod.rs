@@ -1,5 +1,5 @@
 //! rtnetlink (linux/rtnetlink.h): links, addresses, routes, rules, neighbours,
-//! bridges.
+//! bridges, traffic control.
 
 pub(crate) mod addr;
 pub(crate) mod bridge;
@@ -8,11 +8,13 @@ pub(crate) mod neigh;
 pub(crate) mod nsid;
 pub(crate) mod route;
 pub(crate) mod rule;
+pub(crate) mod tc;
 
 /// Multicast groups (`enum rtnetlink_groups`).
 pub(crate) mod group {
     pub(crate) const LINK: u32 = 1;
     pub(crate) const NEIGH: u32 = 3;
+    pub(crate) const TC: u32 = 4;
     pub(crate) const IPV4_IFADDR: u32 = 5;
     pub(crate) const IPV4_ROUTE: u32 = 7;
     pub(crate) const IPV4_RULE: u32 = 8;
