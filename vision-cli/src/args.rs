@@ -15,8 +15,8 @@ use vision_core::{Error, Result, Selector};
 pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs, WriteFormat};
 pub use self::probe::{ArpArgs, DnsArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
 pub use self::read::{
-    BridgeArgs, BridgeVerb, CtArgs, FwArgs, FwVerb, LinkArgs, NeighArgs, NsArgs, NsVerb, RouteArgs,
-    RouteGet, RouteVerb, SockArgs,
+    BridgeArgs, BridgeVerb, CtArgs, FwArgs, FwVerb, LinkArgs, NeighArgs, NsArgs, NsVerb, QdiscArgs,
+    RouteArgs, RouteGet, RouteVerb, SockArgs,
 };
 pub use self::value::Span;
 use crate::output::When;
@@ -188,6 +188,8 @@ pub enum Verb {
     Ct(CtArgs),
     /// Show bridges and their ports, forwarding entries, VLANs and multicast groups
     Bridge(BridgeArgs),
+    /// Show what waits before it is sent, and what is dropped: disciplines, classes, filters
+    Qdisc(QdiscArgs),
     /// Show the firewall's rules, sets and counters
     Fw(FwArgs),
     /// Send ICMP echo requests
@@ -234,6 +236,7 @@ impl Verb {
             Self::Fw(FwArgs { why: Some(_), .. }) => "vision/fw-why@1",
             Self::Fw(_) => "vision/fw@1",
             Self::Bridge(args) => args.schema(),
+            Self::Qdisc(_) => "vision/qdisc@1",
             Self::Ping(_) => "vision/ping@1",
             Self::Tcp(_) => "vision/tcp@1",
             Self::Arp(_) => "vision/arp@1",
@@ -258,7 +261,7 @@ impl Verb {
             }
             Self::Ct(CtArgs { count: true, .. }) | Self::Fw(_) => (true, false, false, false),
             Self::Ct(_) => (true, true, false, true),
-            Self::Bridge(_) => (true, false, true, false),
+            Self::Bridge(_) | Self::Qdisc(_) => (true, false, true, false),
             Self::Ping(_) | Self::Tcp(_) | Self::Arp(_) | Self::Dns(_) => (true, true, true, true),
             Self::Doctor(_) => (true, true, false, false),
         };

@@ -207,6 +207,22 @@ impl BridgeArgs {
     }
 }
 
+/// `vision qdisc`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  vision qdisc\n  vision --in pid:4242 qdisc eth0 --classes --filters"
+)]
+pub struct QdiscArgs {
+    /// Only this interface
+    pub iface: Option<String>,
+    /// Their classes as well
+    #[arg(short = 'c', long)]
+    pub classes: bool,
+    /// Their filters as well, those of ingress and clsact included
+    #[arg(short = 'f', long)]
+    pub filters: bool,
+}
+
 /// `vision fw`
 #[derive(Debug, Args)]
 #[command(

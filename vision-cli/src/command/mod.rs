@@ -17,6 +17,7 @@ pub mod names;
 mod neigh;
 mod ns;
 mod ping;
+mod qdisc;
 mod resolver;
 mod route;
 mod sock;
@@ -66,6 +67,7 @@ fn dispatch(verb: Verb, context: &mut Context) -> Ended {
         Verb::Sock(args) => sock::run(&args, context),
         Verb::Ct(args) => ct::run(&args, context),
         Verb::Bridge(args) => bridge::run(&args, context),
+        Verb::Qdisc(args) => qdisc::run(&args, context),
         Verb::Fw(args) => fw::run(&args, context),
         Verb::Ping(args) => ping::run(&args, context),
         Verb::Tcp(args) => tcp::run(&args, context),

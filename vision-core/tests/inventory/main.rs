@@ -11,6 +11,7 @@ mod links;
 mod neigh;
 mod ns;
 mod owners;
+mod qdiscs;
 mod routes;
 mod rules;
 mod snapshot;

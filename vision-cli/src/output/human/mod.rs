@@ -13,6 +13,7 @@ pub mod link;
 pub mod neigh;
 pub mod ns;
 pub mod ping;
+pub mod qdisc;
 pub mod resolution;
 pub mod route;
 pub mod sock;

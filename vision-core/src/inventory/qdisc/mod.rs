@@ -4,6 +4,7 @@ mod filter;
 mod handle;
 mod options;
 
+pub(super) use filter::read_filter;
 pub use filter::{Filter, FilterOptions, TcAction, TcVerdict};
 pub use handle::TcHandle;
 pub use options::{
@@ -151,7 +152,7 @@ impl Inventory {
         parent: TcHandle,
         budget: &Budget,
     ) -> Result<Dump<Filter>> {
-        let plan = Plan::new(&[group::LINK, group::TC], filter::read_filter);
+        let plan = Plan::new(&[group::LINK, group::TC], read_filter);
         let plan = plan.ask(tc::dump(Kind::Filter, ifindex, parent.raw()), ());
         match self.reader.list(&plan, budget) {
             // The interface or its discipline has gone, or takes no filters.
