@@ -15,8 +15,8 @@ use vision_core::{Error, Result, Selector};
 pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs, WriteFormat};
 pub use self::probe::{ArpArgs, DnsArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
 pub use self::read::{
-    CtArgs, FwArgs, FwVerb, LinkArgs, NeighArgs, NsArgs, NsVerb, RouteArgs, RouteGet, RouteVerb,
-    SockArgs,
+    BridgeArgs, BridgeVerb, CtArgs, FwArgs, FwVerb, LinkArgs, NeighArgs, NsArgs, NsVerb, QdiscArgs,
+    RouteArgs, RouteGet, RouteVerb, SockArgs,
 };
 pub use self::value::Span;
 use crate::output::When;
@@ -186,6 +186,10 @@ pub enum Verb {
     Sock(SockArgs),
     /// Show tracked connections, or how full their table is
     Ct(CtArgs),
+    /// Show bridges and their ports, forwarding entries, VLANs and multicast groups
+    Bridge(BridgeArgs),
+    /// Show what waits before it is sent, and what is dropped: disciplines, classes, filters
+    Qdisc(QdiscArgs),
     /// Show the firewall's rules, sets and counters
     Fw(FwArgs),
     /// Send ICMP echo requests
@@ -231,6 +235,8 @@ impl Verb {
             Self::Fw(FwArgs { iptables: true, .. }) => "vision/fw-iptables@1",
             Self::Fw(FwArgs { why: Some(_), .. }) => "vision/fw-why@1",
             Self::Fw(_) => "vision/fw@1",
+            Self::Bridge(args) => args.schema(),
+            Self::Qdisc(_) => "vision/qdisc@1",
             Self::Ping(_) => "vision/ping@1",
             Self::Tcp(_) => "vision/tcp@1",
             Self::Arp(_) => "vision/arp@1",
@@ -255,6 +261,7 @@ impl Verb {
             }
             Self::Ct(CtArgs { count: true, .. }) | Self::Fw(_) => (true, false, false, false),
             Self::Ct(_) => (true, true, false, true),
+            Self::Bridge(_) | Self::Qdisc(_) => (true, false, true, false),
             Self::Ping(_) | Self::Tcp(_) | Self::Arp(_) | Self::Dns(_) => (true, true, true, true),
             Self::Doctor(_) => (true, true, false, false),
         };

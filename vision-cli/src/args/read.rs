@@ -65,8 +65,11 @@ pub struct LinkArgs {
     /// Only this interface
     pub iface: Option<String>,
     /// Show counters as well
-    #[arg(long)]
+    #[arg(short = 's', long)]
     pub stats: bool,
+    /// Show what the driver and the master tell, and in which namespace a peer is
+    #[arg(short = 'd', long)]
+    pub details: bool,
 }
 
 /// `vision route`
@@ -164,6 +167,60 @@ pub struct CtArgs {
     /// How many there are and may be
     #[arg(long, conflicts_with_all = ["proto", "dst", "sport", "dport"])]
     pub count: bool,
+}
+
+/// `vision bridge`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vision bridge\n  vision --in pid:4242 bridge fdb -I eth0")]
+pub struct BridgeArgs {
+    /// What to show; the ports if nothing is said.
+    #[command(subcommand)]
+    pub verb: Option<BridgeVerb>,
+}
+
+/// What to show of bridges.
+#[derive(Debug, Subcommand)]
+pub enum BridgeVerb {
+    /// Bridges and their ports: spanning tree, isolation, hairpin; -v shows every setting
+    #[command(after_help = "Examples:\n  vision bridge link\n  vision bridge link -v")]
+    Link,
+    /// Which port or tunnel end leads to which link-layer address
+    #[command(after_help = "Examples:\n  vision bridge fdb\n  vision bridge fdb -I vxlan0 --json")]
+    Fdb,
+    /// Which VLANs pass at which port, with counters
+    #[command(after_help = "Examples:\n  vision bridge vlan\n  vision bridge vlan --json")]
+    Vlan,
+    /// Who wants which multicast group
+    #[command(after_help = "Examples:\n  vision bridge mdb\n  vision bridge mdb --json")]
+    Mdb,
+}
+
+impl BridgeArgs {
+    /// Returns the schema of its JSON.
+    pub fn schema(&self) -> &'static str {
+        match self.verb {
+            None | Some(BridgeVerb::Link) => "vision/bridge@1",
+            Some(BridgeVerb::Fdb) => "vision/bridge-fdb@1",
+            Some(BridgeVerb::Vlan) => "vision/bridge-vlan@1",
+            Some(BridgeVerb::Mdb) => "vision/bridge-mdb@1",
+        }
+    }
+}
+
+/// `vision qdisc`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  vision qdisc\n  vision --in pid:4242 qdisc eth0 --classes --filters"
+)]
+pub struct QdiscArgs {
+    /// Only this interface
+    pub iface: Option<String>,
+    /// Their classes as well
+    #[arg(short = 'c', long)]
+    pub classes: bool,
+    /// Their filters as well, those of ingress and clsact included
+    #[arg(short = 'f', long)]
+    pub filters: bool,
 }
 
 /// `vision fw`

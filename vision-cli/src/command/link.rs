@@ -24,7 +24,14 @@ pub fn run(args: &LinkArgs, context: &mut Context) -> Ended {
     }
     let of_family = addrs.items.iter().filter(|addr| family.is_none_or(|f| f == addr.family));
     let of_family: Vec<_> = of_family.cloned().collect();
-    let row = |link: &Link| LinkRow::new(link, &links.items, &of_family);
+    let peers = match args.details {
+        true => {
+            let listing = context.global.lookup()?.namespaces(&budget)?;
+            inventory.link_peers(&links.items, &listing, &budget)?
+        }
+        false => Vec::new(),
+    };
+    let row = |link: &Link| LinkRow::new(link, &links.items, &of_family, &peers);
     let shown = links.items.iter().filter(|l| wanted.as_ref().is_none_or(|w| is_called(l, w)));
     let report = LinkReport {
         links: shown.map(row).collect(),
@@ -32,6 +39,7 @@ pub fn run(args: &LinkArgs, context: &mut Context) -> Ended {
         addrs_consistent: addrs.consistent,
         unreadable: links.unreadable + addrs.unreadable,
         show_stats: args.stats,
+        details: args.details,
     };
     context.out.report(&report)?;
     if report.unreadable > 0 {

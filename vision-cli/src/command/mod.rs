@@ -1,6 +1,7 @@
 //! One file per verb: take the arguments, call the library, hand the report to the output.
 
 mod arp;
+mod bridge;
 mod caps;
 mod capture;
 mod ct;
@@ -16,6 +17,7 @@ pub mod names;
 mod neigh;
 mod ns;
 mod ping;
+mod qdisc;
 mod resolver;
 mod route;
 mod sock;
@@ -64,6 +66,8 @@ fn dispatch(verb: Verb, context: &mut Context) -> Ended {
         Verb::Neigh(args) => neigh::run(&args, context),
         Verb::Sock(args) => sock::run(&args, context),
         Verb::Ct(args) => ct::run(&args, context),
+        Verb::Bridge(args) => bridge::run(&args, context),
+        Verb::Qdisc(args) => qdisc::run(&args, context),
         Verb::Fw(args) => fw::run(&args, context),
         Verb::Ping(args) => ping::run(&args, context),
         Verb::Tcp(args) => tcp::run(&args, context),

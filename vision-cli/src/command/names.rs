@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use vision_core::inventory::Inventory;
+use vision_core::inventory::{Inventory, Link};
 use vision_core::{Budget, Error, Result, Untrusted};
 
 /// Interfaces by index.
@@ -17,8 +17,12 @@ impl Names {
     /// # Errors
     /// As [`Inventory::links`].
     pub fn read(inventory: &mut Inventory, budget: &Budget) -> Result<Self> {
-        let links = inventory.links(budget)?.items;
-        Ok(Self(links.into_iter().map(|link| (link.ifindex, link.name)).collect()))
+        Ok(Self::of(&inventory.links(budget)?.items))
+    }
+
+    /// Takes them from interfaces that were read already.
+    pub fn of(links: &[Link]) -> Self {
+        Self(links.iter().map(|link| (link.ifindex, link.name.clone())).collect())
     }
 
     /// Returns the name of an interface.

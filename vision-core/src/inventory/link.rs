@@ -1,4 +1,5 @@
 use super::flags::flag_set;
+use super::kind::{self, LinkKind, LinkRole};
 use super::row::{Row, string, untrusted};
 use crate::base::{LinkAddr, Untrusted, open_enum};
 use crate::netlink::header::Message;
@@ -68,6 +69,12 @@ pub struct Link {
     /// Number this namespace has for the one `link_ifindex` is in; compare
     /// [`crate::inventory::Inventory::nsid_of`].
     pub link_netnsid: Option<i32>,
+    /// What the driver tells, by kind: VXLAN network, bond mode.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub info: Option<LinkKind>,
+    /// What the master tells: state of a bridge's port, of a bond's member.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub role: Option<LinkRole>,
     /// Counters since the interface was made.
     pub stats: Option<LinkStats>,
 }
@@ -97,7 +104,10 @@ impl Link {
 /// Reads a row of a link dump.
 pub(super) fn read(message: &Message<'_>, (): ()) -> Row<Link> {
     match link::decode(message) {
-        Some(msg) if msg.ifindex != 0 => Row::Item(from_msg(&msg)),
+        Some(msg) if msg.ifindex != 0 => {
+            let (info, role) = kind::read(message);
+            Row::Item(Link { info, role, ..from_msg(&msg) })
+        }
         _ => Row::Unreadable,
     }
 }
@@ -134,6 +144,8 @@ fn from_msg(msg: &LinkMsg<'_>) -> Link {
         master_ifindex: msg.master.filter(|m| *m != 0),
         link_ifindex: msg.link.filter(|l| *l != 0),
         link_netnsid: msg.link_netnsid,
+        info: None,
+        role: None,
         stats: msg.stats.map(LinkStats::from_array),
     }
 }

@@ -19,15 +19,19 @@
 #![deny(clippy::indexing_slicing)]
 
 mod addr;
+mod bridge;
 mod conntrack;
 mod counters;
 mod dump;
 mod flags;
 mod hosts;
+pub mod kind;
 mod link;
 mod lookup;
 mod neigh;
 mod owners;
+mod peers;
+pub mod qdisc;
 mod recorded;
 mod resolver;
 mod route;
@@ -41,6 +45,10 @@ mod sysctl;
 mod tests;
 
 pub use addr::{Addr, AddrFlags, Lifetime};
+pub use bridge::{
+    BridgeVlanFlags, FdbEntry, Mdb, MdbFilterMode, MdbFlags, MdbMember, MdbState, PortVlan,
+    PortVlans, RouterPort,
+};
 pub use conntrack::{
     CtCount, CtCounters, CtDccp, CtDccpState, CtEntry, CtFilter, CtIcmp, CtProtocol, CtSctp,
     CtSctpState, CtSeqAdjust, CtStatus, CtSynproxy, CtTcp, CtTcpFlags, CtTcpState, CtTuple,
@@ -48,10 +56,13 @@ pub use conntrack::{
 pub use counters::Counters;
 pub use dump::{Consistency, Dump};
 pub use hosts::{HostEntry, Hosts};
+pub use kind::{LinkKind, LinkRole};
 pub use link::{Link, LinkFlags, LinkStats, LinkType, OperState};
 pub use lookup::{RefusalCause, RouteAnswer, RouteQuery, RouteRefusal};
 pub use neigh::{NeighFlags, NeighSelect, NeighState, Neighbour};
 pub use owners::{SocketOwner, SocketOwners};
+pub use peers::LinkPeer;
+pub use qdisc::{Class, Filter, Qdisc, TcHandle, TcStats};
 pub use recorded::{Recorded, RecordedProtocol, RecordedRow};
 pub use resolver::{Nameserver, Resolver, ResolverOptions};
 pub use route::{

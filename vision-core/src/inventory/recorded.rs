@@ -1,7 +1,10 @@
 use super::row::Row;
 use super::sock::{self, SockProtocol};
-use super::{Addr, CtEntry, Link, Neighbour, Route, Rule, Sock};
-use super::{addr, conntrack, link, neigh, route, rule};
+use super::{
+    Addr, Class, CtEntry, FdbEntry, Filter, Link, Mdb, Neighbour, PortVlans, Qdisc, Route, Rule,
+    Sock,
+};
+use super::{addr, bridge, conntrack, link, neigh, qdisc, route, rule};
 use crate::base::Family;
 use crate::netlink::header::{Message, Messages, NLM_F_REQUEST};
 
@@ -29,6 +32,18 @@ pub enum RecordedRow {
     Rule(Box<Rule>),
     /// A neighbour.
     Neighbour(Neighbour),
+    /// A forwarding entry of a bridge or tunnel.
+    Fdb(Box<FdbEntry>),
+    /// VLANs of a port.
+    Vlans(PortVlans),
+    /// Multicast groups of a bridge.
+    Mdb(Mdb),
+    /// A queueing discipline.
+    Qdisc(Box<Qdisc>),
+    /// A class.
+    Class(Box<Class>),
+    /// A filter.
+    Filter(Box<Filter>),
     /// A TCP socket; the messages do not say of which protocol they are.
     Socket(Sock),
     /// A tracked connection.
@@ -77,14 +92,33 @@ impl Recorded {
 }
 
 fn of(protocol: RecordedProtocol, message: &Message<'_>) -> RecordedRow {
+    const AF_BRIDGE: u8 = 7;
+    let bridge = || message.body.first() == Some(&AF_BRIDGE);
     let family = || message.body.first().and_then(|f| Family::from_raw(*f)).unwrap_or(Family::V4);
     match (protocol, message.kind) {
+        (RecordedProtocol::Route, 16) if bridge() => {
+            kept(bridge::read_vlans(message, ()), RecordedRow::Vlans)
+        }
         (RecordedProtocol::Route, 16 | 17) => {
             kept(link::read(message, ()), |row| RecordedRow::Link(Box::new(row)))
         }
         (RecordedProtocol::Route, 20 | 21) => kept(addr::read(message, ()), RecordedRow::Addr),
         (RecordedProtocol::Route, 24 | 25) => {
             kept(route::read(message, family()), |row| RecordedRow::Route(Box::new(row)))
+        }
+        (RecordedProtocol::Route, 28) if bridge() => {
+            kept(bridge::read_fdb(message, ()), |row| RecordedRow::Fdb(Box::new(row)))
+        }
+        (RecordedProtocol::Route, 112) => kept(bridge::read_vlans(message, ()), RecordedRow::Vlans),
+        (RecordedProtocol::Route, 84 | 86) => kept(bridge::read_mdb(message, ()), RecordedRow::Mdb),
+        (RecordedProtocol::Route, 36) => {
+            kept(qdisc::read_qdisc(message, ()), |row| RecordedRow::Qdisc(Box::new(row)))
+        }
+        (RecordedProtocol::Route, 40) => {
+            kept(qdisc::read_class(message, ()), |row| RecordedRow::Class(Box::new(row)))
+        }
+        (RecordedProtocol::Route, 44) => {
+            kept(qdisc::read_filter(message, ()), |row| RecordedRow::Filter(Box::new(row)))
         }
         (RecordedProtocol::Route, 28 | 29) => {
             kept(neigh::read(message, ()), RecordedRow::Neighbour)

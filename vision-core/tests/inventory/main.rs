@@ -3,6 +3,7 @@
 //! Needs root, `ip`, `ss`, `nft` and `conntrack`; prints SKIP and why where they are missing.
 
 mod addrs;
+mod bridges;
 mod churn;
 mod conntrack;
 mod files;
@@ -10,6 +11,7 @@ mod links;
 mod neigh;
 mod ns;
 mod owners;
+mod qdiscs;
 mod routes;
 mod rules;
 mod snapshot;

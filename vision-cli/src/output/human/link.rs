@@ -4,7 +4,8 @@ use serde::Serialize;
 use vision_core::Family;
 use vision_core::Untrusted;
 use vision_core::inventory::{
-    Addr, AddrFlags, Consistency, Lifetime, Link, LinkFlags, LinkStats, OperState, RouteProtocol,
+    Addr, AddrFlags, Consistency, Lifetime, Link, LinkFlags, LinkKind, LinkPeer, LinkRole,
+    LinkStats, OperState, RouteProtocol,
 };
 
 use crate::output::{Human, Style, esc};
@@ -23,6 +24,9 @@ pub struct LinkReport {
     /// Whether a person sees the counters.
     #[serde(skip)]
     pub show_stats: bool,
+    /// Whether a person sees what driver and master tell.
+    #[serde(skip)]
+    pub details: bool,
 }
 
 /// An interface with what belongs to it.
@@ -34,17 +38,29 @@ pub struct LinkRow {
     /// The name of `link_ifindex`, if that is in this namespace.
     lower: Option<Untrusted>,
     addrs: Vec<Addr>,
+    /// The other end, if that is in another namespace that could be found; with details only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<LinkPeer>,
+    /// What driver and master tell, for a person.
+    #[serde(skip)]
+    told: [Vec<(&'static str, String)>; 2],
 }
 
 impl LinkRow {
     /// Gathers what belongs to `link`.
-    pub fn new(link: &Link, links: &[Link], addrs: &[Addr]) -> Self {
+    pub fn new(link: &Link, links: &[Link], addrs: &[Addr], peers: &[LinkPeer]) -> Self {
+        let told = [
+            link.info.as_ref().map(LinkKind::fields).unwrap_or_default(),
+            link.role.as_ref().map(LinkRole::fields).unwrap_or_default(),
+        ];
         let name = |index: u32| links.iter().find(|l| l.ifindex == index).map(|l| l.name.clone());
         let here = link.link_ifindex.filter(|_| link.link_netnsid.is_none());
         Self {
             master: link.master_ifindex.and_then(name),
             lower: here.and_then(name),
             addrs: addrs.iter().filter(|a| a.ifindex == link.ifindex).cloned().collect(),
+            peer: peers.iter().find(|peer| peer.ifindex == link.ifindex).cloned(),
+            told: told.map(|told| named(told, &name)),
             link: link.clone(),
         }
     }
@@ -55,6 +71,7 @@ impl Human for LinkReport {
         for row in &self.links {
             row.first_line(out, style)?;
             row.link_line(out)?;
+            row.told(out, self.details)?;
             for addr in &row.addrs {
                 write_addr(addr, out, style)?;
             }
@@ -67,6 +84,45 @@ impl Human for LinkReport {
 }
 
 impl LinkRow {
+    /// What the driver and the master tell.
+    fn told(&self, out: &mut dyn Write, details: bool) -> io::Result<()> {
+        if !details {
+            return Ok(());
+        }
+        let link = &self.link;
+        if let Some(peer) = &self.peer {
+            write!(out, "    peer ")?;
+            match &peer.peer {
+                Some(name) => write!(out, "{}", name.escaped())?,
+                None => write!(out, "if{}", peer.peer_ifindex)?,
+            }
+            match &peer.namespace {
+                Some(called) => write!(out, " in {}", esc(called))?,
+                None => write!(out, " in another namespace")?,
+            }
+            writeln!(out, " ({})", peer.netns)?;
+        }
+        let numbers = [
+            ("minmtu", link.min_mtu_bytes),
+            ("maxmtu", link.max_mtu_bytes),
+            ("numtxqueues", link.tx_queues),
+            ("numrxqueues", link.rx_queues),
+            ("promiscuity", link.promiscuity),
+        ];
+        let told = numbers.into_iter().filter_map(|(word, n)| Some((word, n?.to_string())));
+        fields(out, &told.collect::<Vec<_>>(), "    ")?;
+        let [driver, master] = &self.told;
+        if !driver.is_empty() {
+            writeln!(out, "    {}:", esc(link.kind.as_deref().unwrap_or_default()))?;
+            fields(out, driver, "        ")?;
+        }
+        if !master.is_empty() {
+            writeln!(out, "    {} port:", esc(link.slave_kind.as_deref().unwrap_or_default()))?;
+            fields(out, master, "        ")?;
+        }
+        Ok(())
+    }
+
     fn first_line(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
         let Style { name, good, bad, .. } = style;
         let link = &self.link;
@@ -128,6 +184,42 @@ impl LinkRow {
         }
         link.altnames.iter().try_for_each(|alt| writeln!(out, "    altname {}", alt.escaped()))
     }
+}
+
+/// Gives interfaces that are told by number their name.
+fn named(
+    mut told: Vec<(&'static str, String)>,
+    name: impl Fn(u32) -> Option<Untrusted>,
+) -> Vec<(&'static str, String)> {
+    for (field, value) in told.iter_mut().filter(|(field, _)| field.ends_with("_ifindex")) {
+        if let Some(name) = value.parse().ok().and_then(&name) {
+            *field = field.trim_end_matches("_ifindex");
+            *value = name.escaped().to_string();
+        }
+    }
+    told
+}
+
+/// Names and values in lines of a bearable length.
+pub(super) fn fields(
+    out: &mut dyn Write,
+    told: &[(&'static str, String)],
+    indent: &str,
+) -> io::Result<()> {
+    let mut width = 0;
+    for (name, value) in told {
+        let word = format!("{name} {}", esc(value));
+        match width {
+            0 => write!(out, "{indent}{word}")?,
+            _ if width + word.len() > 90 => {
+                write!(out, "\n{indent}{word}")?;
+                width = 0;
+            }
+            _ => write!(out, "  {word}")?,
+        }
+        width += word.len() + 2;
+    }
+    if told.is_empty() { Ok(()) } else { writeln!(out) }
 }
 
 /// As `ip` prints them: a missing carrier instead of a running interface.

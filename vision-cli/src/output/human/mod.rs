@@ -1,6 +1,7 @@
 //! Reports as text, one file per verb.
 
 pub mod arp;
+pub mod bridge;
 pub mod caps;
 pub mod capture;
 pub mod ct;
@@ -12,6 +13,7 @@ pub mod link;
 pub mod neigh;
 pub mod ns;
 pub mod ping;
+pub mod qdisc;
 pub mod resolution;
 pub mod route;
 pub mod sock;
