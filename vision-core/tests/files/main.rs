@@ -5,6 +5,7 @@ mod corpus;
 mod damage;
 mod follow;
 mod packed;
+mod peer;
 mod storage;
 mod write;
 
