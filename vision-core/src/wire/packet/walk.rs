@@ -6,7 +6,7 @@ use crate::wire::LinkType;
 const MAX_LAYERS: usize = 48;
 
 /// A packet, layer by layer, outermost first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Packet<'a> {
     /// The headers that could be read.
@@ -75,13 +75,17 @@ impl<'a> Packet<'a> {
 
     /// Reads another packet into the memory of this one.
     pub fn reuse<'b>(self, link: LinkType, data: &'b [u8], wire_len: usize) -> Packet<'b> {
-        let mut layers = self.layers;
-        layers.clear();
-        // Nothing is left in it, so this changes the lifetime and keeps the memory.
-        let layers = layers.into_iter().filter_map(|_| None).collect();
-        let mut packet = Packet { layers, ..Packet::empty(data) };
+        let mut packet = Packet { layers: self.into_memory().layers, ..Packet::empty(data) };
         packet.walk(link, Part::new(data, wire_len));
         packet
+    }
+
+    /// Lets go of the bytes and keeps the memory.
+    pub fn into_memory(self) -> Packet<'static> {
+        let mut layers = self.layers;
+        layers.clear();
+        // Nothing is left in it, so this changes the lifetime and keeps the allocation.
+        Packet { layers: layers.into_iter().filter_map(|_| None).collect(), ..Packet::default() }
     }
 
     /// Returns the headers outside of what an ICMP error quotes.

@@ -1,6 +1,6 @@
+use crate::wire::packet::Proto;
 use crate::wire::packet::part::Part;
 use crate::wire::packet::walk::{Next, Step, end};
-use crate::wire::packet::Proto;
 
 /// The head of an HTTP/1 message, as far as the segment has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
+use crate::wire::packet::Proto;
 use crate::wire::packet::part::{Part, array};
 use crate::wire::packet::walk::{Next, Step, end};
-use crate::wire::packet::Proto;
 
 /// The preface of an HTTP/2 connection and the frames behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
