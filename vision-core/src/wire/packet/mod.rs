@@ -21,6 +21,7 @@
 
 mod app;
 mod arp;
+mod checksum;
 mod fault;
 mod icmp;
 mod ipv4;
@@ -39,6 +40,7 @@ pub use self::app::{
     Http, Http2, Http2Frame, HttpLine, Ntp, Quic, ServerHello, Snmp, Tls, WireGuard,
 };
 pub use self::arp::Arp;
+pub use self::checksum::{Checksum, Unchecked, Verdict};
 pub use self::fault::Fault;
 pub use self::icmp::{Icmp, Icmp6, Igmp, NdpOption, NdpOptions};
 pub use self::ipv4::{Ipv4, Ipv4Option, Ipv4Options};

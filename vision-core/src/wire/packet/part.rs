@@ -40,11 +40,6 @@ impl<'a> Part<'a> {
         Self { at: self.at, data, wire: self.wire.min(wire) }
     }
 
-    /// Tells whether the capture kept less than there was.
-    pub(super) fn is_cut(self) -> bool {
-        self.data.len() < self.wire
-    }
-
     #[cold]
     pub(super) fn short(self, layer: Kind, needed: usize) -> Fault {
         let available = self.data.len();

@@ -9,6 +9,10 @@ const MAX_LAYERS: usize = 48;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Packet<'a> {
+    /// The bytes that were kept, the first layer's first.
+    pub data: &'a [u8],
+    /// Length on the wire; more than `data` holds when the capture cut the packet.
+    pub wire_len: usize,
     /// The headers that could be read.
     pub layers: Vec<Layer<'a>>,
     /// What follows the last of them, without padding.
@@ -95,7 +99,7 @@ impl<'a> Packet<'a> {
 
     fn empty(data: &'a [u8]) -> Self {
         let (payload_offset, payload_len) = (0, data.len());
-        Self { layers: Vec::new(), payload: data, payload_offset, payload_len, fault: None }
+        Self { data, payload: data, payload_offset, payload_len, ..Packet::default() }
     }
 
     fn walk(&mut self, link: LinkType, mut part: Part<'a>) {
@@ -109,6 +113,7 @@ impl<'a> Packet<'a> {
             LinkType::PPP | LinkType(50) => Next::Ppp,
             _ => Next::Nothing,
         };
+        self.wire_len = part.wire;
         let mut is_quoted = false;
         while self.layers.len() < MAX_LAYERS {
             is_quoted |= next == Next::Quoted;
