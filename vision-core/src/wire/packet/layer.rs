@@ -48,6 +48,9 @@ macro_rules! layers {
         }
 
         impl Kind {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
             /// Returns the short name, `ipv4`.
             pub fn name(self) -> &'static str {
                 match self {

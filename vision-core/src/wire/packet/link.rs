@@ -199,7 +199,8 @@ pub(super) fn loopback(link: LinkType, part: Part<'_>) -> Step<'_> {
         2 => Next::EtherType(0x0800),
         // NetBSD and OpenBSD, FreeBSD, macOS; Linux' own number is 10.
         10 | 24 | 28 | 30 => Next::EtherType(0x86dd),
-        MIN_ETHERTYPE..=0xffff => Next::EtherType(family as u16),
+        // An Ethernet type, as some write it (with FreeS/WAN's mark in front).
+        MIN_ETHERTYPE..=0xffff | 0x0f00_0600..=0x0f00_ffff => Next::EtherType(family as u16),
         _ => Next::Nothing,
     };
     end(Proto::Loopback(Loopback { family }), 4, next, part)

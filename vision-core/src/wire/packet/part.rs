@@ -49,7 +49,7 @@ impl<'a> Part<'a> {
     #[cold]
     pub(super) fn malformed(self, layer: Kind) -> Fault {
         let available = self.data.len();
-        Fault { layer, offset: self.at, needed: 0, available, is_cut: false }
+        Fault { layer, offset: self.at, needed: 0, available, is_cut: available < self.wire }
     }
 }
 

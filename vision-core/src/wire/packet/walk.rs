@@ -2,8 +2,8 @@ use super::part::Part;
 use super::{Fault, Kind, Layer, Proto, app, arp, icmp, ipv4, ipv6, link, sctp, tcp, tunnel, udp};
 use crate::wire::LinkType;
 
-/// Headers read from one packet at most: no real packet has half as many.
-const MAX_LAYERS: usize = 48;
+/// Headers read from one packet at most: four times what stacked tunnels come to.
+const MAX_LAYERS: usize = 96;
 
 /// A packet, layer by layer, outermost first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -115,13 +115,17 @@ impl<'a> Packet<'a> {
         };
         self.wire_len = part.wire;
         let mut is_quoted = false;
-        while self.layers.len() < MAX_LAYERS {
+        loop {
             is_quoted |= next == Next::Quoted;
             match step(next, part) {
-                Ok(Some(found)) => {
+                Ok(Some(found)) if self.layers.len() < MAX_LAYERS => {
                     let (offset, len, proto) = (part.at, found.len, found.proto);
                     self.layers.push(Layer { offset, len, is_quoted, proto });
                     (next, part) = (found.next, found.rest);
+                }
+                Ok(Some(found)) => {
+                    self.fault = Some(part.malformed(found.proto.kind()));
+                    break;
                 }
                 Ok(None) => break,
                 // A quote is a prefix by nature (RFC 792, RFC 4443 §2.4).
