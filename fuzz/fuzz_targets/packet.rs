@@ -33,10 +33,10 @@ fuzz_target!(|input: &[u8]| {
     if let Some(fault) = packet.fault {
         assert!(fault.needed == 0 || fault.needed > fault.available, "{fault}");
     }
-    // The same bytes as the beginning of a longer packet: no layer fewer.
+    // The same bytes as the beginning of a longer packet: the same layers.
     let cut = Packet::decode_cut(link, bytes, bytes.len() + 1000);
-    let count = packet.layers.len();
-    let again = packet.clone().reuse(link, bytes, bytes.len());
-    assert_eq!(again, packet);
-    assert!(cut.layers.len() >= count.min(1));
+    if bytes.len() < 60_000 {
+        assert_eq!(cut.layers.len(), packet.layers.len());
+    }
+    assert_eq!(cut.reuse(link, bytes, bytes.len()), packet);
 });

@@ -89,7 +89,7 @@ impl<'a> Packet<'a> {
         let mut layers = self.layers;
         layers.clear();
         // Nothing is left in it, so this changes the lifetime and keeps the allocation.
-        Packet { layers: layers.into_iter().filter_map(|_| None).collect(), ..Packet::default() }
+        Packet { layers: layers.into_iter().map_while(|_| None).collect(), ..Packet::default() }
     }
 
     /// Returns the headers outside of what an ICMP error quotes.
