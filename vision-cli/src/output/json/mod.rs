@@ -68,7 +68,7 @@ impl<'a> Object<'a> {
 /// Appends a string, escaping beyond what JSON demands whatever could deceive a reader on a
 /// terminal: DEL, C1 controls, direction overrides and invisible characters.
 #[inline]
-fn string(out: &mut Vec<u8>, text: &str) {
+pub fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     inner(out, text);
     out.push(b'"');

@@ -12,6 +12,7 @@ use crate::output::{Human, Output, Style};
 pub struct Packets {
     text: Vec<u8>,
     lines: Lines,
+    objects: json::Lines,
     json: bool,
 }
 
@@ -22,7 +23,8 @@ impl Packets {
     /// Prints in the form the user asked for.
     pub fn new(out: &Output, style: text::Style) -> Self {
         let text = Vec::with_capacity(ENOUGH + 4096);
-        Self { text, lines: Lines::new(style), json: out.is_json() }
+        let objects = json::Lines::default();
+        Self { text, lines: Lines::new(style), objects, json: out.is_json() }
     }
 
     /// Learns what the interfaces of a capture are called, which cooked headers know by index.
@@ -39,7 +41,7 @@ impl Packets {
     #[inline]
     pub fn print(&mut self, number: u64, frame: &Frame<'_>, out: &mut Output) -> io::Result<()> {
         match self.json {
-            true => json::line(&mut self.text, number, frame),
+            true => self.objects.packet(&mut self.text, number, frame),
             false => self.lines.packet(&mut self.text, number, frame),
         }
         if self.text.len() < ENOUGH { Ok(()) } else { self.push_out(out) }
