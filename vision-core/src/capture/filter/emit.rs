@@ -32,10 +32,10 @@ pub(super) fn emit(
 }
 
 /// The instructions of a node and where they lead.
-pub(super) struct Block {
-    pub place: Place,
-    pub body: Vec<Instruction>,
-    pub goto: Goto,
+struct Block {
+    place: Place,
+    body: Vec<Instruction>,
+    goto: Goto,
 }
 
 /// What is where.

@@ -69,7 +69,7 @@ impl Span {
     }
 }
 
-pub(super) type Checked<T> = std::result::Result<T, FilterError>;
+pub(super) type Checked<T> = Result<T, FilterError>;
 
 /// What a line of text can show in the place of a character.
 fn plain(c: char) -> char {

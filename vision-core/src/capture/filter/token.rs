@@ -64,7 +64,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn token(self, text: &str) -> std::result::Result<Token, String> {
+    fn token(self, text: &str) -> Result<Token, String> {
         Ok(match self {
             Self::Sign(sign) => Token::Sign(sign),
             Self::Arcnet => Token::Arcnet(hex(text.get(1..).unwrap_or_default()) as u8),
@@ -249,7 +249,7 @@ fn mac(text: &str) -> [u8; 6] {
 }
 
 /// As C reads it: `0x` is hexadecimal, a leading zero octal.
-pub(super) fn number(text: &str) -> std::result::Result<u32, String> {
+pub(super) fn number(text: &str) -> Result<u32, String> {
     let lower = text.to_ascii_lowercase();
     let (digits, radix) = match (lower.strip_prefix("0x"), lower.strip_prefix('0')) {
         (Some(rest), _) => (rest, 16),

@@ -76,20 +76,6 @@ pub(super) enum Sort {
     Protochain,
 }
 
-impl Sort {
-    pub(super) fn text(self) -> &'static str {
-        match self {
-            Self::Host => "host",
-            Self::Net => "net",
-            Self::Port => "port",
-            Self::Portrange => "portrange",
-            Self::Gateway => "gateway",
-            Self::Proto => "proto",
-            Self::Protochain => "protochain",
-        }
-    }
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Id {
     Name(String),
