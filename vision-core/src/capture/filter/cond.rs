@@ -15,6 +15,18 @@ pub(super) enum Cond {
     If(Box<[Cond; 3]>),
     /// Keeps a value in a slot, and holds.
     Store(Id, Id),
+    Follow(HeaderChain),
+}
+
+/// Headers followed until one is what was asked for, in a loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct HeaderChain {
+    /// Where the network header begins.
+    pub network: u32,
+    pub six: bool,
+    pub wanted: u32,
+    /// A word of scratch memory.
+    pub place: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -101,16 +113,10 @@ impl Values {
     }
 
     fn test_constant(&mut self, compare: Compare, a: Id, b: Id, k: u32) -> Cond {
-        let most = self.most(a);
+        // What a byte can never be is asked all the same: a packet without that byte is not taken.
         match compare {
-            Compare::Equal if k & !most != 0 => return Cond::Always(false),
-            Compare::Greater if k >= most => return Cond::Always(false),
-            Compare::AtLeast if k > most => return Cond::Always(false),
-            Compare::AtLeast if k == 0 => return Cond::Always(true),
-            Compare::Bits if k & most == 0 => return Cond::Always(false),
-            Compare::Greater if k == 0 => {
-                return self.test(Compare::Equal, a, b).not();
-            }
+            Compare::Bits if k == 0 => return Cond::Always(false),
+            Compare::Greater if k == 0 => return self.test(Compare::Equal, a, b).not(),
             _ => {}
         }
         if let Value::Of(op, x, y) = self.get(a)

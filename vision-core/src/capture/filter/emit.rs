@@ -1,11 +1,13 @@
 //! From a graph to instructions. What is in the accumulator, the index register and scratch memory
 //! on all ways to a node is not loaded again.
 
+mod follow;
 mod jumps;
 
 use std::collections::HashMap;
 
 use self::jumps::{Goto, laid_out};
+use super::cond::Compare;
 use super::graph::{Graph, Node, Place};
 use super::program::{Instruction, code};
 use super::value::{Id, Op, Size, Value, Values};
@@ -134,6 +136,14 @@ impl<'a> Emitter<'a> {
                     false => self.state.x = Some(slot),
                 }
                 Goto::Next(next)
+            }
+            Node::Follow { chain, yes, no } => {
+                self.body = follow::body(chain);
+                self.state.a = None;
+                self.state.x = None;
+                self.forget(chain.place);
+                self.state.stored |= 1 << chain.place;
+                Goto::Test { compare: Compare::Equal, operand: Some(chain.wanted), yes, no }
             }
             Node::Test { test, yes, no } => {
                 let operand = match self.values.constant_of(test.b) {

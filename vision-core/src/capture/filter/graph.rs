@@ -5,7 +5,7 @@ mod thread;
 
 use std::collections::{HashMap, HashSet};
 
-use super::cond::{Cond, Test};
+use super::cond::{Cond, HeaderChain, Test};
 use super::tree::Join;
 use super::value::{Id, Value, Values};
 
@@ -14,6 +14,7 @@ pub(super) enum Node {
     Verdict(bool),
     Test { test: Test, yes: Place, no: Place },
     Store { slot: Id, value: Id, next: Place },
+    Follow { chain: HeaderChain, yes: Place, no: Place },
 }
 
 /// The number of a node.
@@ -54,7 +55,11 @@ impl Graph {
         match node {
             Node::Verdict(true) => return ACCEPT,
             Node::Verdict(false) => return REJECT,
-            Node::Test { yes, no, .. } if self.merge && yes == no => return yes,
+            Node::Test { yes, no, .. } | Node::Follow { yes, no, .. }
+                if self.merge && yes == no =>
+            {
+                return yes;
+            }
             // Nothing is kept for who takes or leaves the packet already.
             Node::Store { next, .. } if self.merge && next <= REJECT => return next,
             _ => {}
@@ -90,6 +95,7 @@ impl Graph {
                 }
                 self.lower(first, yes, no)
             }
+            Cond::Follow(chain) => self.add(Node::Follow { chain: *chain, yes, no }),
             Cond::If(parts) => {
                 let [cond, then, other] = parts.as_ref();
                 let (then, other) = (self.lower(then, yes, no), self.lower(other, yes, no));
@@ -119,7 +125,9 @@ impl Graph {
             match self.get(place) {
                 Node::Verdict(_) => {}
                 // The last pushed is looked at first, and what is looked at first comes last.
-                Node::Test { yes, no, .. } => stack.extend([(yes, false), (no, false)]),
+                Node::Test { yes, no, .. } | Node::Follow { yes, no, .. } => {
+                    stack.extend([(yes, false), (no, false)]);
+                }
                 Node::Store { next, .. } => stack.push((next, false)),
             }
         }
@@ -165,6 +173,10 @@ impl Graph {
                     let yes = new(&places, aim(true, yes));
                     Node::Test { test, yes, no: new(&places, aim(false, no)) }
                 }
+                Node::Follow { chain, yes, no } => {
+                    let yes = new(&places, aim(true, yes));
+                    Node::Follow { chain, yes, no: new(&places, aim(false, no)) }
+                }
                 Node::Store { slot, value, next } => {
                     let next = new(&places, aim(true, next));
                     match used.contains(&slot) {
@@ -195,7 +207,7 @@ impl Graph {
             match self.get(*place) {
                 Node::Test { test, .. } => stack.extend([test.a, test.b]),
                 Node::Store { value, .. } => stack.push(value),
-                Node::Verdict(_) => {}
+                Node::Verdict(_) | Node::Follow { .. } => {}
             }
         }
         while let Some(id) = stack.pop() {

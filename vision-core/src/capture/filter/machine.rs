@@ -4,10 +4,10 @@ use crate::base::{Error, Result};
 
 /// A checked program of classic BPF, ready to run on packets that are in memory.
 ///
-/// The check is done once, when it is made; running it never fails and ends after at most as many
-/// steps as it has instructions, since it only ever jumps forward. A packet that is too short for
-/// what is loaded, or that makes it divide by zero, is not taken, as in the kernel
-/// (net/core/filter.c).
+/// The check is done once, when it is made; running it never fails and always ends. A packet that
+/// is too short for what is loaded, or that makes it divide by zero, is not taken, as in the kernel
+/// (net/core/filter.c). Jumps back, which only `protochain` makes and the kernel never takes, are
+/// counted: a packet with more than 16384 of them is not taken.
 ///
 /// ```
 /// use vision_core::capture::filter::{Instruction, Machine, Program};
@@ -28,6 +28,8 @@ pub struct Machine {
 
 /// The words of scratch memory.
 const MEMORY: usize = 16;
+/// As many headers as fit into a packet of 64 KiB, and more.
+const BACKS: u32 = 16_384;
 /// As many as the kernel takes, and then some: lists of hosts are long.
 const LONGEST: usize = 1 << 20;
 
@@ -54,6 +56,7 @@ enum Step {
     ToX,
     FromX,
     Jump(u32),
+    Back(u32),
     Equal(u32, u32, u32),
     Greater(u32, u32, u32),
     AtLeast(u32, u32, u32),
@@ -102,6 +105,7 @@ impl Machine {
         let (mut a, mut x) = (0_u32, 0_u32);
         let mut memory = [0_u32; MEMORY];
         let mut at = 0_usize;
+        let mut backs = BACKS;
         loop {
             let step = *self.steps.get(at)?;
             at += 1;
@@ -124,6 +128,10 @@ impl Machine {
                 Step::AtLeastX(yes, no) => branch(a >= x, yes, no),
                 Step::BitsX(yes, no) => branch(a & x != 0, yes, no),
                 Step::Jump(by) => at += by as usize,
+                Step::Back(by) => {
+                    backs = backs.checked_sub(1)?;
+                    at -= by as usize;
+                }
                 Step::Return(k) => return Some(k),
                 Step::ReturnA => return Some(a),
                 Step::Set(k) => a = k,
@@ -187,8 +195,17 @@ fn step(it: &Instruction, at: usize, count: usize) -> Option<Step> {
         code::RET => Step::Return(k),
         code::RET_A => Step::ReturnA,
         code::JA => {
-            inside(k)?;
-            Step::Jump(k)
+            match (k as i32) < 0 {
+                true => {
+                    let by = (k as i32).unsigned_abs();
+                    (at + 1).checked_sub(by as usize)?;
+                    Step::Back(by)
+                }
+                false => {
+                    inside(k)?;
+                    Step::Jump(k)
+                }
+            }
         }
         other if other & 0x07 == 0x05 => {
             let (yes, no) = (u32::from(it.jt), u32::from(it.jf));

@@ -127,7 +127,7 @@ fn words(it: &Instruction, at: usize) -> (&'static str, String) {
                 0x20 => "jgt",
                 0x30 => "jge",
                 0x40 => "jset",
-                0x00 => return ("ja", (at as u64 + 1 + u64::from(k)).to_string()),
+                0x00 => return ("ja", (at as i64 + 1 + i64::from(k as i32)).to_string()),
                 _ => return unknown(it),
             };
             (name, if register { "x".to_owned() } else { format!("#{k:#x}") })

@@ -116,7 +116,6 @@ impl Values {
             (Op::Mul | Op::And, Some(0)) | (Op::Mod, Some(1)) => self.constant(0),
             (Op::Shl | Op::Shr, Some(32..)) => self.constant(0),
             (Op::And, Some(k)) if k & self.most(a) == self.most(a) => a,
-            (Op::And, Some(k)) if k & self.most(a) == 0 => self.constant(0),
             (_, Some(k)) => self.joined(op, a, b, k),
             (_, None) => self.add(Value::Of(op, a, b)),
         }

@@ -2,12 +2,12 @@
 
 use super::Builder;
 use super::layer::{Place, carried};
-use crate::capture::filter::cond::Cond;
+use crate::capture::filter::cond::{Cond, HeaderChain};
 use crate::capture::filter::error::Checked;
 use crate::capture::filter::value::{Id, Op, Size, Value};
 
-/// So many headers are followed. RFC 8200 §4.1 wants each at most once, of seven kinds; the kernel
-/// takes no program that jumps back.
+/// So many headers are followed on live packets: the kernel takes no program that jumps back. RFC
+/// 8200 §4.1 wants each at most once, of seven kinds.
 const LONGEST: u16 = 12;
 
 /// Counted in words of eight bytes behind the first: hop-by-hop options, routing, fragment and
@@ -30,10 +30,7 @@ impl Builder<'_> {
         let ip = self.link_type(carried::IP6)?;
         let network = self.network();
         let protocol = self.load(network, 6, Size::Byte);
-        let mut behind = self.values.constant(40);
-        if let Some(base) = network.behind {
-            behind = self.values.of(Op::Add, base, behind);
-        }
+        let behind = self.values.constant(40);
         Ok(ip.and(self.chain(wanted, protocol, behind, network.constant, &EXTENSIONS)?))
     }
 
@@ -46,6 +43,14 @@ impl Builder<'_> {
         constant: u32,
         extensions: &[u32],
     ) -> Checked<Cond> {
+        let network = self.network();
+        if network.behind.is_some() {
+            return self.fail("protochain cannot be asked for behind geneve and vxlan");
+        }
+        if !self.request.live {
+            let (six, place) = (!extensions.is_empty(), self.slot()?);
+            return Ok(Cond::Follow(HeaderChain { network: constant, six, wanted, place }));
+        }
         let slots = [self.slot()?, self.slot()?];
         let keep = |builder: &mut Self, version: u16| {
             slots.map(|place| builder.values.add(Value::Slot { place, version }))

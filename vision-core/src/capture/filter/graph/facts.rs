@@ -25,7 +25,9 @@ impl Facts {
     pub(super) fn push(&mut self, test: Test, holds: bool, values: &Values) {
         self.answers.entry(test).or_default().push(holds);
         if let Some(k) = values.constant_of(test.b) {
-            let mut bounds = self.bounds(test.a, values);
+            let most = values.most(test.a);
+            let before = Bounds { low: 0, high: most, ones: 0, zeros: !most };
+            let mut bounds = self.bounds(test.a).unwrap_or(before);
             bounds.learn(test.compare, k, holds);
             self.bounds.entry(test.a).or_default().push(bounds);
         }
@@ -42,10 +44,8 @@ impl Facts {
         }
     }
 
-    fn bounds(&self, id: Id, values: &Values) -> Bounds {
-        let most = values.most(id);
-        let known = self.bounds.get(&id).and_then(|it| it.last());
-        known.copied().unwrap_or(Bounds { low: 0, high: most, ones: 0, zeros: !most })
+    fn bounds(&self, id: Id) -> Option<Bounds> {
+        self.bounds.get(&id).and_then(|it| it.last()).copied()
     }
 
     /// The answer to a test, where the facts give it.
@@ -53,7 +53,7 @@ impl Facts {
         let given = self.answers.get(&test).and_then(|it| it.last());
         let computed = || {
             let k = values.constant_of(test.b)?;
-            self.bounds(test.a, values).answer(test.compare, k)
+            self.bounds(test.a)?.answer(test.compare, k)
         };
         given.copied().or_else(computed)
     }

@@ -62,7 +62,9 @@ impl Graph {
 
     fn aim(&self, place: Place, way: bool) -> Option<Place> {
         match self.get(place) {
-            Node::Test { yes, no, .. } => Some(if way { yes } else { no }),
+            Node::Test { yes, no, .. } | Node::Follow { yes, no, .. } => {
+                Some(if way { yes } else { no })
+            }
             Node::Store { next, .. } => way.then_some(next),
             Node::Verdict(_) => None,
         }
