@@ -4,6 +4,7 @@ mod sink;
 
 use std::io;
 
+use vision_core::capture::filter::Filter;
 use vision_core::capture::{Capture, CaptureRequest, Taken};
 use vision_core::inventory::{Inventory, LinkFlags};
 use vision_core::wire::LinkType;
@@ -11,6 +12,7 @@ use vision_core::{Budget, Error, Target};
 
 use self::sink::Sink;
 use super::Ended;
+use super::filter::compile;
 use crate::args::CaptureArgs;
 use crate::context::Context;
 use crate::exit::{Failure, Outcome};
@@ -65,8 +67,9 @@ fn request(
 }
 
 /// Compiles the filter as the kernel takes it.
-fn program(_expression: &str, _link_type: LinkType) -> Result<Vec<(u16, u8, u8, u32)>, Error> {
-    Err(Error::Unsupported("filters on live packets"))
+fn program(expression: &str, link_type: LinkType) -> Result<Vec<(u16, u8, u8, u32)>, Error> {
+    let filter = compile(&Filter::on(link_type).live(), expression)?;
+    Ok(filter.program().instructions().iter().map(|it| (*it).into()).collect())
 }
 
 /// The first interface that is up and not the loopback, else all of them.

@@ -175,7 +175,7 @@ impl Run<'_> {
         let Some((frame, interfaces)) = next else { return Ok(false) };
         let number = self.done.read + 1;
         self.done.read = number;
-        if !self.select.takes(number, &frame)? {
+        if !self.select.takes(number, &frame) {
             return Ok(true);
         }
         match &mut self.sink {

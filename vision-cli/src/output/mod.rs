@@ -256,6 +256,14 @@ pub fn diagnose(message: &str, hint: Option<&str>) {
     };
 }
 
+/// Shows what a user wrote and where its fault is, before the fault is said.
+pub fn point(lines: &str) {
+    let mut err = io::stderr().lock();
+    for line in lines.lines() {
+        let _ = writeln!(err, "  {}", esc(line));
+    }
+}
+
 /// Writes a usage error as JSON, before there is a verb to speak of.
 pub fn usage_as_json(message: &str, hint: &str) {
     let line = envelope::Envelope::<()>::usage(message, hint);

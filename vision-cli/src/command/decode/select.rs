@@ -2,15 +2,19 @@
 
 use vision_core::Error;
 use vision_core::capture::Frame;
+use vision_core::capture::filter::Filter;
 use vision_core::wire::LinkType;
 
 use crate::args::DecodeArgs;
+use crate::command::filter::compile;
 
 /// All that a packet must satisfy.
 #[derive(Debug)]
 pub struct Select<'a> {
     args: &'a DecodeArgs,
     expression: String,
+    /// One for each link type that came; none where the filter makes no sense.
+    programs: Vec<(LinkType, Option<Filter>)>,
 }
 
 impl<'a> Select<'a> {
@@ -21,9 +25,11 @@ impl<'a> Select<'a> {
     /// [`Error::Invalid`] when the filter makes no sense.
     pub fn new(args: &'a DecodeArgs, first: LinkType) -> Result<Self, Error> {
         let expression = args.filter.join(" ");
-        let mut select = Self { args, expression };
-        select.program(first)?;
-        Ok(select)
+        let mut programs = Vec::new();
+        if !expression.is_empty() {
+            programs.push((first, Some(compile(&Filter::on(first), &expression)?)));
+        }
+        Ok(Self { args, expression, programs })
     }
 
     /// Tells whether every packet is wanted.
@@ -38,23 +44,31 @@ impl<'a> Select<'a> {
     }
 
     /// Tells whether a packet is wanted.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] when the filter makes no sense for its link type.
     #[inline]
-    pub fn takes(&mut self, number: u64, frame: &Frame<'_>) -> Result<bool, Error> {
+    pub fn takes(&mut self, number: u64, frame: &Frame<'_>) -> bool {
         if self.args.numbers.as_ref().is_some_and(|it| !it.contains(number)) {
-            return Ok(false);
+            return false;
         }
-        self.program(frame.link_type).map(|()| true)
+        if self.expression.is_empty() {
+            return true;
+        }
+        let known = self.programs.iter().find(|it| it.0 == frame.link_type);
+        match known {
+            Some((_, program)) => {
+                program.as_ref().is_some_and(|it| it.matches(frame.data, frame.len))
+            }
+            None => {
+                self.learn(frame.link_type);
+                self.takes(number, frame)
+            }
+        }
     }
 
-    /// Compiles the filter for a link type, once.
-    #[inline]
-    fn program(&mut self, _link_type: LinkType) -> Result<(), Error> {
-        match self.expression.is_empty() {
-            true => Ok(()),
-            false => Err(Error::Unsupported("filters on files")),
-        }
+    /// Compiles the filter for one more link type. What makes no sense there matches nothing: `vlan`
+    /// on a file's interfaces without Ethernet.
+    #[cold]
+    fn learn(&mut self, link_type: LinkType) {
+        let program = Filter::compile(&self.expression, link_type).ok();
+        self.programs.push((link_type, program));
     }
 }

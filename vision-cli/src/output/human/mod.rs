@@ -8,6 +8,7 @@ pub mod ct;
 pub mod dns;
 mod doctor;
 pub mod explain;
+pub mod filter;
 pub mod fw;
 pub mod link;
 pub mod neigh;

@@ -1,1 +1,0 @@
-//! The pcap-filter language, compiled to classic BPF and run on packets.
