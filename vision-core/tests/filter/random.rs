@@ -51,7 +51,8 @@ fn random_expressions_take_what_tcpdump_takes() {
     if std::fs::metadata(FILTERS).is_err() {
         return skip(&format!("{FILTERS} is not there"));
     }
-    let count: u64 = std::env::var("VISION_FILTERS").ok().and_then(|it| it.parse().ok()).unwrap_or(120);
+    let count: u64 =
+        std::env::var("VISION_FILTERS").ok().and_then(|it| it.parse().ok()).unwrap_or(120);
     let mut bad = Vec::new();
     let (mut same, mut refused, mut some) = (0, 0, 0);
     for (number, (name, captures, network)) in (1_u64..).zip(LINKS) {
