@@ -23,17 +23,6 @@ pub struct Allow {
     pub folder: Option<OwnedFd>,
 }
 
-/// Gives up everything but reading what is open and writing the output.
-///
-/// For the verbs that have one thread; others take the two halves one by one.
-///
-/// # Errors
-/// As [`drop_rights`] and [`lock`].
-pub fn enter(allow: &Allow) -> Result<()> {
-    drop_rights(allow)?;
-    lock(allow)
-}
-
 /// Gives up capabilities, new privileges and the file system, for the calling thread and those it
 /// starts from here on: call it before there are any.
 ///

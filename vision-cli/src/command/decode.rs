@@ -35,7 +35,7 @@ pub fn run(args: &DecodeArgs, context: &mut Context) -> Ended {
     let mut reader = source::open(&args.file, &budget).map_err(|e| named(args, e))?;
     let first = reader.link_type(0).unwrap_or(LinkType::ETHERNET);
     let select = Select::new(args, first)?;
-    let sink = match &args.write {
+    let mut sink = match &args.write {
         _ if args.count => Sink::Count,
         None => {
             Sink::Print(Box::new(Packets::new(&context.out, args.print.style(&context.global))))
@@ -46,7 +46,14 @@ pub fn run(args: &DecodeArgs, context: &mut Context) -> Ended {
         Sink::Copy(copy) => copy.folder()?,
         _ => None,
     };
-    sandbox::enter(&Allow { folder })?;
+    let allow = Allow { folder };
+    sandbox::drop_rights(&allow)?;
+    if let Sink::Print(packets) = &mut sink
+        && worth_a_thread(args)
+    {
+        packets.beside(args.print.style(&context.global));
+    }
+    sandbox::lock(&allow)?;
     let mut run = Run { args, select, sink, done: Decoded { packets: 0, read: 0 } };
     let ended = run.all(&mut reader, &budget, context);
     let ended = match (ended, budget.remaining()) {
@@ -57,6 +64,15 @@ pub fn run(args: &DecodeArgs, context: &mut Context) -> Ended {
         (ended, _) => ended,
     };
     run.close(&reader, ended, context)
+}
+
+/// Whether a second thread has enough to do to be started.
+fn worth_a_thread(args: &DecodeArgs) -> bool {
+    let enough = |file: std::fs::Metadata| file.is_file() && file.len() > 4 << 20;
+    !args.follow
+        && args.limit.is_none()
+        && std::fs::metadata(&args.file).is_ok_and(enough)
+        && std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1)
 }
 
 /// Says what the file is.

@@ -1,6 +1,7 @@
 //! Packets as they are printed, one after the other.
 
-pub mod json;
+pub mod beside;
+mod json;
 mod stream;
 pub mod text;
 pub mod what;

@@ -3,8 +3,9 @@ use std::io::{self, Write};
 use serde::Serialize;
 use vision_core::capture::{Capture, Frame};
 
+use super::beside::Beside;
 use super::json;
-use super::text::{self, Lines};
+use super::text::{self, Clock, Lines};
 use crate::output::{Human, Output, Style};
 
 /// Gathers the lines of many packets before they go to standard output.
@@ -14,6 +15,7 @@ pub struct Packets {
     lines: Lines,
     objects: json::Lines,
     json: bool,
+    beside: Option<Box<Beside>>,
 }
 
 /// Bytes to gather: a few calls for a million packets.
@@ -24,7 +26,18 @@ impl Packets {
     pub fn new(out: &Output, style: text::Style) -> Self {
         let text = Vec::with_capacity(ENOUGH + 4096);
         let objects = json::Lines::default();
-        Self { text, lines: Lines::new(style), objects, json: out.is_json() }
+        Self { text, lines: Lines::new(style), objects, json: out.is_json(), beside: None }
+    }
+
+    /// Has the lines of many packets written by two threads.
+    ///
+    /// For what is read at once and whole: lines come in batches then. Where a line depends on the
+    /// one before it, and where there is no room for a thread, it stays with one.
+    pub fn beside(&mut self, style: text::Style) {
+        let alone = matches!(style.clock, Clock::Delta | Clock::First);
+        if !self.json && !alone {
+            self.beside = Beside::start(style).ok().map(Box::new);
+        }
     }
 
     /// Learns what the interfaces of a capture are called, which cooked headers know by index.
@@ -40,6 +53,14 @@ impl Packets {
     /// What writing to standard output says.
     #[inline]
     pub fn print(&mut self, number: u64, frame: &Frame<'_>, out: &mut Output) -> io::Result<()> {
+        if let Some(beside) = &mut self.beside {
+            if beside.take(number, frame, &mut self.lines) {
+                beside.advance(&mut self.lines, &mut |text| {
+                    out.packet(|out, _| out.write_all(text))
+                })?;
+            }
+            return Ok(());
+        }
         match self.json {
             true => self.objects.packet(&mut self.text, number, frame),
             false => self.lines.packet(&mut self.text, number, frame),
@@ -52,6 +73,9 @@ impl Packets {
     /// # Errors
     /// What writing to standard output says.
     pub fn push_out(&mut self, out: &mut Output) -> io::Result<()> {
+        if let Some(beside) = &mut self.beside {
+            beside.finish(&mut self.lines, &mut |text| out.packet(|out, _| out.write_all(text)))?;
+        }
         let written = out.packet(|out, _| out.write_all(&self.text));
         self.text.clear();
         written?;

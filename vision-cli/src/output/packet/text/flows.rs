@@ -21,12 +21,35 @@ pub(super) struct Flows {
 }
 
 /// Numbers as they are to be shown.
-#[derive(Clone, Copy)]
-pub(super) struct Relative {
+#[derive(Debug, Clone, Copy)]
+pub struct Relative {
     pub(super) seq: u32,
     pub(super) ack: u32,
     /// What to take off the edges of selectively acknowledged blocks.
     pub(super) acked: u32,
+}
+
+/// Where a segment's numbers come from.
+pub(super) enum Numbers<'f> {
+    /// From the conversations so far.
+    Of(&'f mut Flows),
+    /// They were found out before.
+    Are(Relative),
+}
+
+impl Numbers<'_> {
+    #[inline]
+    pub(super) fn relative(
+        &mut self,
+        ends: Ends,
+        ports: (u16, u16),
+        numbers: (u32, u32, bool),
+    ) -> Relative {
+        match self {
+            Self::Of(flows) => flows.relative(ends, ports, numbers),
+            Self::Are(relative) => *relative,
+        }
+    }
 }
 
 /// Conversations remembered at most; when full they are all forgotten, and the next packet of each

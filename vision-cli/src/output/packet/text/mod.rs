@@ -17,6 +17,7 @@ mod ip;
 mod ip6;
 mod link;
 mod options;
+mod plain;
 mod routing;
 mod sctp;
 mod tcp;
@@ -30,8 +31,9 @@ use std::collections::HashMap;
 use vision_core::capture::Frame;
 
 pub use self::clock::Clock;
-use self::flows::Flows;
+use self::flows::{Flows, Numbers};
 pub use self::hex::{Dump, Form};
+pub use self::plain::Told;
 
 /// What is written of each packet.
 #[derive(Debug, Clone, Copy, Default)]
@@ -75,13 +77,33 @@ impl Lines {
 
     /// Appends the lines of one packet.
     pub fn packet(&mut self, out: &mut Vec<u8>, number: u64, frame: &Frame<'_>) {
+        self.write(out, number, frame, None);
+    }
+
+    /// Appends the lines of one packet of which [`look`](Self::look) told what they need.
+    pub fn told(&mut self, out: &mut Vec<u8>, number: u64, frame: &Frame<'_>, told: Told) {
+        self.write(out, number, frame, Some(told));
+    }
+
+    /// Finds out what a packet's lines need from the packets before it; `None` when they have to
+    /// be written now.
+    pub fn look(&mut self, frame: &Frame<'_>) -> Option<Told> {
+        plain::look(frame, &self.style, &mut self.flows)
+    }
+
+    #[inline]
+    fn write(&mut self, out: &mut Vec<u8>, number: u64, frame: &Frame<'_>, told: Option<Told>) {
         if self.style.number {
             bytes::pad(out, number, 5);
             out.extend_from_slice(b"  ");
         }
         self.clock.put(out, self.style.clock, frame.time);
         let Self { style, flows, names, .. } = self;
-        let mut printer = Printer { out, style, flows, names, depth: 0, headed: false };
+        let numbers = match told {
+            None | Some(Told::Nothing) => Numbers::Of(flows),
+            Some(Told::Numbers(numbers)) => Numbers::Are(numbers),
+        };
+        let mut printer = Printer { out, style, numbers, names, depth: 0, headed: false };
         let payload = printer.frame(frame);
         if let Some(dump) = self.style.dump {
             dump.put(out, frame.data, payload);
@@ -94,7 +116,7 @@ impl Lines {
 struct Printer<'p> {
     out: &'p mut Vec<u8>,
     style: &'p Style,
-    flows: &'p mut Flows,
+    numbers: Numbers<'p>,
     names: &'p HashMap<u32, String>,
     /// Packets around this one: tunnels, and packets quoted in errors.
     depth: u8,

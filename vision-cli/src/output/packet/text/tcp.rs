@@ -55,7 +55,7 @@ impl Printer<'_> {
         let half = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
         let (flags, seq, ack) = (head[13], word(4), word(8));
         let shown = match flags & ACK != 0 && !self.style.absolute {
-            true => self.flows.relative(around.ends, (src, dst), (seq, ack, flags & SYN != 0)),
+            true => self.numbers.relative(around.ends, (src, dst), (seq, ack, flags & SYN != 0)),
             false => Relative { seq, ack, acked: 0 },
         };
         self.tcp_flags(flags);
