@@ -3,8 +3,9 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use vision_core::capture::flows;
 use vision_core::wire::LinkType;
-use vision_core::wire::packet::{Packet, flow, flows};
+use vision_core::wire::packet::{Packet, flow};
 
 /// One packet of each kind, as the tests decode them: name, link type, bytes.
 const SAMPLES: &str = include_str!("../vision-core/tests/data/packets/packets.txt");
@@ -98,7 +99,7 @@ fn out_of_the_cache(c: &mut Criterion) {
             ports.map(|it| u64::from(it.key.dst_port)).sum::<u64>()
         });
     });
-    group.bench_function("flows, in batches", |b| {
+    group.bench_function("flows, fetched ahead", |b| {
         b.iter(|| {
             let mut sum = 0;
             flows(LinkType::ETHERNET, &slices, |_, it| {

@@ -5,8 +5,9 @@
 use std::net::IpAddr;
 
 use libfuzzer_sys::fuzz_target;
+use vision_core::capture::flows;
 use vision_core::wire::LinkType;
-use vision_core::wire::packet::{Packet, Proto, flow, flows};
+use vision_core::wire::packet::{Packet, Proto, flow};
 
 fuzz_target!(|input: &[u8]| {
     let Some((link, bytes)) = input.split_first_chunk::<2>() else {

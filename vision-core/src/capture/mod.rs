@@ -2,9 +2,11 @@
 
 pub mod file;
 pub mod filter;
+mod flows;
 mod frame;
 mod live;
 
+pub use self::flows::flows;
 pub use self::frame::{Direction, Frame};
 #[doc(hidden)]
 pub use self::live::walk_block;

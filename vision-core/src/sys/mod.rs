@@ -6,5 +6,7 @@ pub(crate) mod nsfs;
 pub(crate) mod packet;
 pub(crate) mod pidfd;
 #[cfg(feature = "capture")]
+pub(crate) mod prefetch;
+#[cfg(feature = "capture")]
 pub(crate) mod ring;
 pub(crate) mod sockopt;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use vision_core::wire::LinkType;
-use vision_core::wire::packet::{Packet, Proto, flow, flows};
+use vision_core::wire::packet::{Packet, Proto, flow};
 
 use crate::samples;
 
@@ -139,13 +139,16 @@ fn headers_without_end_are_cut_off() {
     }
 }
 
+#[cfg(feature = "capture")]
 #[test]
-fn batches_give_what_one_after_the_other_gives() {
+fn many_at_once_give_what_one_after_the_other_gives() {
     let all: Vec<_> = samples().filter(|it| it.1 == LinkType::ETHERNET).collect();
     for count in [0, 1, 15, 16, 17, 33, all.len()] {
         let packets: Vec<&[u8]> = all.iter().take(count).map(|it| &it.2[..]).collect();
         let mut found = Vec::new();
-        flows(LinkType::ETHERNET, &packets, |at, flow| found.push((at, flow)));
+        vision_core::capture::flows(LinkType::ETHERNET, &packets, |at, flow| {
+            found.push((at, flow))
+        });
         let one_by_one = packets.iter().map(|it| flow(LinkType::ETHERNET, it)).enumerate();
         assert_eq!(found, one_by_one.collect::<Vec<_>>());
     }

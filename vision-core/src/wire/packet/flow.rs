@@ -1,7 +1,6 @@
-use std::hint::black_box;
 use std::net::IpAddr;
 
-use super::part::{array, be16, be32};
+use super::part::{array, be16};
 use crate::wire::LinkType;
 
 /// Who speaks with whom: what packets of one conversation have in common.
@@ -73,113 +72,87 @@ impl FlowKey {
 /// ```
 #[inline]
 pub fn flow(link: LinkType, data: &[u8]) -> Option<Flow<'_>> {
-    match link {
-        LinkType::ETHERNET => ethernet(data),
-        LinkType::RAW | LinkType::IPV4 | LinkType::IPV6 | LinkType(12 | 14) => ip(data, None),
-        other => rare(other, data),
-    }
-}
-
-/// Packets read together by [`flows`]: enough to hide what memory takes, few enough for the
-/// nearest cache.
-const BATCH: usize = 16;
-
-/// Reads many packets that lie somewhere in memory, and hands over each with its place in the list.
-///
-/// Faster than [`flow`] on each where they are not in the cache: the headers of the next few are
-/// fetched side by side, while one after the other each would wait for memory.
-#[inline]
-pub fn flows<'a>(
-    link: LinkType,
-    packets: &[&'a [u8]],
-    mut each: impl FnMut(usize, Option<Flow<'a>>),
-) {
-    let mut at = 0;
-    let mut batches = packets.chunks(BATCH);
-    let mut now = batches.next().unwrap_or_default();
-    touch(now);
-    while !now.is_empty() {
-        let ahead = batches.next().unwrap_or_default();
-        touch(ahead);
-        for packet in now {
-            each(at, flow(link, packet));
-            at += 1;
+    let (kind, rest) = match link {
+        LinkType::ETHERNET => {
+            let (head, rest) = data.split_first_chunk::<14>()?;
+            (be16(head, 12), rest)
         }
-        now = ahead;
-    }
-}
-
-/// Reads a byte of each cache line that headers lie in, none of which waits for another.
-#[inline]
-fn touch(packets: &[&[u8]]) {
-    let bytes = packets.iter().map(|packet| match packet {
-        [first, ..] => *first ^ packet.get(53).copied().unwrap_or_default(),
-        [] => 0,
-    });
-    black_box(bytes.fold(0, |all, byte| all ^ byte));
-}
-
-#[inline]
-fn ethernet(data: &[u8]) -> Option<Flow<'_>> {
-    let (head, rest) = data.split_first_chunk::<14>()?;
-    by_type(be16(head, 12), rest)
-}
-
-#[inline]
-fn by_type(kind: u16, data: &[u8]) -> Option<Flow<'_>> {
+        other => {
+            let link = rare(other, data)?;
+            (link.kind, data.get(link.len..)?)
+        }
+    };
+    let (kind, rest, vlan) = match kind {
+        V4 | V6 => (kind, rest, None),
+        0x8100 | 0x88a8 | 0x9100 | 0x9200 => {
+            let tags = tags(rest)?;
+            (tags.kind, rest.get(tags.len.into()..)?, Some(tags.id))
+        }
+        _ => return None,
+    };
     match kind {
-        0x0800 => ipv4(data, None),
-        0x86dd => ipv6(data, None),
-        0x8100 | 0x88a8 | 0x9100 | 0x9200 => tagged(data),
-        _ => None,
+        V4 => ipv4(rest, vlan),
+        _ => ipv6(rest, vlan),
     }
 }
 
-fn tagged(mut data: &[u8]) -> Option<Flow<'_>> {
-    // Not more tags than anybody stacks.
-    for _ in 0..8 {
-        let (tag, rest) = data.split_first_chunk::<4>()?;
-        let id = Some(be16(tag, 0) & 0xfff);
+const V4: u16 = 0x0800;
+const V6: u16 = 0x86dd;
+
+/// A header whose only use is what follows it, small enough for a register.
+#[derive(Clone, Copy)]
+struct Link {
+    kind: u16,
+    len: usize,
+}
+
+/// VLAN tags, small enough for a register.
+#[derive(Clone, Copy)]
+struct Tags {
+    kind: u16,
+    id: u16,
+    len: u16,
+}
+
+/// Reads tags up to an IP packet.
+fn tags(data: &[u8]) -> Option<Tags> {
+    let mut rest = data;
+    // Not more than anybody stacks.
+    for len in [4, 8, 12, 16, 20, 24, 28, 32] {
+        let (tag, after) = rest.split_first_chunk::<4>()?;
+        rest = after;
         match be16(tag, 2) {
-            0x0800 => return ipv4(rest, id),
-            0x86dd => return ipv6(rest, id),
-            0x8100 | 0x88a8 | 0x9100 | 0x9200 => data = rest,
+            kind @ (V4 | V6) => return Some(Tags { kind, id: be16(tag, 0) & 0xfff, len }),
+            0x8100 | 0x88a8 | 0x9100 | 0x9200 => {}
             _ => return None,
         }
     }
     None
 }
 
-/// The link types that are not worth a place in the fast path.
-#[cold]
-fn rare(link: LinkType, data: &[u8]) -> Option<Flow<'_>> {
+/// The link types other than Ethernet.
+#[inline(never)]
+fn rare(link: LinkType, data: &[u8]) -> Option<Link> {
+    let by_version = |len: usize| match data.get(len)? >> 4 {
+        4 => Some(Link { kind: V4, len }),
+        6 => Some(Link { kind: V6, len }),
+        _ => None,
+    };
     match link {
-        LinkType::LINUX_SLL => {
-            let (head, rest) = data.split_first_chunk::<16>()?;
-            by_type(be16(head, 14), rest)
-        }
-        LinkType::LINUX_SLL2 => {
-            let (head, rest) = data.split_first_chunk::<20>()?;
-            by_type(be16(head, 0), rest)
-        }
-        LinkType::NULL | LinkType::LOOP => ip(data.get(4..)?, None),
-        LinkType::PPP => {
-            let data = data.strip_prefix(&[0xff, 0x03]).unwrap_or(data);
-            match data {
-                [0, 0x21, rest @ ..] | [0x21, rest @ ..] => ipv4(rest, None),
-                [0, 0x57, rest @ ..] | [0x57, rest @ ..] => ipv6(rest, None),
+        LinkType::RAW | LinkType::IPV4 | LinkType::IPV6 | LinkType(12 | 14) => by_version(0),
+        LinkType::LINUX_SLL => Some(Link { kind: be16(data.first_chunk::<16>()?, 14), len: 16 }),
+        LinkType::LINUX_SLL2 => Some(Link { kind: be16(data.first_chunk::<20>()?, 0), len: 20 }),
+        LinkType::NULL | LinkType::LOOP => by_version(4),
+        LinkType::PPP | LinkType(50) => {
+            let skip = if data.starts_with(&[0xff, 0x03]) { 2 } else { 0 };
+            match data.get(skip..)? {
+                [0, 0x21, ..] => Some(Link { kind: V4, len: skip + 2 }),
+                [0x21, ..] => Some(Link { kind: V4, len: skip + 1 }),
+                [0, 0x57, ..] => Some(Link { kind: V6, len: skip + 2 }),
+                [0x57, ..] => Some(Link { kind: V6, len: skip + 1 }),
                 _ => None,
             }
         }
-        _ => None,
-    }
-}
-
-#[inline]
-fn ip(data: &[u8], vlan: Option<u16>) -> Option<Flow<'_>> {
-    match data.first()? >> 4 {
-        4 => ipv4(data, vlan),
-        6 => ipv6(data, vlan),
         _ => None,
     }
 }
@@ -198,12 +171,10 @@ fn ipv4(data: &[u8], vlan: Option<u16>) -> Option<Flow<'_>> {
         len => u32::from(len),
     };
     let ends = (IpAddr::V4(array(head, 12).into()), IpAddr::V4(array(head, 16).into()));
-    let mut flow = begin(ends, head[9], ip_len, vlan);
-    flow.ttl = head[8];
-    flow.is_fragment = fragment & 0x3fff != 0;
+    let ip = Ip { ends, protocol: head[9], ttl: head[8], ip_len, vlan };
     let payload = data.get(header..).unwrap_or_default();
     let len = ip_len.saturating_sub(header as u32);
-    Some(if fragment & 0x1fff == 0 { ports(flow, payload, len) } else { body(flow, payload, len) })
+    Some(ip.flow(payload, len, fragment & 0x3fff != 0, fragment & 0x1fff == 0))
 }
 
 #[inline]
@@ -217,69 +188,104 @@ fn ipv6(data: &[u8], vlan: Option<u16>) -> Option<Flow<'_>> {
         0 => payload.len() as u32,
         len => u32::from(len),
     };
-    let source = IpAddr::V6(array(head, 8).into());
-    let ends = (source, IpAddr::V6(array(head, 24).into()));
-    let mut flow = begin(ends, head[6], 40 + len, vlan);
-    flow.ttl = head[7];
-    match head[6] {
-        0 | 43 | 44 | 51 | 60 | 135 | 139 | 140 => Some(extended(flow, payload, len)),
-        _ => Some(ports(flow, payload, len)),
+    let ends = (IpAddr::V6(array(head, 8).into()), IpAddr::V6(array(head, 24).into()));
+    let mut ip = Ip { ends, protocol: head[6], ttl: head[7], ip_len: 40 + len, vlan };
+    if !is_extension(ip.protocol) {
+        return Some(ip.flow(payload, len, false, true));
     }
+    let chain = extensions(ip.protocol, payload);
+    ip.protocol = chain.protocol;
+    let rest = payload.get(chain.len as usize..).unwrap_or_default();
+    let len = len.saturating_sub(chain.len);
+    Some(ip.flow(rest, len, chain.is_fragment, chain.has_ports))
+}
+
+/// Extension headers, small enough for a register.
+#[derive(Clone, Copy)]
+struct Chain {
+    protocol: u8,
+    is_fragment: bool,
+    has_ports: bool,
+    len: u32,
+}
+
+#[inline]
+fn is_extension(header: u8) -> bool {
+    matches!(header, 0 | 43 | 44 | 51 | 60 | 135 | 139 | 140)
 }
 
 /// Walks extension headers; each takes eight bytes at least, so this ends.
-fn extended<'a>(mut flow: Flow<'a>, mut data: &'a [u8], mut len: u32) -> Flow<'a> {
-    while let Some(head) = data.first_chunk::<8>() {
-        let size = match flow.key.protocol {
-            0 | 43 | 60 | 135 | 139 | 140 => (usize::from(head[1]) + 1) * 8,
+fn extensions(first: u8, mut data: &[u8]) -> Chain {
+    let mut chain = Chain { protocol: first, is_fragment: false, has_ports: true, len: 0 };
+    while let Some(head) = data.first_chunk::<8>()
+        && is_extension(chain.protocol)
+        && chain.has_ports
+    {
+        let size = match chain.protocol {
             51 => (usize::from(head[1]) + 2) * 4,
             44 => {
                 let bits = be16(head, 2);
-                flow.is_fragment = bits & 0xfff9 != 0;
-                if bits & 0xfff8 != 0 {
-                    flow.key.protocol = head[0];
-                    return body(flow, data.get(8..).unwrap_or_default(), len.saturating_sub(8));
-                }
+                chain.is_fragment |= bits & 0xfff9 != 0;
+                chain.has_ports = bits & 0xfff8 == 0;
                 8
             }
-            _ => break,
+            _ => (usize::from(head[1]) + 1) * 8,
         };
-        flow.key.protocol = head[0];
+        chain.protocol = head[0];
+        chain.len += size as u32;
         data = data.get(size..).unwrap_or_default();
-        len = len.saturating_sub(size as u32);
     }
-    ports(flow, data, len)
+    chain
 }
 
-#[inline]
-fn begin<'a>(ends: (IpAddr, IpAddr), protocol: u8, ip_len: u32, vlan: Option<u16>) -> Flow<'a> {
-    let key = FlowKey { src: ends.0, dst: ends.1, src_port: 0, dst_port: 0, protocol };
-    let (payload, payload_len) = (&[][..], 0);
-    Flow { key, tcp_flags: 0, ttl: 0, is_fragment: false, vlan, ip_len, payload_len, payload }
+/// The shortest header of the protocols that have ports.
+const LEAST: [u8; 256] = {
+    let mut least = [0; 256];
+    least[6] = 20;
+    least[17] = 8;
+    least[132] = 12;
+    least[136] = 8;
+    least
+};
+
+/// What an IP header says.
+struct Ip {
+    ends: (IpAddr, IpAddr),
+    protocol: u8,
+    ttl: u8,
+    ip_len: u32,
+    vlan: Option<u16>,
 }
 
-#[inline]
-fn ports<'a>(mut flow: Flow<'a>, data: &'a [u8], len: u32) -> Flow<'a> {
-    let header = match (flow.key.protocol, data.first_chunk::<4>()) {
-        (6, Some(_)) => {
-            let bits = data.get(12..).and_then(|rest| rest.first_chunk()).copied();
-            let bits = bits.map_or(0, u16::from_be_bytes);
-            flow.tcp_flags = bits & 0x1ff;
-            usize::from(bits >> 12).max(5) * 4
+impl Ip {
+    /// Adds what the transport header says: `len` bytes on the wire, of which `data` was kept.
+    #[inline]
+    fn flow(self, data: &[u8], len: u32, is_fragment: bool, has_ports: bool) -> Flow<'_> {
+        let least = LEAST.get(usize::from(self.protocol)).copied().unwrap_or_default();
+        let (mut header, mut ports, mut tcp_flags) = (0, 0, 0);
+        if let Some(four) = data.first_chunk::<4>().filter(|_| has_ports && least != 0) {
+            ports = u32::from_be_bytes(*four);
+            // Read whatever the protocol is: a mix of them would be hard to predict.
+            let bits = data.first_chunk::<14>().map_or(0, |head| be16(head, 12));
+            let is_tcp = self.protocol == 6;
+            tcp_flags = if is_tcp { bits & 0x1ff } else { 0 };
+            let said = if is_tcp { (bits >> 12) as u8 * 4 } else { 0 };
+            header = usize::from(said.max(least));
         }
-        (17 | 136, Some(_)) => 8,
-        (132, Some(_)) => 12,
-        _ => return body(flow, data, len),
-    };
-    let both = be32(data, 0);
-    (flow.key.src_port, flow.key.dst_port) = ((both >> 16) as u16, both as u16);
-    body(flow, data.get(header..).unwrap_or_default(), len.saturating_sub(header as u32))
-}
-
-/// What is left, without the padding of short frames.
-#[inline]
-fn body<'a>(mut flow: Flow<'a>, data: &'a [u8], len: u32) -> Flow<'a> {
-    flow.payload_len = len;
-    flow.payload = data.get(..len as usize).unwrap_or(data);
-    flow
+        let payload_len = len.saturating_sub(header as u32);
+        let rest = data.get(header..).unwrap_or_default();
+        let (src, dst) = self.ends;
+        let (src_port, dst_port) = ((ports >> 16) as u16, ports as u16);
+        Flow {
+            key: FlowKey { src, dst, src_port, dst_port, protocol: self.protocol },
+            tcp_flags,
+            ttl: self.ttl,
+            is_fragment,
+            vlan: self.vlan,
+            ip_len: self.ip_len,
+            payload_len,
+            // Without the padding of short frames.
+            payload: rest.get(..payload_len as usize).unwrap_or(rest),
+        }
+    }
 }

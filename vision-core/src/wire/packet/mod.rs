@@ -43,7 +43,7 @@ pub use self::app::{
 pub use self::arp::Arp;
 pub use self::checksum::{Checksum, Unchecked, Verdict};
 pub use self::fault::Fault;
-pub use self::flow::{Flow, FlowKey, flow, flows};
+pub use self::flow::{Flow, FlowKey, flow};
 pub use self::icmp::{Icmp, Icmp6, Igmp, NdpOption, NdpOptions};
 pub use self::ipv4::{Ipv4, Ipv4Option, Ipv4Options};
 pub use self::ipv6::{Ipv6, Ipv6Extension, Ipv6Fragment};
