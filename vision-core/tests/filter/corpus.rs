@@ -117,6 +117,10 @@ fn programs_are_about_as_long_as_those_of_libpcap() {
     }
     ratios.sort_by(f64::total_cmp);
     let median = ratios[ratios.len() / 2];
-    println!("{} programs, median {median:.2}, longest {:.2}", ratios.len(), ratios[ratios.len() - 1]);
+    println!(
+        "{} programs, median {median:.2}, longest {:.2}",
+        ratios.len(),
+        ratios[ratios.len() - 1]
+    );
     assert!(median <= 1.0, "the median program is {median:.2} times as long");
 }

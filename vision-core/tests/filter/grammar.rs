@@ -61,7 +61,8 @@ impl<'a> Maker<'a> {
             }
             2 => {
                 let bits = [8, 12, 16, 24, 32][self.next(5)];
-                let address: u32 = self.address().parse::<std::net::Ipv4Addr>().map_or(0, u32::from);
+                let address: u32 =
+                    self.address().parse::<std::net::Ipv4Addr>().map_or(0, u32::from);
                 let base = std::net::Ipv4Addr::from(address & (u32::MAX << (32 - bits)));
                 format!("{way}net {base}/{bits}")
             }
@@ -75,7 +76,8 @@ impl<'a> Maker<'a> {
                 }
             }
             5 => {
-                let number = self.one(&["1", "2", "6", "17", "58", "47", "50", "132", "0", "\\tcp"]);
+                let number =
+                    self.one(&["1", "2", "6", "17", "58", "47", "50", "132", "0", "\\tcp"]);
                 let protocol = self.one(&["", "ip ", "ip6 "]);
                 let kind = self.one(&["proto", "proto", "protochain"]);
                 format!("{protocol}{kind} {number}")
@@ -93,9 +95,14 @@ impl<'a> Maker<'a> {
                 4 => format!("ether {}host {}", self.one(&["", "src ", "dst "]), self.mac()),
                 _ => self.one(&["broadcast", "multicast", "stp", "atalk", "ipx", "iso"]).to_owned(),
             },
-            9 => format!("byte {} {} {}", self.next(60), self.one(&["=", "<", ">"]), self.next(256)),
+            9 => {
+                format!("byte {} {} {}", self.next(60), self.one(&["=", "<", ">"]), self.next(256))
+            }
             _ => self
-                .one(&["ip", "ip6", "arp", "tcp", "udp", "icmp", "icmp6", "igmp", "rarp", "sctp", "esp"])
+                .one(&[
+                    "ip", "ip6", "arp", "tcp", "udp", "icmp", "icmp6", "igmp", "rarp", "sctp",
+                    "esp",
+                ])
                 .to_owned(),
         }
     }

@@ -163,7 +163,8 @@ impl<'a> Emitter<'a> {
 
     /// A word of memory is written: who names it otherwise is wrong from now on.
     fn forget(&mut self, place: u8) {
-        let stale = |id: &Id| matches!(self.values.get(*id), Value::Slot { place: it, .. } if it == place);
+        let stale =
+            |id: &Id| matches!(self.values.get(*id), Value::Slot { place: it, .. } if it == place);
         if self.state.a.as_ref().is_some_and(stale) {
             self.state.a = None;
         }
@@ -249,10 +250,7 @@ impl<'a> Emitter<'a> {
     /// Goes into the index register without touching the accumulator.
     fn easy(&self, id: Id) -> bool {
         let value = self.values.get(id);
-        matches!(
-            value,
-            Value::Constant(_) | Value::Length | Value::Nibble(_) | Value::Slot { .. }
-        )
+        matches!(value, Value::Constant(_) | Value::Length | Value::Nibble(_) | Value::Slot { .. })
     }
 
     /// Computing it needs the index register.

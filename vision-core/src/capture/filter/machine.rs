@@ -194,19 +194,17 @@ fn step(it: &Instruction, at: usize, count: usize) -> Option<Step> {
         code::TXA => Step::FromX,
         code::RET => Step::Return(k),
         code::RET_A => Step::ReturnA,
-        code::JA => {
-            match (k as i32) < 0 {
-                true => {
-                    let by = (k as i32).unsigned_abs();
-                    (at + 1).checked_sub(by as usize)?;
-                    Step::Back(by)
-                }
-                false => {
-                    inside(k)?;
-                    Step::Jump(k)
-                }
+        code::JA => match (k as i32) < 0 {
+            true => {
+                let by = (k as i32).unsigned_abs();
+                (at + 1).checked_sub(by as usize)?;
+                Step::Back(by)
             }
-        }
+            false => {
+                inside(k)?;
+                Step::Jump(k)
+            }
+        },
         other if other & 0x07 == 0x05 => {
             let (yes, no) = (u32::from(it.jt), u32::from(it.jf));
             inside(yes)?;

@@ -34,10 +34,10 @@ mod value;
 mod words;
 
 pub use self::error::FilterError;
+use self::error::{Checked, Span};
 pub use self::machine::Machine;
 pub use self::program::{Instruction, Program};
 pub use self::request::FilterRequest;
-use self::error::{Checked, Span};
 use crate::capture::Frame;
 use crate::wire::LinkType;
 

@@ -155,11 +155,7 @@ impl Parser {
         Ok((expr, qualifiers))
     }
 
-    fn settle(
-        &self,
-        item: Item,
-        outer: Option<Qualifiers>,
-    ) -> Checked<(Expr, Option<Qualifiers>)> {
+    fn settle(&self, item: Item, outer: Option<Qualifiers>) -> Checked<(Expr, Option<Qualifiers>)> {
         match item {
             Item::Cond(expr, qualifiers) => Ok((expr, qualifiers)),
             Item::Ids(expr, qualifiers) => Ok((expr, Some(qualifiers))),

@@ -13,13 +13,20 @@ pub(super) enum Value {
     /// The packet's length on the wire.
     Length,
     /// So many bytes at a place, behind what another value says.
-    Load { size: Size, at: u32, index: Option<Id> },
+    Load {
+        size: Size,
+        at: u32,
+        index: Option<Id>,
+    },
     /// Four times the low half of a byte: the length of an IPv4 header.
     Nibble(u32),
     Of(Op, Id, Id),
     Negated(Id),
     /// A word of scratch memory, between two stores.
-    Slot { place: u8, version: u16 },
+    Slot {
+        place: u8,
+        version: u16,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -148,12 +148,8 @@ impl Builder<'_> {
                 let rarp = self.ip4_in(carried::RARP, [14, 24], q.direction, address, mask)?;
                 Ok(ip.or(arp).or(rarp))
             }
-            Some(Protocol::Ip) => {
-                self.ip4_in(carried::IP, [12, 16], q.direction, address, mask)
-            }
-            Some(Protocol::Arp) => {
-                self.ip4_in(carried::ARP, [14, 24], q.direction, address, mask)
-            }
+            Some(Protocol::Ip) => self.ip4_in(carried::IP, [12, 16], q.direction, address, mask),
+            Some(Protocol::Arp) => self.ip4_in(carried::ARP, [14, 24], q.direction, address, mask),
             Some(Protocol::Rarp) => {
                 self.ip4_in(carried::RARP, [14, 24], q.direction, address, mask)
             }

@@ -146,9 +146,7 @@ impl Builder<'_> {
                 let framed = self.carried(ETH_P_802_2).and(self.snap(organisation, number));
                 framed.or(self.carried(number))
             }
-            0..=carried::LONGEST => {
-                self.carried(ETH_P_802_2).and(self.sap(0, Size::Byte, number))
-            }
+            0..=carried::LONGEST => self.carried(ETH_P_802_2).and(self.sap(0, Size::Byte, number)),
             _ => self.carried(number),
         }
     }

@@ -2,8 +2,8 @@
 
 use super::Builder;
 use super::host::directed;
-use super::layer::carried;
 use super::layer::Place;
+use super::layer::carried;
 use crate::capture::filter::cond::{Compare, Cond};
 use crate::capture::filter::error::Checked;
 use crate::capture::filter::names::{self, Transport};

@@ -197,12 +197,7 @@ impl Builder<'_> {
         Cond::Store(slot, value)
     }
 
-    fn enter(
-        &mut self,
-        header: Id,
-        kind_at: Id,
-        payload: Id,
-    ) {
+    fn enter(&mut self, header: Id, kind_at: Id, payload: Id) {
         self.labels = 0;
         self.layer = Layer {
             kind: Kind::Ethernet,
@@ -214,4 +209,3 @@ impl Builder<'_> {
         };
     }
 }
-

@@ -13,7 +13,12 @@ pub(super) enum Goto {
     End,
     Next(Place),
     /// A comparison with a constant, or with the index register.
-    Test { compare: Compare, operand: Option<u32>, yes: Place, no: Place },
+    Test {
+        compare: Compare,
+        operand: Option<u32>,
+        yes: Place,
+        no: Place,
+    },
 }
 
 impl Goto {
