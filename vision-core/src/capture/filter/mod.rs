@@ -122,3 +122,6 @@ impl graph::Graph {
         self.get(self.root) == graph::Node::Verdict(false)
     }
 }
+
+#[cfg(test)]
+mod tests;
