@@ -1,6 +1,7 @@
 //! Live capture over real links, beside tcpdump doing the same.
 
 mod faults;
+mod filters;
 mod options;
 mod peer;
 

@@ -95,12 +95,9 @@ impl<'a> Maker<'a> {
                 4 => format!("ether {}host {}", self.one(&["", "src ", "dst "]), self.mac()),
                 _ => self.one(&["broadcast", "multicast", "stp", "atalk", "ipx", "iso"]).to_owned(),
             },
-            9 => format!(
-                "byte {} {} {}",
-                self.next(60),
-                self.one(&["=", "<", ">", "&"]),
-                self.next(256)
-            ),
+            9 => {
+                format!("byte {} {} {}", self.next(60), self.one(&["=", "<", ">"]), self.next(256))
+            }
             _ => self
                 .one(&[
                     "ip", "ip6", "arp", "tcp", "udp", "icmp", "icmp6", "igmp", "rarp", "sctp",

@@ -20,18 +20,28 @@ use super::value::{Id, Size, Value, Values};
 use super::words::Protocol;
 
 /// Builds the condition, and for live packets one more for those whose tag the kernel took out.
-pub(super) fn whole(expr: &Expr, request: &FilterRequest<'_>) -> Checked<(Cond, Values)> {
+pub(super) fn whole(expr: &Expr, request: &FilterRequest<'_>) -> Checked<Built> {
     /// Whether there is one (linux/filter.h `SKF_AD_VLAN_TAG_PRESENT`).
     const TAG_PRESENT: u32 = 0xffff_f030;
     let mut builder = Builder::new(request, Values::default(), Tag::Inside);
     let inside = builder.expr(expr)?;
     if !builder.tag_asked || !request.live {
-        return Ok((inside, builder.values));
+        let loops = builder.loops;
+        return Ok(Built { cond: inside, values: builder.values, loops });
     }
     let mut builder = Builder::new(request, builder.values, Tag::Beside);
     let beside = builder.expr(expr)?;
     let present = builder.equal(Place::at(0), TAG_PRESENT, Size::Word, 0).not();
-    Ok((Cond::If(Box::new([present, beside, inside])), builder.values))
+    let cond = Cond::If(Box::new([present, beside, inside]));
+    Ok(Built { cond, values: builder.values, loops: builder.loops })
+}
+
+/// A condition on packets.
+pub(super) struct Built {
+    pub cond: Cond,
+    pub values: Values,
+    /// It follows headers in a loop.
+    pub loops: bool,
 }
 
 /// Where the outer VLAN tag of a live packet is.
@@ -54,6 +64,7 @@ struct Builder<'a> {
     labels: u32,
     tag: Tag,
     tag_asked: bool,
+    loops: bool,
 }
 
 /// How often scratch memory can be written to (linux/filter.h `BPF_MEMWORDS`), less what
@@ -71,6 +82,7 @@ impl<'a> Builder<'a> {
             labels: 0,
             tag,
             tag_asked: false,
+            loops: false,
         }
     }
 

@@ -91,20 +91,26 @@ impl Filter {
     fn build(request: &FilterRequest<'_>, expression: &str) -> Checked<Self> {
         let whole = Span { at: 0, end: expression.len() };
         let fail = |why: String| FilterError::new(whole, why);
-        let (cond, values) = match parse::parse(expression)? {
+        let built = match parse::parse(expression)? {
             Some(tree) => build::whole(&tree, request)?,
-            None => (cond::Cond::Always(true), value::Values::default()),
+            None => build::Built {
+                cond: cond::Cond::Always(true),
+                values: value::Values::default(),
+                loops: false,
+            },
         };
-        let mut graph = graph::Graph::new(&cond, !request.plain);
-        if !request.plain {
-            graph.optimise(&values);
+        // As libpcap leaves programs with loops alone, so that both load the same bytes.
+        let optimised = !request.plain && !built.loops;
+        let mut graph = graph::Graph::new(&built.cond, optimised);
+        if optimised {
+            graph.optimise(&built.values);
             if graph.takes_nothing() {
                 let link = request.link_type;
                 return Err(fail(format!("no packet of {link} can ever match this")));
             }
         }
         let unfit = |_| fail("the arithmetic is too complex".to_owned());
-        let code = emit::emit(&graph, &values, !request.plain, WHOLE).map_err(unfit)?;
+        let code = emit::emit(&graph, &built.values, !request.plain, WHOLE).map_err(unfit)?;
         let program = Program::new(code);
         let machine = Machine::new(&program).map_err(|it| fail(it.to_string()))?;
         Ok(Self { link_type: request.link_type, program, machine })
@@ -116,3 +122,6 @@ impl graph::Graph {
         self.get(self.root) == graph::Node::Verdict(false)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,9 @@
 
 use socket2::SockFilter;
 
+use crate::base::Result;
 use crate::capture::Direction;
+use crate::capture::filter::{Machine, Program};
 
 /// One instruction of classic BPF: code, jumps, operand.
 pub(super) type Instruction = (u16, u8, u8, u32);
@@ -68,15 +70,28 @@ fn head(direction: Option<Direction>, loopback: Loopback) -> Vec<Instruction> {
     }
 }
 
+/// What runs where of a filter for cooked packets: all of it in the kernel, where it can; else here,
+/// on packets whose header is there.
+pub(super) fn split(filter: &[Instruction]) -> Result<(Vec<Instruction>, Option<Machine>)> {
+    if let Some(filter) = uncooked(filter) {
+        return Ok((filter, None));
+    }
+    let program = Program::new(filter.iter().map(|it| (*it).into()).collect());
+    Ok((Vec::new(), Some(Machine::new(&program)?)))
+}
+
 /// Rewrites a program for cooked packets, which the kernel filters before their header exists;
 /// `None` when it reads of that header what the kernel has no word for.
-pub(super) fn uncooked(filter: &[Instruction]) -> Option<Vec<Instruction>> {
+fn uncooked(filter: &[Instruction]) -> Option<Vec<Instruction>> {
     const HEADER: u32 = 20;
+    /// `SKF_AD_HATYPE`
+    const HATYPE: u32 = 0xffff_f01c;
     let place = |size: u16, k: u32| match (k, size) {
         (HEADER..0x8000_0000, _) => Some(k - HEADER),
         (0x8000_0000.., _) => Some(k),
         (0, 0x08) => Some(PROTOCOL),
         (4, 0x00) => Some(IFINDEX),
+        (8, 0x08) => Some(HATYPE),
         (10, 0x10) => Some(PKTTYPE),
         _ => None,
     };

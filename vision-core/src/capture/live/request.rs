@@ -9,6 +9,7 @@ use super::program::{self, Instruction, Loopback};
 use super::session::{Capture, Interface, Parts};
 use crate::base::{Error, Op, Result, Untrusted};
 use crate::capture::Direction;
+use crate::capture::filter::Machine;
 use crate::netns::{Netns, Target};
 use crate::sys::packet;
 use crate::sys::ring::{Geometry, Ring};
@@ -153,7 +154,7 @@ impl CaptureRequest {
         let interface = self.interface(&links)?;
         let form = interface.form;
         let socket = open_socket(&netns, form)?;
-        let program = self.whole_program(&links, &interface)?;
+        let (program, second) = self.whole_program(&links, &interface)?;
         // Nothing comes before the binding, for the socket has no protocol yet.
         let refuse_first = group.is_some();
         if refuse_first {
@@ -172,7 +173,7 @@ impl CaptureRequest {
             group.join(socket)?;
             attach(socket, &program::kernel(&program))?;
         }
-        let parts = Parts { ring, links, interface, form, snap_bytes: self.snap_bytes };
+        let parts = Parts { ring, links, interface, form, snap_bytes: self.snap_bytes, second };
         Capture::new(parts, target)
     }
 
@@ -197,7 +198,12 @@ impl CaptureRequest {
         })
     }
 
-    fn whole_program(&self, links: &Links, interface: &Interface) -> Result<Vec<Instruction>> {
+    /// The program for the kernel, and what is left to be asked of the packets it takes.
+    fn whole_program(
+        &self,
+        links: &Links,
+        interface: &Interface,
+    ) -> Result<(Vec<Instruction>, Option<Machine>)> {
         let is_loopback = |arphrd: u16| arphrd == libc::ARPHRD_LOOPBACK;
         let loopback = match interface.ifindex {
             Some(index) => match links.known.get(&index).is_some_and(|l| is_loopback(l.arphrd)) {
@@ -210,14 +216,13 @@ impl CaptureRequest {
                 .find(|(_, link)| is_loopback(link.arphrd))
                 .map_or(Loopback::No, |(index, _)| Loopback::Among(*index)),
         };
-        let filter = match interface.form {
-            Form::Cooked => program::uncooked(&self.filter).ok_or_else(|| {
-                let why = "it reads parts of the cooked header, which the kernel cannot give";
-                Error::invalid("filter", why)
-            })?,
-            _ => self.filter.clone(),
+        let (filter, second) = match interface.form {
+            Form::Cooked => program::split(&self.filter)?,
+            _ => (self.filter.clone(), None),
         };
-        Ok(program::whole(self.direction, loopback, &filter, self.snap_bytes))
+        // Who still has to look at packets needs all of them.
+        let snap_bytes = if second.is_some() { SNAP } else { self.snap_bytes };
+        Ok((program::whole(self.direction, loopback, &filter, snap_bytes), second))
     }
 }
 

@@ -9,6 +9,7 @@ use super::cook::Form;
 use super::links::{Change, Links, Notice};
 use super::{CaptureRequest, program, request};
 use crate::base::{Budget, Error, EventSource, Op, Result, Timestamp, Untrusted};
+use crate::capture::filter::Machine;
 use crate::capture::{Direction, Frame};
 use crate::netns::Target;
 use crate::sys::ring::Ring;
@@ -27,6 +28,10 @@ pub struct Capture {
     interface: Interface,
     form: Form,
     snap: usize,
+    /// What the kernel could not ask of cooked packets.
+    second: Option<Machine>,
+    /// How many packets that refused.
+    refused: u64,
     stats: CaptureStats,
     /// How many packets were read from the ring.
     read: u64,
@@ -49,6 +54,7 @@ pub(super) struct Parts {
     pub(super) interface: Interface,
     pub(super) form: Form,
     pub(super) snap_bytes: u32,
+    pub(super) second: Option<Machine>,
 }
 
 /// Where packets are taken.
@@ -160,7 +166,7 @@ impl Capture {
     }
 
     pub(super) fn new(parts: Parts, target: &Target) -> Result<Self> {
-        let Parts { ring, mut links, interface, form, snap_bytes } = parts;
+        let Parts { ring, mut links, interface, form, snap_bytes, second } = parts;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC);
         let epoll = epoll.map_err(|e| Error::sys(Op::Poll, e))?;
         let fds = [Some(ring.as_fd()), Some(links.as_fd()), target.pidfd()];
@@ -180,6 +186,8 @@ impl Capture {
             interface,
             form,
             snap: snap_bytes as usize,
+            second,
+            refused: 0,
             stats: CaptureStats::default(),
             read: 0,
             dropped_before,
@@ -239,7 +247,8 @@ impl Capture {
             let now = open.links.dropped(index).zip(self.dropped_before);
             self.stats.interface_dropped = now.map(|(now, before)| now.wrapping_sub(before));
         }
-        Ok(self.stats)
+        let received = self.stats.received.saturating_sub(self.refused);
+        Ok(CaptureStats { received, ..self.stats })
     }
 
     fn count(&mut self) -> Result<()> {
@@ -306,15 +315,28 @@ impl Capture {
 
     #[inline]
     fn find(&mut self, budget: Option<&Budget>) -> Result<Found> {
-        if let Some(open) = &mut self.open
-            && let Some(walk) = &mut open.walk
-            && let Some(block) = open.ring.block()
-            && let Some(entry) = walk.next(block)
-        {
-            self.read += 1;
-            return Ok(Found::Packet(entry));
+        match self.entry() {
+            Some(entry) => Ok(Found::Packet(entry)),
+            None => self.find_further(budget),
         }
-        self.find_further(budget)
+    }
+
+    /// The next packet of the current block.
+    #[inline]
+    fn entry(&mut self) -> Option<Entry> {
+        let open = self.open.as_mut()?;
+        let walk = open.walk.as_mut()?;
+        let block = open.ring.block()?;
+        loop {
+            let entry = walk.next(block)?;
+            self.read += 1;
+            let Some(second) = &self.second else { return Some(entry) };
+            let (at, end, len) = self.form.complete(block, &entry);
+            if second.run(block.get(at..end).unwrap_or_default(), len) != 0 {
+                return Some(entry);
+            }
+            self.refused += 1;
+        }
     }
 
     /// The current block is at its end, or there is none.
@@ -334,8 +356,7 @@ impl Capture {
                 self.look_around()?;
             }
             if more {
-                if let Some(entry) = self.first() {
-                    self.read += 1;
+                if let Some(entry) = self.entry() {
                     return Ok(Found::Packet(entry));
                 }
             } else if self.notices.is_empty() && !self.finished {
@@ -345,11 +366,6 @@ impl Capture {
                 }
             }
         }
-    }
-
-    fn first(&mut self) -> Option<Entry> {
-        let open = self.open.as_mut()?;
-        open.walk.as_mut()?.next(open.ring.block()?)
     }
 
     /// Hands back the block that was read and begins the next; tells whether there is one.

@@ -43,7 +43,9 @@ impl Builder<'_> {
             }
             Number::Of(sign, a, b) => {
                 let a = self.number(a, needed)?;
-                let b = self.number(b, needed)?;
+                // As in libpcap, only what the left side loads must be there: the right side of an
+                // operator is looked at wherever its place is, whatever the packet carries.
+                let b = self.number(b, &mut Vec::new())?;
                 self.operation(*sign, a, b)?
             }
             Number::Load(protocol, index, size) => {

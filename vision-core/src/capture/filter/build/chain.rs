@@ -48,6 +48,7 @@ impl Builder<'_> {
             return self.fail("protochain cannot be asked for behind geneve and vxlan");
         }
         if !self.request.live {
+            self.loops = true;
             let (six, place) = (!extensions.is_empty(), self.slot()?);
             return Ok(Cond::Follow(HeaderChain { network: constant, six, wanted, place }));
         }
