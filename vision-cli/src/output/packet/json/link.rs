@@ -75,7 +75,14 @@ pub(super) fn arp(out: &mut Vec<u8>, it: &Arp) {
 }
 
 pub(super) fn lldp(out: &mut Vec<u8>, it: &Lldp<'_>) {
+    let mut seen = 0_u128;
     for tlv in it.tlvs() {
+        // Names are unique; kinds are below 128.
+        let bit = 1 << (tlv.kind & 127);
+        if seen & bit != 0 {
+            continue;
+        }
+        seen |= bit;
         match (tlv.kind, tlv.value) {
             (1, [kind, id @ ..]) => identity(out, "chassis", *kind, *kind == 4, id),
             (2, [kind, id @ ..]) => identity(out, "port", *kind, *kind == 3, id),

@@ -5,7 +5,8 @@ mod checksum;
 mod link;
 mod member;
 mod net;
-
+#[cfg(test)]
+mod tests;
 mod transport;
 mod tunnel;
 

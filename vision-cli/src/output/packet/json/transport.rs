@@ -16,48 +16,56 @@ pub(super) fn tcp(out: &mut Vec<u8>, it: &Tcp<'_>) {
     if it.flags & Tcp::URG != 0 {
         out.field("urgent", it.urgent);
     }
-    for option in it.options() {
-        tcp_option(out, option);
-    }
-}
-
-fn tcp_option(out: &mut Vec<u8>, option: TcpOption<'_>) {
-    match option {
-        TcpOption::Mss(bytes) => out.field("mss", bytes),
-        TcpOption::WindowScale(shift) => out.field("window_scale", shift),
-        TcpOption::SackPermitted => out.flag("sack_permitted", true),
-        TcpOption::Timestamps { value, echo } => {
-            out.field("tsval", value);
-            out.field("tsecr", echo);
-        }
-        TcpOption::Sack(ranges) => out.list("sack", ranges.chunks_exact(8), |out, range| {
-            let numbers = range.chunks_exact(4).map(|four| four.try_into().map(u32::from_be_bytes));
-            out.push(b'[');
-            for (n, number) in numbers.enumerate() {
-                if n > 0 {
-                    out.push(b',');
-                }
-                out.uint(number.unwrap_or_default().into());
+    known_options(out, it);
+    let mut others = it.options().filter(|it| matches!(it, TcpOption::Other { .. })).peekable();
+    if others.peek().is_some() {
+        out.list("options", others, |out, option| {
+            if let TcpOption::Other { kind, data } = option {
+                out.put("{\"kind\":");
+                out.uint(kind.into());
+                out.hex("data", data);
+                out.push(b'}');
             }
-            out.push(b']');
-        }),
-        TcpOption::Other { kind, data } => {
-            let mut name = [0; 10];
-            out.hex(option_name(&mut name, kind), data);
-        }
-        _ => {}
+        });
     }
 }
 
-/// `option_30`.
-fn option_name(room: &mut [u8; 10], kind: u8) -> &str {
-    use std::io::Write;
+/// The options everybody knows under names of their own: the first of each, as names are unique.
+fn known_options(out: &mut Vec<u8>, it: &Tcp<'_>) {
+    let mut seen = 0_u8;
+    let mut first = |bit: u8| {
+        let is_first = seen & bit == 0;
+        seen |= bit;
+        is_first
+    };
+    for option in it.options() {
+        match option {
+            TcpOption::Mss(bytes) if first(1) => out.field("mss", bytes),
+            TcpOption::WindowScale(shift) if first(2) => out.field("window_scale", shift),
+            TcpOption::SackPermitted if first(4) => out.flag("sack_permitted", true),
+            TcpOption::Timestamps { value, echo } if first(8) => {
+                out.field("tsval", value);
+                out.field("tsecr", echo);
+            }
+            TcpOption::Sack(ranges) if first(16) => sack(out, ranges),
+            _ => {}
+        }
+    }
+}
 
-    let mut rest = &mut room[..];
-    let _ = write!(rest, "option_{kind}");
-    let left = rest.len();
-    let used = room.len() - left;
-    room.get(..used).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or("option")
+/// Pairs of numbers: the first received, and the one after the last.
+fn sack(out: &mut Vec<u8>, ranges: &[u8]) {
+    out.list("sack", ranges.chunks_exact(8), |out, range| {
+        let numbers = range.chunks_exact(4).map(|four| four.try_into().map(u32::from_be_bytes));
+        out.push(b'[');
+        for (n, number) in numbers.enumerate() {
+            if n > 0 {
+                out.push(b',');
+            }
+            out.uint(number.unwrap_or_default().into());
+        }
+        out.push(b']');
+    });
 }
 
 #[inline]
