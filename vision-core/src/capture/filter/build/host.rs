@@ -33,7 +33,10 @@ impl Builder<'_> {
                 self.ether_host(*address, qualifiers.direction)
             }
             Id::Mac(_) => self.fail("an Ethernet address goes with `ether host`"),
-            Id::Arcnet(_) => self.fail("an ARCnet address goes with ARCnet only"),
+            Id::Arcnet(address) if !net && qualifiers.protocol == Some(Protocol::Link) => {
+                self.station(*address, qualifiers.direction)
+            }
+            Id::Arcnet(_) => self.fail("an address of one byte goes with `ether host`"),
             Id::Number(node) if decnet => self.decnet(*node, qualifiers.direction),
             Id::Dotted(text) if decnet => match decnet_address(text) {
                 Some(node) => self.decnet(node, qualifiers.direction),
