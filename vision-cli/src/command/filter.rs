@@ -30,12 +30,12 @@ pub fn run(args: &FilterArgs, context: &mut Context) -> Ended {
     Ok(Outcome::Yes)
 }
 
-/// Compiles, and points at the fault where there is one.
+/// Compiles, and points at the fault where there is one. Names are those of this system's tables.
 ///
 /// # Errors
 /// [`Error::Invalid`] when the filter makes no sense.
 pub fn compile(request: &FilterRequest<'_>, expression: &str) -> Result<Filter, Error> {
-    request.compile(expression).map_err(|error| {
+    request.names_from_files().compile(expression).map_err(|error| {
         point(&error.pointed(expression));
         error.into()
     })

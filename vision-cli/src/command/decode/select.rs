@@ -68,7 +68,8 @@ impl<'a> Select<'a> {
     /// on a file's interfaces without Ethernet.
     #[cold]
     fn learn(&mut self, link_type: LinkType) {
-        let program = Filter::compile(&self.expression, link_type).ok();
+        let request = Filter::on(link_type).names_from_files();
+        let program = request.compile(&self.expression).ok();
         self.programs.push((link_type, program));
     }
 }

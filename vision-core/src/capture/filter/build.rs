@@ -3,6 +3,7 @@
 
 mod arith;
 mod chain;
+mod foreign;
 mod host;
 mod layer;
 mod link;
@@ -18,6 +19,7 @@ use super::request::FilterRequest;
 use super::tree::{Expr, Primitive};
 use super::value::{Id, Size, Value, Values};
 use super::words::Protocol;
+use crate::capture::Direction;
 
 /// Builds the condition, and for live packets one more for those whose tag the kernel took out.
 pub(super) fn whole(expr: &Expr, request: &FilterRequest<'_>) -> Checked<Built> {
@@ -73,7 +75,7 @@ const SLOTS: u8 = 12;
 
 impl<'a> Builder<'a> {
     fn new(request: &'a FilterRequest<'a>, values: Values, tag: Tag) -> Self {
-        Self {
+        let mut builder = Self {
             request,
             values,
             layer: Layer::of(request.link_type),
@@ -83,7 +85,9 @@ impl<'a> Builder<'a> {
             tag,
             tag_asked: false,
             loops: false,
-        }
+        };
+        builder.find_header();
+        builder
     }
 
     fn fail<T>(&self, why: impl Into<String>) -> Checked<T> {
@@ -118,8 +122,8 @@ impl<'a> Builder<'a> {
             Primitive::Less(most) => Ok(self.length(Compare::Greater, *most).not()),
             Primitive::Greater(least) => Ok(self.length(Compare::AtLeast, *least)),
             Primitive::Byte(at, sign, value) => self.byte(*at, sign, *value),
-            Primitive::Inbound => self.outbound().map(Cond::not),
-            Primitive::Outbound => self.outbound(),
+            Primitive::Inbound => self.bound(Direction::In),
+            Primitive::Outbound => self.bound(Direction::Out),
             Primitive::Ifindex(index) => self.ifindex(*index),
             Primitive::Vlan(id) => self.vlan(*id),
             Primitive::Mpls(label) => self.mpls(*label),
@@ -128,9 +132,9 @@ impl<'a> Builder<'a> {
             Primitive::Geneve(network) => self.geneve(*network),
             Primitive::Vxlan(network) => self.vxlan(*network),
             Primitive::Llc(kind) => self.llc(kind.as_deref()),
-            Primitive::Foreign(word, only) => {
-                self.fail(format!("`{word}` is for {only}, not for {}", self.request.link_type))
-            }
+            Primitive::Control { at, value, mask } => self.frame_control(*at, *value, *mask),
+            Primitive::Routing(field, values) => self.routing(field, values),
+            Primitive::Foreign(word, only) => self.signal_unit(word, only),
         }
     }
 

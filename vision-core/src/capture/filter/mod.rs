@@ -1,8 +1,8 @@
 //! The pcap-filter language (pcap-filter(7)), compiled to classic BPF and run on packets.
 //!
 //! [`Filter::compile`] takes what tcpdump takes. The program that comes out runs here, by a
-//! [`Machine`], and as it is in the kernel. Nothing is looked up that is not asked for: names of
-//! services and protocols come from files, names of hosts are refused.
+//! [`Machine`], and as it is in the kernel. Nobody is asked for names: those of services and protocols
+//! come from the system's tables, those of hosts only where that is wanted.
 //!
 //! ```
 //! use vision_core::capture::filter::Filter;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::net::IpAddr;
 
 /// What has ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +64,46 @@ fn find(table: &str, name: &str, asked: Option<Transport>) -> Option<(u16, Optio
     let (port, transport) = *found.first()?;
     let others = found.iter().any(|it| it.1 != transport && it.0 == port);
     Some((port, (!others).then_some(transport)))
+}
+
+/// The addresses of a host by the system's own table (hosts(5)); nobody else is asked.
+pub(super) fn hosts(name: &str) -> Vec<IpAddr> {
+    let table = fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let line = |line: &str| {
+        let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+        let address = words.next()?.parse().ok()?;
+        words.any(|it| it.eq_ignore_ascii_case(name)).then_some(address)
+    };
+    table.lines().filter_map(line).collect()
+}
+
+/// A station's address by the system's own table (ethers(5)).
+pub(super) fn station(name: &str) -> Option<[u8; 6]> {
+    let table = fs::read_to_string("/etc/ethers").unwrap_or_default();
+    table.lines().find_map(|line| {
+        let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+        let (address, named) = (words.next()?, words.next()?);
+        let mut bytes = [0; 6];
+        let mut parts = address.split(':');
+        for byte in &mut bytes {
+            *byte = u8::from_str_radix(parts.next()?, 16).ok()?;
+        }
+        named.eq_ignore_ascii_case(name).then_some(bytes)
+    })
+}
+
+/// A network's number by the system's own table (networks(5)); parts at its end may be missing.
+pub(super) fn network(name: &str) -> Option<u32> {
+    let table = fs::read_to_string("/etc/networks").unwrap_or_default();
+    table.lines().find_map(|line| {
+        let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+        let (first, address) = (words.next()?, words.next()?);
+        let named = first == name || words.any(|it| it == name);
+        let parts = address.split('.').map(|it| it.parse::<u8>().ok());
+        let parts: Option<Vec<_>> = parts.collect();
+        let parts = parts.filter(|it| named && it.len() <= 4)?;
+        Some(parts.iter().fold(0, |all, it| (all << 8) | u32::from(*it)))
+    })
 }
 
 /// An IP protocol's number.

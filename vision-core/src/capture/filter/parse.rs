@@ -1,6 +1,7 @@
 //! From tokens to a tree, as libpcap's grammar has it.
 
 mod arith;
+mod foreign;
 mod head;
 
 use super::error::{Checked, FilterError, Span};

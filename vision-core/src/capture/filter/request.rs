@@ -23,12 +23,13 @@ pub struct FilterRequest<'a> {
     pub(super) netmask: Option<Ipv4Addr>,
     pub(super) live: bool,
     pub(super) plain: bool,
+    pub(super) files: bool,
     pub(super) resolve: Option<&'a Resolve<'a>>,
 }
 
 impl<'a> FilterRequest<'a> {
     pub(super) fn new(link_type: LinkType) -> Self {
-        Self { link_type, netmask: None, live: false, plain: false, resolve: None }
+        Self { link_type, netmask: None, live: false, plain: false, files: false, resolve: None }
     }
 
     /// Tells the network's mask, which `ip broadcast` needs.
@@ -47,6 +48,13 @@ impl<'a> FilterRequest<'a> {
     /// Leaves the program as it comes, in the order of the expression (`tcpdump -O`).
     pub fn unoptimised(mut self) -> Self {
         self.plain = true;
+        self
+    }
+
+    /// Allows the names of hosts, stations and networks that are in this system's own tables
+    /// (`/etc/hosts`, `/etc/ethers`, `/etc/networks`). Nobody else is asked.
+    pub fn names_from_files(mut self) -> Self {
+        self.files = true;
         self
     }
 

@@ -26,26 +26,24 @@ fn programs_are_listed_as_tcpdump_lists_them() {
 (000) ldh      [12]
 (001) jeq      #0x8100          jt 4\tjf 2
 (002) jeq      #0x88a8          jt 4\tjf 3
-(003) jeq      #0x9100          jt 4\tjf 17
+(003) jeq      #0x9100          jt 4\tjf 18
 (004) ldh      [14]
 (005) and      #0xfff
-(006) jeq      #0x5             jt 7\tjf 17
+(006) jeq      #0x5             jt 7\tjf 18
 (007) ldh      [16]
-(008) jeq      #0x86dd          jt 9\tjf 17
+(008) jeq      #0x86dd          jt 9\tjf 18
 (009) ld       [26]
-(010) jeq      #0x0             jt 11\tjf 17
+(010) jeq      #0x0             jt 11\tjf 18
 (011) ld       [30]
-(012) jeq      #0x0             jt 13\tjf 17
+(012) jeq      #0x0             jt 13\tjf 18
 (013) ld       [34]
-(014) jeq      #0x0             jt 15\tjf 17
+(014) jeq      #0x0             jt 15\tjf 18
 (015) ld       [38]
-(016) jeq      #0x1             jt 18\tjf 17
-(017) ret      #0
-(018) ret      #262144
+(016) jeq      #0x1             jt 18\tjf 18
+(017) ret      #262144
+(018) ret      #0
 ";
-    let ours = listing("vlan 5 and ip6 src host ::1", LinkType::ETHERNET);
-    let same = ours.lines().count() == listed.lines().count();
-    assert!(same, "{ours}");
+    assert_eq!(listing("vlan 5 and ip6 src host ::1", LinkType::ETHERNET), listed);
     // tcpdump -d -y LINUX_SLL2 'inbound and len > 100'
     let listed = "\
 (000) ldb      [10]

@@ -41,6 +41,14 @@ pub(super) enum Primitive {
     Geneve(Option<u32>),
     Vxlan(Option<u32>),
     Llc(Option<String>),
+    /// Bits of an 802.11 frame control byte.
+    Control {
+        at: u32,
+        value: u32,
+        mask: u32,
+    },
+    /// A field of a signalling link's routing label, and what it is compared with.
+    Routing(&'static str, Vec<(Relation, u32)>),
     /// A word of another link type, and which.
     Foreign(&'static str, &'static str),
 }

@@ -94,6 +94,9 @@ impl Builder<'_> {
         };
         let place = match (protocol, ether_type(protocol), transport(protocol)) {
             (Protocol::Link, ..) => self.layer.header,
+            (Protocol::Radio, ..) if self.layer.header.behind.is_some() && self.slots == 0 => {
+                Place::at(0)
+            }
             (Protocol::Aarp | Protocol::Ah | Protocol::Esp, ..) => {
                 return self.fail(format!("bytes of `{}` cannot be asked for", protocol.text()));
             }

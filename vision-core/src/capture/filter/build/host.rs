@@ -6,6 +6,7 @@ use super::Builder;
 use super::layer::carried;
 use crate::capture::filter::cond::Cond;
 use crate::capture::filter::error::Checked;
+use crate::capture::filter::names;
 use crate::capture::filter::tree::{Id, Qualifiers, Sort, Way};
 use crate::capture::filter::value::Size;
 use crate::capture::filter::words::Protocol;
@@ -33,7 +34,10 @@ impl Builder<'_> {
                 self.ether_host(*address, qualifiers.direction)
             }
             Id::Mac(_) => self.fail("an Ethernet address goes with `ether host`"),
-            Id::Arcnet(_) => self.fail("an ARCnet address goes with ARCnet only"),
+            Id::Arcnet(address) if !net && qualifiers.protocol == Some(Protocol::Link) => {
+                self.station(*address, qualifiers.direction)
+            }
+            Id::Arcnet(_) => self.fail("an address of one byte goes with `ether host`"),
             Id::Number(node) if decnet => self.decnet(*node, qualifiers.direction),
             Id::Dotted(text) if decnet => match decnet_address(text) {
                 Some(node) => self.decnet(node, qualifiers.direction),
@@ -106,18 +110,35 @@ impl Builder<'_> {
 
     fn named(&mut self, qualifiers: Qualifiers, net: bool, name: &str) -> Checked<Cond> {
         let shown: String = name.chars().take(80).collect();
+        let files = self.request.files;
         match qualifiers.protocol {
-            Some(Protocol::Link | Protocol::Decnet) => {
-                return self.fail(format!("`{shown}` is no address, and names are not known here"));
+            Some(Protocol::Link) if !net => {
+                return match names::station(name).filter(|_| files) {
+                    Some(address) => self.ether_host(address, qualifiers.direction),
+                    None => self.fail(format!("`{shown}` is no Ethernet address")),
+                };
             }
-            _ if net => return self.fail(format!("`{shown}` is no network such as 10.0.0.0/8")),
+            Some(Protocol::Decnet) => {
+                return self.fail(format!("`{shown}` is no DECnet address such as 50.764"));
+            }
+            _ if net => {
+                return match names::network(name).filter(|_| files) {
+                    Some(number) => {
+                        let (address, mask) = short(number);
+                        self.ip4(qualifiers, "net", address, mask)
+                    }
+                    None => self.fail(format!("`{shown}` is no network such as 10.0.0.0/8")),
+                };
+            }
             _ => {}
         }
-        let Some(resolve) = self.request.resolve else {
-            return self.fail(format!("`{shown}` is no address, and names are not looked up"));
+        let addresses = match self.request.resolve {
+            Some(resolve) => resolve(name),
+            None if files => names::hosts(name),
+            None => return self.fail(format!("`{shown}` is no address, and names are not known")),
         };
         let mut any = Vec::new();
-        for address in resolve(name) {
+        for address in addresses {
             match (address, qualifiers.protocol) {
                 (IpAddr::V4(_), Some(Protocol::Ip6)) => {}
                 (IpAddr::V6(_), Some(Protocol::Ip | Protocol::Arp | Protocol::Rarp)) => {}
@@ -128,7 +149,7 @@ impl Builder<'_> {
             }
         }
         match any.is_empty() {
-            true => self.fail(format!("`{shown}` has no such address")),
+            true => self.fail(format!("`{shown}` is no address, and no host known here")),
             false => Ok(Cond::Any(any)),
         }
     }

@@ -50,6 +50,13 @@ pub(super) enum Kind {
     Cooked,
     Cooked2,
     Ppp,
+    /// Cisco's HDLC: Ethernet types, ISO behind a byte of padding.
+    Hdlc,
+    Arcnet,
+    /// BACnet over MS/TP: stations, and nothing of what they say.
+    Token,
+    /// 802.11: frame control, and nothing behind it.
+    Wireless,
     /// Only `ether[…]` and the length can be asked for.
     Bare,
 }
@@ -58,6 +65,8 @@ impl Layer {
     pub(super) fn of(link_type: LinkType) -> Self {
         let (kind, kind_at, payload, no_snap) = match link_type {
             LinkType::ETHERNET => (Kind::Ethernet, 12, 14, 3),
+            // Broadcom's tag between the addresses and the type.
+            LinkType(281) => (Kind::Ethernet, 16, 18, 3),
             LinkType::NULL => (Kind::Null, 0, 4, 0),
             LinkType::LOOP => (Kind::Loop, 0, 4, 0),
             LinkType::LINUX_SLL => (Kind::Cooked, 14, 16, 0),
@@ -66,6 +75,13 @@ impl Layer {
             LinkType::IPV6 => (Kind::Ip6, 0, 0, 0),
             // 12 and 14 are what some systems call 101.
             LinkType::RAW | LinkType(12 | 14) => (Kind::Raw, 0, 0, 0),
+            // SLIP with a header of its own.
+            LinkType(8) => (Kind::Raw, 0, 16, 0),
+            LinkType(7) => (Kind::Arcnet, 2, 6, 0),
+            LinkType(129) => (Kind::Arcnet, 4, 8, 0),
+            LinkType(104) => (Kind::Hdlc, 2, 4, 1),
+            LinkType(165) => (Kind::Token, 0, 0, 0),
+            LinkType(105 | 127 | 163 | 192) => (Kind::Wireless, 0, 0, 0),
             // As it is, in HDLC-like framing and with a direction.
             LinkType::PPP | LinkType(50 | 166) => (Kind::Ppp, 2, 4, 0),
             LinkType(51) => (Kind::Ppp, 6, 8, 0),

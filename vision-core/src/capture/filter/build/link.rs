@@ -2,11 +2,13 @@
 
 use super::Builder;
 use super::layer::{Kind, Place, carried};
+use crate::capture::Direction;
 use crate::capture::filter::cond::{Compare, Cond};
 use crate::capture::filter::error::Checked;
 use crate::capture::filter::tree::Way;
 use crate::capture::filter::value::Size;
 use crate::capture::filter::words::Protocol;
+use crate::wire::LinkType;
 
 impl Builder<'_> {
     /// Asks for an Ethernet type, or an SAP of 802.2 where it is a length, whatever the link layer
@@ -15,7 +17,7 @@ impl Builder<'_> {
         if self.labels > 0 {
             return self.below_labels(carried);
         }
-        let first = self.layer.header;
+        let first = self.layer.payload;
         Ok(match self.layer.kind {
             Kind::Ethernet => self.ether_type(carried),
             Kind::Cooked | Kind::Cooked2 => self.cooked_type(carried),
@@ -41,9 +43,14 @@ impl Builder<'_> {
                 };
                 self.equal(self.layer.kind_at, 0, Size::Half, number)
             }
-            Kind::Bare => {
+            Kind::Hdlc => {
+                let number = if carried == carried::SAP_ISO { 0xfefe } else { carried };
+                self.equal(self.layer.kind_at, 0, Size::Half, number)
+            }
+            Kind::Arcnet => self.arcnet(carried),
+            Kind::Token | Kind::Wireless | Kind::Bare => {
                 let link = self.request.link_type;
-                return self.fail(format!("nothing but ether[…] and len is known of {link}"));
+                return self.fail(format!("what packets of {link} carry cannot be asked for"));
             }
         })
     }
@@ -184,6 +191,10 @@ impl Builder<'_> {
 
     pub(super) fn broadcast(&mut self, protocol: Option<Protocol>) -> Checked<Cond> {
         match protocol {
+            None | Some(Protocol::Link) if self.stations().is_some() => {
+                let all = self.stations().map_or(0, |it| it.2);
+                self.station(all, Some(Way::Dst))
+            }
             None | Some(Protocol::Link) if self.layer.kind != Kind::Ethernet => {
                 let link = self.request.link_type;
                 self.fail(format!("no link-layer broadcast is known on {link}: try ip broadcast"))
@@ -233,21 +244,28 @@ impl Builder<'_> {
         }
     }
 
-    /// Sent by this host, as a cooked header says or, live, the kernel.
-    pub(super) fn outbound(&mut self) -> Checked<Cond> {
+    /// Received or sent by this host, as its header says or, live, the kernel.
+    pub(super) fn bound(&mut self, direction: Direction) -> Checked<Cond> {
         const PACKET_OUTGOING: u32 = 4;
         const PKTTYPE: u32 = 0xffff_f004;
-        match self.layer.kind {
-            Kind::Cooked => Ok(self.equal(self.layer.header, 0, Size::Half, PACKET_OUTGOING)),
-            Kind::Cooked2 => Ok(self.equal(self.layer.header, 10, Size::Byte, PACKET_OUTGOING)),
-            _ if self.request.live => {
-                Ok(self.equal(Place::at(0), PKTTYPE, Size::Byte, PACKET_OUTGOING))
+        const SLIP: LinkType = LinkType(8);
+        const BROADCOM: LinkType = LinkType(281);
+        let out = direction == Direction::Out;
+        let first = Place::at(0);
+        let outgoing = match (self.request.link_type, self.layer.kind) {
+            (SLIP, _) => return Ok(self.equal(first, 0, Size::Byte, out.into())),
+            (BROADCOM, _) => {
+                let code = if out { 0x20 } else { 0 };
+                return Ok(self.masked(first, 12, Size::Byte, code, 0xe0));
             }
-            _ => {
-                let link = self.request.link_type;
-                self.fail(format!("packets of {link} do not carry their direction"))
+            (_, Kind::Cooked) => self.equal(first, 0, Size::Half, PACKET_OUTGOING),
+            (_, Kind::Cooked2) => self.equal(first, 10, Size::Byte, PACKET_OUTGOING),
+            _ if self.request.live => self.equal(first, PKTTYPE, Size::Byte, PACKET_OUTGOING),
+            (link, _) => {
+                return self.fail(format!("packets of {link} do not carry their direction"));
             }
-        }
+        };
+        Ok(if out { outgoing } else { outgoing.not() })
     }
 
     pub(super) fn ifindex(&mut self, index: u32) -> Checked<Cond> {

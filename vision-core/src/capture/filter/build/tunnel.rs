@@ -51,7 +51,7 @@ impl Builder<'_> {
             return self.fail(format!("an MPLS label is at most 1048575, not {label}"));
         }
         let mut cond = match (self.labels, self.layer.kind) {
-            (0, Kind::Ethernet) => self.link_type(carried::MPLS)?,
+            (0, Kind::Ethernet | Kind::Hdlc) => self.link_type(carried::MPLS)?,
             (0, Kind::Ppp) => self.link_type(0x0281)?,
             (0, _) => {
                 let link = self.request.link_type;

@@ -24,7 +24,8 @@ impl Parser {
             Some(Word::Broadcast) => self.taken(Primitive::Broadcast(protocol)),
             Some(Word::Multicast) => self.taken(Primitive::Multicast(protocol)),
             Some(Word::Foreign(word @ ("type" | "subtype" | "dir" | "direction"), only)) => {
-                self.taken(Primitive::Foreign(word, only))
+                self.next += 1;
+                self.foreign(word, only)?
             }
             _ => match protocol {
                 Some(protocol) => Primitive::Protocol(protocol),
@@ -200,7 +201,7 @@ impl Parser {
             Word::Geneve => Primitive::Geneve(self.maybe_number()?),
             Word::Vxlan => Primitive::Vxlan(self.maybe_number()?),
             Word::Llc => Primitive::Llc(self.llc()),
-            Word::Foreign(word, only) => Primitive::Foreign(word, only),
+            Word::Foreign(word, only) => self.foreign(word, only)?,
             _ => {
                 self.next = self.next.saturating_sub(1);
                 return Err(self.expected("a condition such as `tcp port 80`"));
