@@ -5,6 +5,7 @@ mod gone;
 mod handles;
 mod netlink;
 mod scarce;
+mod visits;
 
 use vision_core::{Netns, Target};
 use vision_lab::Node;
