@@ -1,5 +1,6 @@
 //! What others, or an exhausted system, may do to the library without making it lie.
 
+mod churn;
 mod forger;
 mod gone;
 mod handles;
