@@ -88,6 +88,11 @@ fn announce(args: &CaptureArgs, capture: &Capture) {
     let (link_type, snap) = (capture.link_type(), args.snap_bytes());
     let text = format!("listening on {name}, link-type {link_type}, snapshot length {snap} bytes");
     diagnose(&text, None);
+    let (has, wanted) = (capture.buffer_bytes(), args.buffer);
+    if has <= wanted / 2 {
+        let text = format!("the kernel had room for a buffer of {has} bytes only, not {wanted}");
+        diagnose(&text, Some("packets may be dropped; ask for less with -B, or free memory"));
+    }
 }
 
 /// Says how far the capture is; that nobody reads it is no fault of the capture.
