@@ -53,23 +53,33 @@ impl Context {
         self.interruptible(self.limit()?.or(default))
     }
 
-    /// As [`Context::probing_budget`], where `-w 5` means five seconds, as for ping; who sends
+    /// As [`Context::probing_budget`], where `-w 5` means five seconds, as for ping; whoever sends
     /// SIGQUIT or SIGUSR1 is told by `tell` how far the run is.
     ///
     /// # Errors
     /// [`Error::Invalid`] when it is no time, [`Error::Sys`] without a free descriptor.
     pub fn ping_budget(&self, tell: impl Fn() + Send + 'static) -> Result<Budget> {
-        let limit = self.span()?.map(|span| span.lenient());
-        let cancel = signal::cancel_or_tell(tell)?;
-        Ok(limit.map_or_else(Budget::unbounded, Budget::within).cancelled_by(&cancel))
+        telling(self.span()?.map(|span| span.lenient()), tell)
     }
 
     /// Returns the budget for a verb that takes packets: its own `--budget`, for `-w` names its
-    /// file, or no limit; Ctrl-C ends it.
+    /// file, or no limit; Ctrl-C ends it, and `tell` is as in [`Context::ping_budget`].
     ///
     /// # Errors
     /// [`Error::Invalid`] when the budget has no unit, [`Error::Sys`] without a free descriptor.
-    pub fn capture_budget(&self, limit: Option<&Span>) -> Result<Budget> {
+    pub fn capture_budget(
+        &self,
+        limit: Option<&Span>,
+        tell: impl Fn() + Send + 'static,
+    ) -> Result<Budget> {
+        telling(limit.map(Span::strict).transpose()?, tell)
+    }
+
+    /// As [`Context::capture_budget`], for a verb that reads packets of a file.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the budget has no unit, [`Error::Sys`] without a free descriptor.
+    pub fn file_budget(&self, limit: Option<&Span>) -> Result<Budget> {
         self.interruptible(limit.map(Span::strict).transpose()?)
     }
 
@@ -102,6 +112,11 @@ impl Context {
         let budget = limit.map_or_else(Budget::unbounded, Budget::within);
         Ok(budget.cancelled_by(&cancel))
     }
+}
+
+fn telling(limit: Option<Duration>, tell: impl Fn() + Send + 'static) -> Result<Budget> {
+    let cancel = signal::cancel_or_tell(tell)?;
+    Ok(limit.map_or_else(Budget::unbounded, Budget::within).cancelled_by(&cancel))
 }
 
 /// Reading tables and finding targets takes milliseconds; more means that something hangs.

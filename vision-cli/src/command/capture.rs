@@ -2,7 +2,9 @@
 
 mod sink;
 
-use std::io;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use vision_core::capture::filter::Filter;
 use vision_core::capture::{Capture, CaptureRequest, Taken};
@@ -30,12 +32,14 @@ pub fn run(args: &CaptureArgs, context: &mut Context) -> Ended {
     let allow = Allow { folder: sink.folder()? };
     // The thread that waits for signals comes after, so that it has no rights either.
     sandbox::drop_rights(&allow)?;
-    let budget = context.capture_budget(args.budget.as_ref())?;
+    let taken = Arc::new(AtomicU64::new(0));
+    let asked = Arc::clone(&taken);
+    let budget = context.capture_budget(args.budget.as_ref(), move || say(&asked))?;
     sandbox::lock(&allow)?;
     if !context.out.is_json() {
         announce(args, &capture);
     }
-    let mut run = Run { left: args.count, captured: 0, ended_by: None };
+    let mut run = Run { left: args.count, captured: 0, taken, ended_by: None };
     let followed = run.follow(&mut capture, &budget, &mut sink, context);
     run.close(capture, sink, followed, context)
 }
@@ -87,12 +91,25 @@ fn announce(args: &CaptureArgs, capture: &Capture) {
     let (link_type, snap) = (capture.link_type(), args.snap_bytes());
     let text = format!("listening on {name}, link-type {link_type}, snapshot length {snap} bytes");
     diagnose(&text, None);
+    let (has, wanted) = (capture.buffer_bytes(), args.buffer);
+    if has <= wanted / 2 {
+        let text = format!("the kernel had room for a buffer of {has} bytes only, not {wanted}");
+        diagnose(&text, Some("packets may be dropped; ask for less with -B, or free memory"));
+    }
+}
+
+/// Says how far the capture is; that nobody reads it is no fault of the capture.
+fn say(taken: &AtomicU64) {
+    let count = taken.load(Ordering::Relaxed);
+    let _ = writeln!(io::stderr(), "vision: {count} packets captured");
 }
 
 /// The progress of a capture.
 struct Run {
     left: Option<u64>,
     captured: u64,
+    /// The same, for whoever asks in the middle.
+    taken: Arc<AtomicU64>,
     ended_by: Option<String>,
 }
 
@@ -182,6 +199,7 @@ impl Run {
             match taken {
                 Ok(Some(Taken::Frame(frame))) => {
                     self.captured += 1;
+                    self.taken.store(self.captured, Ordering::Relaxed);
                     sink.frame(&frame, self.captured, context)?;
                     if let Some(left) = &mut self.left {
                         *left -= 1;

@@ -31,7 +31,7 @@ pub fn run(args: &DecodeArgs, context: &mut Context) -> Ended {
         return Err(Error::Invalid { what: "output", why }.into());
     }
     args.rotate.as_ref().map(crate::args::Span::strict).transpose()?;
-    let budget = context.capture_budget(args.budget.as_ref())?;
+    let budget = context.file_budget(args.budget.as_ref())?;
     let mut reader = source::open(&args.file, &budget).map_err(|e| named(args, e))?;
     let first = reader.link_type(0).unwrap_or(LinkType::ETHERNET);
     let select = Select::new(args, first)?;

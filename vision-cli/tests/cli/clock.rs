@@ -1,16 +1,13 @@
-//! A wall clock that jumps by an hour, back and forth, at every look.
+//! A wall clock that jumps by two hours, back and forth, at every look.
 
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use vision_lab::Node;
 use vision_lab::dns::DnsScript;
 use vision_lab::{DnsServer, TcpBehaviour, TcpServer};
 
-use crate::run::{Run, pair};
-use crate::tools::{has, script};
+use crate::run::pair;
+use crate::tools::{Preloaded, script};
 
 const JUMPING: &str = "
 #define _GNU_SOURCE
@@ -20,7 +17,7 @@ const JUMPING: &str = "
 #include <unistd.h>
 static void jump(time_t *seconds) {
   static unsigned looks;
-  *seconds += __atomic_fetch_add(&looks, 1, __ATOMIC_RELAXED) % 2 ? 3600 : -3600;
+  *seconds += __atomic_fetch_add(&looks, 1, __ATOMIC_RELAXED) % 2 ? 7200 : -7200;
 }
 int clock_gettime(clockid_t id, struct timespec *now) {
   int failed = syscall(SYS_clock_gettime, id, now);
@@ -42,36 +39,6 @@ time_t time(time_t *at) {
 }
 ";
 
-/// A library that stands before the C library's clock; gone with the test.
-struct Jumping(PathBuf);
-
-impl Jumping {
-    /// `None` where the binary would not use it.
-    fn build() -> Option<Self> {
-        if !cfg!(target_env = "gnu") || !has("cc") {
-            return None;
-        }
-        let path = std::env::temp_dir().join(format!("vision-clock-{}.so", std::process::id()));
-        let source = path.with_extension("c");
-        std::fs::write(&source, JUMPING).expect("written");
-        let mut cc = Command::new("cc");
-        let built = cc.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&path).arg(&source).status();
-        std::fs::remove_file(&source).expect("removed");
-        assert!(built.expect("cc runs").success());
-        Some(Self(path))
-    }
-
-    fn run(&self, node: &Node, line: &str) -> Run {
-        script(node, &format!("LD_PRELOAD={} exec \"$V\" {line}", self.0.display()))
-    }
-}
-
-impl Drop for Jumping {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
 /// Every number of nanoseconds called a round trip.
 fn round_trips(value: &Value, found: &mut Vec<u64>) {
     match value {
@@ -91,7 +58,7 @@ fn round_trips(value: &Value, found: &mut Vec<u64>) {
 #[test]
 fn round_trips_and_deadlines_do_not_follow_the_wall_clock() {
     let Some((_lab, a, b)) = pair() else { return };
-    let Some(clock) = Jumping::build() else { return };
+    let Some(clock) = Preloaded::build("clock", JUMPING) else { return };
     let _web = TcpServer::start(&b, &format!("{}:8080", b.v4()), TcpBehaviour::Accept);
     let names = DnsScript::new().a("db.lab", b.v4());
     let _dns = DnsServer::start(&b, &format!("{}:53", b.v4()), names);
@@ -115,7 +82,7 @@ fn round_trips_and_deadlines_do_not_follow_the_wall_clock() {
             round_trips(&serde_json::from_str(object).expect("JSON"), &mut found);
         }
         assert!(found.len() >= wanted, "{line}: {found:?}: {run:?}");
-        // A second is what a busy machine takes, an hour what the clock would make of it.
+        // A second is what a busy machine takes, hours what the clock would make of it.
         assert!(found.iter().all(|ns| *ns < 1_000_000_000), "{line}: {found:?}");
         assert!(!run.out.contains("stalled") || run.out.contains("\"stalls\":[]"), "{run:?}");
     }

@@ -171,3 +171,37 @@ fn a_dump_that_fails_half_way_is_begun_again() {
         }
     }
 }
+
+#[test]
+fn a_capture_does_with_less_or_says_what_it_lacks() {
+    let Some((_lab, a, b)) = pair().filter(|_| has("strace")) else { return };
+    let _traffic = b.spawn(&format!("ping -q -i 0.05 {}", a.v4()));
+    let line = "capture -i eth0 -c3 --budget 20s";
+    // The ring and its version are some of the last options that are set.
+    for (error, code, part) in [("ENOMEM", 0, "room for a buffer of"), ("EINVAL", 5, "TPACKET_V3")]
+    {
+        let refused = (8..20).rev().any(|nth| {
+            let run = injected(&a, &format!("setsockopt:error={error}:when={nth}"), line);
+            run.code == Some(code) && run.err.contains(part)
+        });
+        assert!(refused, "{error}: never {part}");
+    }
+    for (inject, code, part) in [
+        ("setsockopt:error=ENOPROTOOPT:when=1", 0, "3 packets captured"),
+        ("setsockopt:error=EPERM:when=4", 0, "3 packets captured"),
+        ("landlock_create_ruleset:error=ENOSYS", 0, "3 packets captured"),
+        ("seccomp:error=EPERM", 0, "3 packets captured"),
+        ("capset:error=EPERM", 3, "giving up rights"),
+        ("prctl:error=EPERM", 4, "giving up rights"),
+        ("eventfd2:error=EMFILE", 3, "`ulimit -n`"),
+        // Not every second one: that may hit all the waits and none of the looks between them.
+        ("poll,ppoll:error=EINTR:when=2+3", 0, "3 packets captured"),
+        ("write,writev:error=EINTR:when=1+2", 0, "3 packets captured"),
+    ] {
+        let run = injected(&a, inject, line);
+        assert_eq!(run.code, Some(code), "{inject}: {run:?}");
+        assert!(run.err.contains(part), "{inject}: {run:?}");
+        assert!(!run.err.contains("panicked"), "{inject}: {run:?}");
+        assert!(code != 0 || run.out.lines().count() == 3, "{inject}: {run:?}");
+    }
+}

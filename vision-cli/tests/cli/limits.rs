@@ -20,6 +20,9 @@ const VERBS: &[&str] = &[
     "arp 10.1.0.99 -I eth0 -c1 -W 50ms",
     "fw",
     "doctor 127.0.0.1:1",
+    "capture -i lo -c1 --budget 100ms",
+    "capture -i any -c1 --budget 100ms",
+    "decode PCAP --what",
     "caps",
     "explain",
 ];
@@ -28,10 +31,15 @@ const VERBS: &[&str] = &[
 fn with_few_descriptors_every_verb_answers_or_says_that_they_ran_out() {
     let Some((_lab, node, _other)) = pair() else { return };
     let sleeper = node.sleeper();
+    let pcap = std::env::temp_dir().join(format!("vision-limits-{}.pcap", std::process::id()));
+    let head = [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
+    std::fs::write(&pcap, head).expect("written");
     let own = host_script("ls /proc/self/fd | wc -l; readlink /proc/self/ns/net").out;
     for limit in [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 20, 24, 32] {
         for verb in VERBS {
-            let takes_target = !["ns", "caps", "explain"].iter().any(|w| verb.starts_with(w));
+            let verb = &verb.replace("PCAP", &pcap.display().to_string());
+            let takes_target =
+                !["ns", "caps", "explain", "decode"].iter().any(|w| verb.starts_with(w));
             let target = match takes_target {
                 true => format!("--pid {} --json", sleeper.pid()),
                 false => "--json".to_owned(),
@@ -52,6 +60,7 @@ fn with_few_descriptors_every_verb_answers_or_says_that_they_ran_out() {
             assert!(text.contains("Too many open files"), "{verb} with {limit}: {text}");
         }
     }
+    std::fs::remove_file(&pcap).expect("removed");
     let after = host_script("ls /proc/self/fd | wc -l; readlink /proc/self/ns/net").out;
     assert_eq!(own, after);
 }

@@ -82,7 +82,7 @@ const TRAPS: &[Trap] = &[
     ("a folder", |at, _| fs::create_dir(at).expect("a folder")),
     ("nobody's", |at, _| {
         fs::write(at, "nameserver 127.0.0.1\n").expect("a file");
-        fs::set_permissions(at, fs::Permissions::from_mode(0)).expect("set");
+        fs::set_permissions(at, fs::Permissions::from_mode(0o000)).expect("set");
     }),
     ("a huge line", |at, _| {
         let line = format!("search {}\n", "a.".repeat(30_000));

@@ -91,10 +91,25 @@ fn of_two_hundred_thousand_tracked_connections_none_is_missing() {
     let counted: usize = node.sh("conntrack -C").trim().parse().expect("a number");
     let mut seen = HashSet::with_capacity(sent);
     let mut doubles = 0;
-    let (code, peak, err) = stream(command_in(&node, "ct -4 -w 60s"), |line| {
-        // An address of 127.7.0.0 to 127.10.13.64, each with one connection.
-        let dst = line.split(|c: char| c.is_whitespace() || c == '=').find(|word| is_filled(word));
-        doubles += u32::from(dst.is_some_and(|dst| !seen.insert(dst.to_owned())));
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let (code, peak, err) = std::thread::scope(|scope| {
+        // Others come meanwhile, but no more than there is room for.
+        scope.spawn(|| {
+            for n in 0..20_000 {
+                if done.load(std::sync::atomic::Ordering::Relaxed) {
+                    return;
+                }
+                fill_one(&node, n);
+            }
+        });
+        let streamed = stream(command_in(&node, "ct -4 -w 60s"), |line| {
+            // An address of 127.7.0.0 to 127.10.13.64, each with one connection.
+            let mut words = line.split(|c: char| c.is_whitespace() || c == '=');
+            let dst = words.find(|word| is_filled(word));
+            doubles += u32::from(dst.is_some_and(|dst| !seen.insert(dst.to_owned())));
+        });
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        streamed
     });
     println!("{} of {counted} connections, at most {peak} KiB, said: {err:?}", seen.len());
     assert_eq!(code, Some(0), "{err}");
@@ -104,6 +119,15 @@ fn of_two_hundred_thousand_tracked_connections_none_is_missing() {
 
 fn is_filled(word: &str) -> bool {
     ["127.7.", "127.8.", "127.9.", "127.10."].iter().any(|net| word.starts_with(net))
+}
+
+/// One more connection, to an address that is not counted.
+fn fill_one(node: &Node, n: u32) {
+    node.enter(|| {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let to = std::net::Ipv4Addr::from(0x7f20_0000 + n);
+        let _ = socket.send_to(b"x", (to, 9));
+    });
 }
 
 /// Sends datagrams to as many addresses of the loopback and returns how many.

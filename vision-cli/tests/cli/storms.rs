@@ -7,6 +7,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use vision_lab::dns::{Behaviour, DnsScript};
+use vision_lab::{DnsServer, TcpBehaviour, TcpServer};
+
 use crate::run::{Run, command_in, lab, pair, vision};
 
 /// Runs the binary while signals rain on it.
@@ -79,6 +82,36 @@ fn a_pause_of_the_whole_process_is_no_loss() {
     let report = &summary["report"];
     assert_eq!(report["summary"]["loss_percent"], 0.0, "{report}");
     assert_eq!(report["stalls"].as_array().map(Vec::len), Some(1), "{report}");
+}
+
+#[test]
+fn what_came_while_the_process_was_stopped_is_neither_lost_nor_late() {
+    let Some((_lab, a, b)) = pair() else { return };
+    let _web = TcpServer::start(&b, &format!("{}:8080", b.v4()), TcpBehaviour::Accept);
+    let slow = Behaviour::Slow(Duration::from_millis(150));
+    let names = DnsScript::new().a("db.lab", b.v4()).behave("db.lab", slow);
+    let _dns = DnsServer::start(&b, &format!("{}:53", b.v4()), names);
+    let host = b.v4();
+    for line in [
+        format!("dns db.lab @{host} -W 400ms --short"),
+        format!("tcp {host}:8080 --every 50ms -c 12 -W 300ms"),
+        format!("arp {host} -I eth0 -c 3 -i 200ms -W 300ms"),
+    ] {
+        for after in [50, 160] {
+            let mut command = command_in(&a, &line);
+            let child = command.stdout(std::process::Stdio::piped()).spawn().expect("starts");
+            let pid = Pid::from_raw(child.id().try_into().expect("a process number"));
+            std::thread::sleep(Duration::from_millis(after));
+            kill(pid, Signal::SIGSTOP).expect("stopped");
+            std::thread::sleep(Duration::from_millis(900));
+            kill(pid, Signal::SIGCONT).expect("continued");
+            let out = child.wait_with_output().expect("ended");
+            let text = String::from_utf8_lossy(&out.stdout);
+            assert_eq!(out.status.code(), Some(0), "{line} {after}: {text}");
+            let lost = ["no answer", "timed out", "lost"].iter().any(|word| text.contains(word));
+            assert!(!lost, "{line} {after}: {text}");
+        }
+    }
 }
 
 #[test]

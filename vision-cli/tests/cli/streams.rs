@@ -161,6 +161,28 @@ fn who_asks_in_the_middle_is_told_how_far_it_is() {
 }
 
 #[test]
+fn a_capture_says_how_far_it_is_as_well() {
+    let Some((_lab, a, b)) = pair() else { return };
+    let _traffic = b.spawn(&format!("ping -q -i 0.02 {}", a.v4()));
+    let mut child = start(command_in(&a, "capture -i eth0"));
+    let mut reader = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    for _ in 0..4 {
+        assert_ne!(reader.read_line(&mut line).expect("reads"), 0, "{line}");
+    }
+    for ask in [Signal::SIGUSR1, Signal::SIGQUIT] {
+        signal(&child, ask);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    signal(&child, Signal::SIGINT);
+    child.stdout = Some(reader.into_inner());
+    let (code, _, err) = ended(child, Duration::from_secs(5));
+    assert_eq!(code, Some(0), "{err}");
+    let told = |line: &&str| line.starts_with("vision: ") && line.ends_with(" packets captured");
+    assert_eq!(err.lines().filter(told).count(), 2, "{err}");
+}
+
+#[test]
 fn a_budget_ends_an_endless_run() {
     let Some((_lab, a, b)) = pair() else { return };
     let began = Instant::now();

@@ -1,8 +1,10 @@
 //! Places where much is hidden or switched off: user namespaces, a veiled or absent `/proc`, no
 //! IPv6, a loopback that is down.
 
+use vision_lab::{TcpBehaviour, TcpServer};
+
 use crate::run::{lab, pair, vision_in};
-use crate::tools::{assert_orderly, host_script, script};
+use crate::tools::{Preloaded, assert_orderly, host_script, script};
 
 #[test]
 fn in_a_user_namespace_the_own_network_is_read_and_that_of_others_refused_by_name() {
@@ -117,6 +119,65 @@ fn without_ipv6_the_other_family_answers_as_before() {
     }
     let report = vision_in(&a, "doctor [fd00:1::2]:80 -6").expect(1);
     assert!(report.out.contains("ipv6.disabled"), "{report:?}");
+}
+
+/// A kernel built without one family (socket(2), EAFNOSUPPORT).
+const WITHOUT: &str = "
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int socket(int family, int kind, int protocol) {
+  if (family == FAMILY) { errno = EAFNOSUPPORT; return -1; }
+  return syscall(SYS_socket, family, kind, protocol);
+}
+";
+
+#[test]
+fn a_kernel_without_one_family_answers_in_the_other() {
+    let Some((_lab, a, b)) = pair() else { return };
+    let _web = TcpServer::start(&b, &format!("{}:8080", b.v4()), TcpBehaviour::Accept);
+    let _web6 = TcpServer::start(&b, &format!("[{}]:8080", b.v6()), TcpBehaviour::Accept);
+    for (missing, there, gone) in [
+        ("AF_INET6", b.v4().to_string(), b.v6().to_string()),
+        ("AF_INET", b.v6().to_string(), b.v4().to_string()),
+    ] {
+        let name = format!("without-{}", missing.to_lowercase());
+        let Some(kernel) = Preloaded::build(&name, &WITHOUT.replace("FAMILY", missing)) else {
+            return;
+        };
+        let run = |line: &str| {
+            let run = kernel.run(&a, line);
+            assert_orderly(&run, &format!("{line} without {missing}"));
+            run
+        };
+        let at =
+            |host: &str| if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        for line in ["link", "route --all", "neigh", "sock -a", "caps"] {
+            run(line).expect(0);
+        }
+        run(&format!("ping {there} -c1")).expect(0);
+        run(&format!("tcp {}:8080", at(&there))).expect(0);
+        run(&format!("doctor {}:8080", at(&there))).expect(0);
+        for line in [format!("ping {gone} -c1 -W 1s"), format!("tcp {}:8080", at(&gone))] {
+            let refused = run(&line);
+            assert_ne!(refused.code, Some(0), "{line}: {refused:?}");
+            let said = refused.out.clone() + &refused.err;
+            assert!(said.contains("family"), "{line}: {refused:?}");
+        }
+        // A name with addresses of both: the one that can be reached is.
+        let inner = format!(
+            "echo {there} both > /etc/hosts; echo {gone} both >> /etc/hosts; exec \"$V\" tcp both:8080"
+        );
+        let preload = kernel.path().display().to_string();
+        let text = format!(
+            "f=$(mktemp); mount --bind $f /etc/hosts; rm $f; export LD_PRELOAD={preload}; {inner}"
+        );
+        let both = script(&a, &format!("exec unshare -m sh -ec '{text}'"));
+        let said = both.out.clone() + &both.err;
+        assert!(said.contains(&there) && said.contains("open"), "without {missing}: {both:?}");
+    }
 }
 
 #[test]

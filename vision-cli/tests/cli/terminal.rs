@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use vision_lab::Node;
 
 use crate::run::{Run, command, finish, lab, vision, vision_in};
-use crate::tools::{Background, background, host_script, script};
+use crate::tools::{Background, background, has, host_script, script};
 
 /// Sequences that write a clipboard, a title or a link, move the cursor, fake a line, hide text or
 /// turn its direction, and bytes that are no text at all.
@@ -153,6 +153,8 @@ fn names_aliases_and_comments_in_the_kernels_tables() {
     let shown = examine(&node, &["fw", "fw --iptables", "fw --counters", "doctor 10.7.0.1:1"]);
     assert_shown(&shown, "com", 25);
     assert_shown(&shown, "pre", 25);
+    on_a_terminal(&node, "link");
+    on_a_terminal(&node, "fw");
     let json = vision_in(&node, "link --json").expect(0).json();
     let aliases: Vec<Vec<u8>> = json["report"]["links"]
         .as_array()
@@ -171,6 +173,17 @@ fn names_aliases_and_comments_in_the_kernels_tables() {
         // A shell's substitution loses a line feed at the end.
         assert!(aliases.contains(&alias), "{}", alias.escape_ascii());
     }
+}
+
+/// Writes to a terminal, which ends each line with a carriage return of its own.
+fn on_a_terminal(node: &Node, line: &str) {
+    if !has("script") {
+        return;
+    }
+    let mut run = script(node, &format!("exec script -qec \"$V {line}\" /dev/null </dev/null"));
+    assert!(run.out.contains("\r\n"), "{line}: no terminal: {run:?}");
+    run.raw.stdout = run.out.replace("\r\n", "\n").into_bytes();
+    assert_harmless(&run, line);
 }
 
 /// Programs with such names that hold a socket each.

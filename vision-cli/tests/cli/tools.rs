@@ -1,6 +1,6 @@
 //! Running the binary where something is missing: capabilities, system calls, descriptors.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -87,5 +87,41 @@ impl Drop for Background {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// A library that stands before the C library; gone with the test.
+pub struct Preloaded(PathBuf);
+
+impl Preloaded {
+    /// Compiles it; `None` where the binary would not use it.
+    pub fn build(name: &str, source: &str) -> Option<Self> {
+        if !cfg!(target_env = "gnu") || !has("cc") {
+            return None;
+        }
+        let path = std::env::temp_dir().join(format!("vision-{name}-{}.so", std::process::id()));
+        let file = path.with_extension("c");
+        std::fs::write(&file, source).expect("written");
+        let mut cc = Command::new("cc");
+        let built = cc.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&path).arg(&file).status();
+        std::fs::remove_file(&file).expect("removed");
+        assert!(built.expect("cc runs").success());
+        Some(Self(path))
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Runs the binary in a node with the library before all others.
+    pub fn run(&self, node: &Node, line: &str) -> Run {
+        script(node, &format!("LD_PRELOAD={} exec \"$V\" {line}", self.0.display()))
+    }
+}
+
+impl Drop for Preloaded {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
     }
 }

@@ -4,6 +4,10 @@ use std::time::Instant;
 
 use crate::base::Result;
 
+/// Packets taken from one socket before the clock, the budget and the target are looked at again,
+/// so that a flood cannot hold up a deadline; more than a receive buffer holds by default.
+pub(crate) const BURST: usize = 1024;
+
 /// What a machine wants next.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step<C> {

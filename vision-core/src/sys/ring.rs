@@ -65,7 +65,8 @@ unsafe impl Sync for Ring {}
 impl Ring {
     /// Gives a packet socket a ring; it must not be bound yet.
     ///
-    /// `ENOMEM` and `EINVAL` mean that the kernel refuses this geometry.
+    /// `ENOMEM` and `EINVAL` mean that the kernel refuses this geometry, `ENOPROTOOPT` that it
+    /// has no such rings (before 3.2).
     pub(crate) fn new(socket: Socket, geometry: Geometry) -> Result<Self, (Socket, io::Error)> {
         match Self::map(&socket, geometry) {
             Ok((memory, bytes)) => Ok(Self { socket, memory, bytes, geometry, current: 0 }),
@@ -75,7 +76,13 @@ impl Ring {
 
     fn map(socket: &Socket, geometry: Geometry) -> io::Result<(NonNull<u8>, usize)> {
         let version = libc::tpacket_versions::TPACKET_V3 as i32;
-        set_int(socket, libc::SOL_PACKET, libc::PACKET_VERSION, version)?;
+        set_int(socket, libc::SOL_PACKET, libc::PACKET_VERSION, version).map_err(|e| {
+            // The word of a kernel that does not know this version.
+            match e.raw_os_error() {
+                Some(libc::EINVAL) => io::Error::from_raw_os_error(libc::ENOPROTOOPT),
+                _ => e,
+            }
+        })?;
         set_int(socket, libc::SOL_PACKET, libc::PACKET_RESERVE, HEADROOM)?;
         let bytes = u64::from(geometry.block_bytes) * u64::from(geometry.blocks);
         let refused = || io::Error::from_raw_os_error(libc::EINVAL);

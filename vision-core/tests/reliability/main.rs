@@ -1,10 +1,12 @@
 //! What others, or an exhausted system, may do to the library without making it lie.
 
+mod churn;
 mod forger;
 mod gone;
 mod handles;
 mod netlink;
 mod scarce;
+mod visits;
 
 use vision_core::{Netns, Target};
 use vision_lab::Node;

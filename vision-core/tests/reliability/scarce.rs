@@ -52,7 +52,8 @@ fn steps(target: &Target) -> Vec<Result<(), Error>> {
 #[test]
 #[ignore = "runs only as the child of another test"]
 fn takes_what_it_gets() {
-    let pid = std::env::var(TARGET).expect("a target").parse().expect("a number");
+    let Ok(pid) = std::env::var(TARGET) else { return };
+    let pid = pid.parse().expect("a number");
     let count = || std::fs::read_dir("/proc/self/fd").map(Iterator::count).ok();
     let own = std::fs::read_link("/proc/thread-self/ns/net").expect("own namespace");
     let budget = Budget::unbounded();

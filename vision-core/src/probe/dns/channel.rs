@@ -13,12 +13,12 @@ use super::machine::{DnsCommand, DnsInput};
 use crate::base::{Error, Family, Op, Reason, Result};
 use crate::netns::Netns;
 use crate::probe::IcmpError;
-use crate::probe::machine::{Channel, Machine};
+use crate::probe::machine::{BURST, Channel, Machine};
 use crate::socket::{self, Kind, Options};
 
-/// Datagrams taken from one socket before the machine's clock is looked at again, so that a
-/// flood cannot hold up a deadline.
-const BURST: usize = 256;
+/// Pieces taken from one stream before the clock is looked at again; each may hold some ten thousand
+/// messages that are none.
+const PIECES: usize = 4;
 
 /// The sockets of DNS queries: one per query, each with a port the kernel picks at random.
 ///
@@ -213,7 +213,7 @@ fn read_tcp<M: DnsSpeaker>(
     machine: &mut M,
     now: Instant,
 ) -> bool {
-    for _ in 0..BURST {
+    for _ in 0..PIECES {
         match entry.socket.read(buffer) {
             Ok(0) => {
                 machine.handle(DnsInput::Closed { slot }, now);

@@ -11,7 +11,7 @@ use socket2::{SockAddr, Socket};
 use super::machine::{NeighInput, NeighMachine};
 use super::station::Station;
 use crate::base::{Error, Family, Op, Reason, Result, Ttl};
-use crate::probe::machine::{Channel, Machine};
+use crate::probe::machine::{BURST, Channel, Machine};
 use crate::socket::{self, Kind, Options};
 use crate::sys::packet;
 use crate::wire::{arp, ndp};
@@ -52,7 +52,7 @@ impl NeighChannel {
     fn drain_arp(&self, machine: &mut NeighMachine, now: Instant) -> Result<()> {
         let mut buffer = [0; 128];
         let fd = self.socket.as_fd().as_raw_fd();
-        loop {
+        for _ in 0..BURST {
             match recvfrom::<LinkAddr>(fd, &mut buffer) {
                 Ok((len, from)) => {
                     // Our own request comes by as well.
@@ -66,14 +66,17 @@ impl NeighChannel {
                 Err(e) => return Err(Error::sys(Op::Receive, e)),
             }
         }
+        Ok(())
     }
 
     fn drain_icmpv6(&self, machine: &mut NeighMachine, now: Instant) -> Result<()> {
         while socket::next_error(&self.socket, self.family).is_some() {}
         let mut buffer = [0; 2048];
-        while let Some(got) =
-            socket::receive(&self.socket, &mut buffer).map_err(|e| Error::sys(Op::Receive, e))?
-        {
+        for _ in 0..BURST {
+            let received = socket::receive(&self.socket, &mut buffer);
+            let Some(got) = received.map_err(|e| Error::sys(Op::Receive, e))? else {
+                break;
+            };
             let hop_limit = got.ttl.map(|ttl| ttl.0);
             machine.handle(NeighInput::Icmpv6 { hop_limit, bytes: got.bytes }, now);
         }

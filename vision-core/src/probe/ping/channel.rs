@@ -10,7 +10,7 @@ use socket2::{SockAddr, Socket};
 use super::clocks::Clocks;
 use super::machine::{IcmpOrLocal, PingInput, PingMachine, Request};
 use crate::base::{Error, Family, Op, Reason, Result};
-use crate::probe::machine::{Channel, Machine};
+use crate::probe::machine::{BURST, Channel, Machine};
 use crate::probe::{IcmpError, Method};
 use crate::socket::{self, Kind, Options, QueuedError};
 use crate::wire::icmp::strip_ipv4;
@@ -50,7 +50,7 @@ impl PingChannel {
 
     fn drain_replies(&mut self, machine: &mut PingMachine, now: Instant) -> Result<()> {
         let has_ip_header = self.method == Method::Raw && self.family == Family::V4;
-        loop {
+        for _ in 0..BURST {
             let received = match socket::receive(&self.socket, &mut self.buffer) {
                 Ok(Some(received)) => received,
                 Ok(None) => return Ok(()),
@@ -71,6 +71,7 @@ impl PingChannel {
             let at = self.clocks.arrival(received.stamp);
             machine.handle(PingInput::Message { from, ttl, at, bytes }, now);
         }
+        Ok(())
     }
 }
 

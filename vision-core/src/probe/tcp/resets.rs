@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use socket2::{SockFilter, Socket};
 
 use crate::base::{Error, Family, Op, Result, Ttl};
+use crate::probe::machine::BURST;
 use crate::socket::{self, Kind, Options};
 use crate::wire::icmp::strip_ipv4;
 
@@ -36,7 +37,10 @@ impl ResetWatch {
 
     fn read(&mut self) {
         let mut buffer = [0; 256];
-        while let Ok(Some(got)) = socket::receive(&self.socket, &mut buffer) {
+        for _ in 0..BURST {
+            let Ok(Some(got)) = socket::receive(&self.socket, &mut buffer) else {
+                break;
+            };
             if got.from.map(|from| from.ip()) != Some(self.from) {
                 continue;
             }

@@ -8,7 +8,7 @@ use socket2::Socket;
 use super::machine::{Send, UdpInput, UdpMachine};
 use crate::base::{Family, Reason, Result};
 use crate::probe::IcmpError;
-use crate::probe::machine::{Channel, Machine};
+use crate::probe::machine::{BURST, Channel, Machine};
 use crate::socket::{self, Kind, Options};
 
 /// One connected UDP socket; the kernel lets only the peer's datagrams in.
@@ -52,7 +52,10 @@ impl Channel<UdpMachine> for UdpChannel {
         }
         let mut buffer = [0; 65_536];
         // An error here is one the queue has told already.
-        while let Ok(Some(got)) = socket::receive(&self.socket, &mut buffer) {
+        for _ in 0..BURST {
+            let Ok(Some(got)) = socket::receive(&self.socket, &mut buffer) else {
+                break;
+            };
             machine.handle(UdpInput::Reply(got.bytes), now);
         }
         Ok(())
