@@ -7,6 +7,7 @@ mod bridges;
 mod churn;
 mod conntrack;
 mod files;
+mod kinds;
 mod links;
 mod neigh;
 mod ns;
