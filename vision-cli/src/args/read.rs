@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use vision_core::Prefix;
 use vision_core::firewall::Flow;
 use vision_core::inventory::CtProtocol;
 
-use super::value::{number, protocol};
+use super::value::{number, protocol, seconds};
 
 /// `vision ns`
 #[derive(Debug, Args)]
@@ -221,6 +222,26 @@ pub struct QdiscArgs {
     /// Their filters as well, those of ingress and clsact included
     #[arg(short = 'f', long)]
     pub filters: bool,
+}
+
+/// `vision stat`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  vision stat --explain\n  vision --in pid:4242 stat --delta 5s Tcp"
+)]
+pub struct StatArgs {
+    /// Only counters whose name, as nstat writes it, begins like this; case does not matter
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Those that are zero as well
+    #[arg(short = 'a', long)]
+    pub all: bool,
+    /// Only those that tell of a fault, each with one sentence
+    #[arg(short = 'e', long)]
+    pub explain: bool,
+    /// What changes within this time, such as 5s
+    #[arg(short = 'd', long, value_name = "TIME", value_parser = seconds)]
+    pub delta: Option<Duration>,
 }
 
 /// `vision fw`

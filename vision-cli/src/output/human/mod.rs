@@ -17,6 +17,7 @@ pub mod qdisc;
 pub mod resolution;
 pub mod route;
 pub mod sock;
+pub mod stat;
 mod table;
 pub mod tcp;
 
