@@ -17,3 +17,4 @@ mod routes;
 mod rules;
 mod snapshot;
 mod socks;
+mod stats;
