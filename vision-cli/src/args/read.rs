@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use vision_core::Prefix;
 use vision_core::firewall::Flow;
-use vision_core::inventory::CtProtocol;
+use vision_core::inventory::{CtProtocol, EthtoolParts};
 
 use super::value::{number, protocol, seconds};
 
@@ -61,7 +61,8 @@ pub enum NsVerb {
 
 /// `vision link`
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  vision link\n  vision --in pid:4242 link eth0 --stats")]
+#[command(after_help = "Examples:\n  vision link\n  vision --in pid:4242 link eth0 --stats\n  \
+                        vision link eth0 --features --nic-stats -d")]
 pub struct LinkArgs {
     /// Only this interface
     pub iface: Option<String>,
@@ -71,6 +72,61 @@ pub struct LinkArgs {
     /// Show what the driver and the master tell, and in which namespace a peer is
     #[arg(short = 'd', long)]
     pub details: bool,
+    /// What to ask drivers.
+    #[command(flatten)]
+    pub driver: DriverArgs,
+}
+
+/// What `vision link` asks drivers.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Ask the driver")]
+pub struct DriverArgs {
+    /// Speed, duplex, whether there is a link
+    #[arg(long)]
+    pub phy: bool,
+    /// Its name, version and place on the bus
+    #[arg(long)]
+    pub driver: bool,
+    /// Offloads: checksums, segmentation, receive merging
+    #[arg(long)]
+    pub features: bool,
+    /// Its own statistics
+    #[arg(long)]
+    pub nic_stats: bool,
+    /// Sizes of rings
+    #[arg(long)]
+    pub rings: bool,
+    /// Numbers of queues
+    #[arg(long)]
+    pub channels: bool,
+    /// When the card interrupts
+    #[arg(long)]
+    pub coalesce: bool,
+    /// Whether a full link stops its sender
+    #[arg(long)]
+    pub pause: bool,
+    /// Who can tell when a packet passed
+    #[arg(long)]
+    pub timestamping: bool,
+}
+
+impl DriverArgs {
+    /// Returns all that was asked for.
+    pub fn parts(self) -> EthtoolParts {
+        let asked = [
+            (self.phy, EthtoolParts::PHY),
+            (self.driver, EthtoolParts::DRIVER),
+            (self.features, EthtoolParts::FEATURES),
+            (self.nic_stats, EthtoolParts::NIC_STATS),
+            (self.rings, EthtoolParts::RINGS),
+            (self.channels, EthtoolParts::CHANNELS),
+            (self.coalesce, EthtoolParts::COALESCE),
+            (self.pause, EthtoolParts::PAUSE),
+            (self.timestamping, EthtoolParts::TIMESTAMPING),
+        ];
+        let asked = asked.into_iter().filter(|(asked, _)| *asked);
+        asked.fold(EthtoolParts::default(), |all, (_, part)| all | part)
+    }
 }
 
 /// `vision route`

@@ -23,6 +23,7 @@ mod bridge;
 mod conntrack;
 mod counters;
 mod dump;
+pub mod ethtool;
 mod flags;
 mod hosts;
 pub mod kind;
@@ -57,6 +58,7 @@ pub use conntrack::{
 };
 pub use counters::Counters;
 pub use dump::{Consistency, Dump};
+pub use ethtool::{Ethtool, EthtoolParts};
 pub use hosts::{HostEntry, Hosts};
 pub use kind::{LinkKind, LinkRole};
 pub use link::{Link, LinkFlags, LinkStats, LinkType, OperState};

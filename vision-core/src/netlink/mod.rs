@@ -8,6 +8,7 @@
 pub(crate) mod attr;
 mod channel;
 pub(crate) mod conntrack;
+pub(crate) mod ethtool;
 pub(crate) mod header;
 pub(crate) mod nft;
 pub(crate) mod rtnl;

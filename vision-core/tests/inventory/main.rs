@@ -6,6 +6,7 @@ mod addrs;
 mod bridges;
 mod churn;
 mod conntrack;
+mod drivers;
 mod files;
 mod kinds;
 mod links;

@@ -7,6 +7,7 @@ pub mod capture;
 pub mod ct;
 pub mod dns;
 mod doctor;
+mod ethtool;
 pub mod explain;
 pub mod fw;
 pub mod link;
