@@ -42,6 +42,8 @@ mod row;
 mod rule;
 mod snapshot;
 mod sock;
+mod sock_details;
+mod sock_local;
 mod softnet;
 mod sysctl;
 #[cfg(test)]
@@ -77,6 +79,8 @@ pub use route_metrics::RouteMetrics;
 pub use rule::{Rule, RuleAction, RuleFlags};
 pub use snapshot::{Section, Sections, Snapshot};
 pub use sock::{Sock, SockProtocol, SockState, SocketFilter, SocketKind};
+pub use sock_details::{SockDetails, SockMemory, SockTimer, TcpInfo};
+pub use sock_local::{PacketSock, UnixKind, UnixSock};
 pub use softnet::SoftnetCpu;
 pub use sysctl::{InterfaceSysctls, Ipv4Sysctls, Ipv6Sysctls, Sysctls};
 

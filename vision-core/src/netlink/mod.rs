@@ -10,6 +10,7 @@ mod channel;
 pub(crate) mod conntrack;
 pub(crate) mod ethtool;
 pub(crate) mod header;
+pub(crate) mod local_diag;
 pub(crate) mod nft;
 pub(crate) mod rtnl;
 pub(crate) mod sock_diag;
