@@ -16,7 +16,7 @@ pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs, WriteFormat};
 pub use self::probe::{ArpArgs, DnsArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
 pub use self::read::{
     BridgeArgs, BridgeVerb, CtArgs, FwArgs, FwVerb, LinkArgs, NeighArgs, NsArgs, NsVerb, QdiscArgs,
-    RouteArgs, RouteGet, RouteVerb, SockArgs, StatArgs,
+    RouteArgs, RouteGet, RouteVerb, SockArgs, SockFamily, StatArgs,
 };
 pub use self::value::Span;
 use crate::output::When;
@@ -229,6 +229,7 @@ impl Verb {
             Self::Route(RouteArgs { rules: true, .. }) => "vision/rule@1",
             Self::Route(_) => "vision/route@1",
             Self::Neigh(_) => "vision/neigh@1",
+            Self::Sock(SockArgs { summary: true, .. }) => "vision/sock-summary@1",
             Self::Sock(_) => "vision/sock@1",
             Self::Ct(CtArgs { count: true, .. }) => "vision/ct-count@1",
             Self::Ct(_) => "vision/ct@1",

@@ -7,9 +7,9 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use vision_core::Prefix;
 use vision_core::firewall::Flow;
-use vision_core::inventory::{CtProtocol, EthtoolParts};
+use vision_core::inventory::{CtProtocol, EthtoolParts, SockState};
 
-use super::value::{number, protocol, seconds};
+use super::value::{number, protocol, seconds, sock_state};
 
 /// `vision ns`
 #[derive(Debug, Args)]
@@ -182,7 +182,8 @@ pub struct NeighArgs {
 
 /// `vision sock`
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  vision sock -l\n  vision --in pid:4242 sock -t -a -p")]
+#[command(after_help = "Examples:\n  vision sock -l\n  vision --in pid:4242 sock -t -a -p\n  \
+                        vision sock -t --info --state established --dport 443\n  vision sock --summary")]
 pub struct SockArgs {
     /// Sockets that wait for anybody
     #[arg(short = 'l', long, conflicts_with = "all")]
@@ -199,6 +200,75 @@ pub struct SockArgs {
     /// The processes that hold them as well
     #[arg(short = 'p', long)]
     pub processes: bool,
+    /// Unix sockets
+    #[arg(short = 'x', long)]
+    pub unix: bool,
+    /// Packet sockets: somebody captures
+    #[arg(short = '0', long)]
+    pub packet: bool,
+    /// Raw IP sockets
+    #[arg(long)]
+    pub raw: bool,
+    /// MPTCP
+    #[arg(short = 'M', long)]
+    pub mptcp: bool,
+    /// The same as the flag of that name; may be given again
+    #[arg(short = 'f', long, value_name = "KIND")]
+    pub family: Vec<SockFamily>,
+    /// TCP's own figures: round trips, windows, what was sent again
+    #[arg(short = 'i', long)]
+    pub info: bool,
+    /// Memory, limits and drops
+    #[arg(short = 'm', long)]
+    pub mem: bool,
+    /// Timers, cookie, mark, type of service
+    #[arg(short = 'e', long)]
+    pub ext: bool,
+    /// Only this state, such as established or time-wait; may be given again
+    #[arg(long, value_name = "STATE", value_parser = sock_state)]
+    pub state: Vec<SockState>,
+    /// Only this local port
+    #[arg(long, value_name = "N")]
+    pub sport: Option<u16>,
+    /// Only this remote port
+    #[arg(long, value_name = "N")]
+    pub dport: Option<u16>,
+    /// How many there are of each kind
+    #[arg(short = 's', long)]
+    pub summary: bool,
+}
+
+/// Kinds of sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SockFamily {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// Raw IP.
+    Raw,
+    /// MPTCP.
+    Mptcp,
+    /// Unix sockets.
+    Unix,
+    /// Packet sockets.
+    Packet,
+}
+
+impl SockArgs {
+    /// Returns the kinds asked for.
+    pub fn kinds(&self) -> Vec<SockFamily> {
+        let flags = [
+            (self.tcp, SockFamily::Tcp),
+            (self.udp, SockFamily::Udp),
+            (self.raw, SockFamily::Raw),
+            (self.mptcp, SockFamily::Mptcp),
+            (self.unix, SockFamily::Unix),
+            (self.packet, SockFamily::Packet),
+        ];
+        let asked = flags.into_iter().filter(|(asked, _)| *asked).map(|(_, kind)| kind);
+        asked.chain(self.family.iter().copied()).collect()
+    }
 }
 
 /// `vision ct`

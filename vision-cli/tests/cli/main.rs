@@ -11,5 +11,6 @@ mod hostile;
 mod lists;
 mod probes;
 mod run;
+mod sockets;
 mod streams;
 mod tables;

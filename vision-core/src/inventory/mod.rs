@@ -44,6 +44,7 @@ mod snapshot;
 mod sock;
 mod sock_details;
 mod sock_local;
+mod sock_raw;
 mod softnet;
 mod sysctl;
 #[cfg(test)]
@@ -218,6 +219,7 @@ impl Inventory {
     /// As [`Inventory::links`]. Kernels without `udp_diag` answer `ENOENT` for UDP.
     pub fn sockets(&mut self, filter: &SocketFilter, budget: &Budget) -> Result<Dump<Sock>> {
         let mut dump = self.reader.list(&sockets_plan(filter), budget)?;
+        dump.items.extend(self.raw_sockets(filter, budget)?);
         dump.items.retain(|sock| filter.admits(sock));
         Ok(dump)
     }
@@ -233,12 +235,14 @@ impl Inventory {
         budget: &Budget,
         mut each: impl FnMut(Sock),
     ) -> Result<Consistency> {
-        let admit = |sock: Sock| {
+        let mut admit = |sock: Sock| {
             if filter.admits(&sock) {
                 each(sock);
             }
         };
-        self.reader.stream(&sockets_plan(filter), budget, admit)
+        let consistent = self.reader.stream(&sockets_plan(filter), budget, &mut admit)?;
+        self.raw_sockets(filter, budget)?.into_iter().for_each(admit);
+        Ok(consistent)
     }
 
     /// Asks the kernel which way a packet would take; a refusal is an answer.

@@ -155,7 +155,23 @@ impl SocketFilter {
             };
             families.into_iter().map(move |family| (query(family, protocol), protocol))
         };
-        protocols.iter().copied().flat_map(each).collect()
+        let asked = protocols.iter().copied().filter(|p| *p != SockProtocol::Raw);
+        asked.flat_map(each).collect()
+    }
+
+    /// The same for raw sockets, which not every kernel answers.
+    pub(super) fn raw_queries(&self) -> Vec<(Query, SockProtocol)> {
+        let wanted = self.protocols.contains(&SockProtocol::Raw);
+        let families = Family::BOTH.into_iter().filter(|of| self.family.is_none_or(|f| f == *of));
+        let query = |family: Family| Query {
+            family: family.raw(),
+            protocol: SockProtocol::Raw.raw(),
+            details: self.details,
+            states: self.states(),
+            local_port: 0,
+            remote_port: 0,
+        };
+        families.filter(|_| wanted).map(|family| (query(family), SockProtocol::Raw)).collect()
     }
 
     fn states(&self) -> u32 {
@@ -173,7 +189,8 @@ impl SocketFilter {
 
     /// What the kernel's filter lets through although it was not asked for.
     pub(super) fn admits(&self, sock: &Sock) -> bool {
-        self.local_port.is_none_or(|port| port == sock.local_port)
+        (self.states.is_empty() || self.states.contains(&sock.state))
+            && self.local_port.is_none_or(|port| port == sock.local_port)
             && self.remote_port.is_none_or(|port| port == sock.remote_port)
             && (self.kind != SocketKind::Listening || !sock.is_idle_tcp())
     }

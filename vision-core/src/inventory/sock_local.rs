@@ -69,6 +69,16 @@ pub struct PacketSock {
     pub cookie: u64,
 }
 
+impl UnixSock {
+    /// Tells whether it waits for anybody: a listener, or a datagram socket with a name.
+    pub fn is_listening(&self) -> bool {
+        match self.kind {
+            UnixKind::Datagram => self.peer_inode.is_none() && self.name.is_some(),
+            _ => self.state == SockState::Listen,
+        }
+    }
+}
+
 open_enum! {
     /// Kind of a unix socket.
     pub enum UnixKind: u8 {
