@@ -78,7 +78,7 @@ fn figures_and_memory_are_those_of_ss() {
             compared += 1;
         }
     }
-    assert!(compared > 50, "{compared}");
+    assert!(compared > 40, "{compared}");
     let json = vision_in(&node, "sock -t -i --json").expect(0).json();
     let sockets = json["report"]["sockets"].as_array().expect("a list");
     let sent = sockets.iter().map(|s| s["details"]["tcp"]["sent_bytes"].as_u64());

@@ -56,8 +56,9 @@ pub use bridge::{
     PortVlans, RouterPort,
 };
 pub use conntrack::{
-    CtCount, CtCounters, CtDccp, CtDccpState, CtEntry, CtFilter, CtIcmp, CtProtocol, CtSctp,
-    CtSctpState, CtSeqAdjust, CtStatus, CtSynproxy, CtTcp, CtTcpFlags, CtTcpState, CtTuple,
+    CtCount, CtCounters, CtCpuStats, CtDccp, CtDccpState, CtEntry, CtEvent, CtEvents,
+    CtExpectFlags, CtExpectation, CtFilter, CtIcmp, CtProtocol, CtSctp, CtSctpState, CtSeqAdjust,
+    CtStatus, CtSynproxy, CtTable, CtTcp, CtTcpFlags, CtTcpState, CtTranslation, CtTuple,
 };
 pub use counters::Counters;
 pub use dump::{Consistency, Dump};
