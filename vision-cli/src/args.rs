@@ -16,7 +16,7 @@ pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs, WriteFormat};
 pub use self::probe::{ArpArgs, DnsArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
 pub use self::read::{
     BridgeArgs, BridgeVerb, CtArgs, FwArgs, FwVerb, LinkArgs, NeighArgs, NsArgs, NsVerb, QdiscArgs,
-    RouteArgs, RouteGet, RouteVerb, SockArgs,
+    RouteArgs, RouteGet, RouteVerb, SockArgs, SockFamily, StatArgs,
 };
 pub use self::value::Span;
 use crate::output::When;
@@ -190,6 +190,8 @@ pub enum Verb {
     Bridge(BridgeArgs),
     /// Show what waits before it is sent, and what is dropped: disciplines, classes, filters
     Qdisc(QdiscArgs),
+    /// Show the counters of protocols, sockets and processors, and what they mean
+    Stat(StatArgs),
     /// Show the firewall's rules, sets and counters
     Fw(FwArgs),
     /// Send ICMP echo requests
@@ -227,6 +229,7 @@ impl Verb {
             Self::Route(RouteArgs { rules: true, .. }) => "vision/rule@1",
             Self::Route(_) => "vision/route@1",
             Self::Neigh(_) => "vision/neigh@1",
+            Self::Sock(SockArgs { summary: true, .. }) => "vision/sock-summary@1",
             Self::Sock(_) => "vision/sock@1",
             Self::Ct(CtArgs { count: true, .. }) => "vision/ct-count@1",
             Self::Ct(_) => "vision/ct@1",
@@ -237,6 +240,7 @@ impl Verb {
             Self::Fw(_) => "vision/fw@1",
             Self::Bridge(args) => args.schema(),
             Self::Qdisc(_) => "vision/qdisc@1",
+            Self::Stat(_) => "vision/stat@1",
             Self::Ping(_) => "vision/ping@1",
             Self::Tcp(_) => "vision/tcp@1",
             Self::Arp(_) => "vision/arp@1",
@@ -260,6 +264,7 @@ impl Verb {
                 (true, true, true, false)
             }
             Self::Ct(CtArgs { count: true, .. }) | Self::Fw(_) => (true, false, false, false),
+            Self::Stat(_) => (true, false, false, false),
             Self::Ct(_) => (true, true, false, true),
             Self::Bridge(_) | Self::Qdisc(_) => (true, false, true, false),
             Self::Ping(_) | Self::Tcp(_) | Self::Arp(_) | Self::Dns(_) => (true, true, true, true),

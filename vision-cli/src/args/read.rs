@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use vision_core::Prefix;
 use vision_core::firewall::Flow;
-use vision_core::inventory::CtProtocol;
+use vision_core::inventory::{CtProtocol, EthtoolParts, SockState};
 
-use super::value::{number, protocol};
+use super::value::{number, protocol, seconds, sock_state};
 
 /// `vision ns`
 #[derive(Debug, Args)]
@@ -60,7 +61,8 @@ pub enum NsVerb {
 
 /// `vision link`
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  vision link\n  vision --in pid:4242 link eth0 --stats")]
+#[command(after_help = "Examples:\n  vision link\n  vision --in pid:4242 link eth0 --stats\n  \
+                        vision link eth0 --features --nic-stats -d")]
 pub struct LinkArgs {
     /// Only this interface
     pub iface: Option<String>,
@@ -70,6 +72,61 @@ pub struct LinkArgs {
     /// Show what the driver and the master tell, and in which namespace a peer is
     #[arg(short = 'd', long)]
     pub details: bool,
+    /// What to ask drivers.
+    #[command(flatten)]
+    pub driver: DriverArgs,
+}
+
+/// What `vision link` asks drivers.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Ask the driver")]
+pub struct DriverArgs {
+    /// Speed, duplex, whether there is a link
+    #[arg(long)]
+    pub phy: bool,
+    /// Its name, version and place on the bus
+    #[arg(long)]
+    pub driver: bool,
+    /// Offloads: checksums, segmentation, receive merging
+    #[arg(long)]
+    pub features: bool,
+    /// Its own statistics
+    #[arg(long)]
+    pub nic_stats: bool,
+    /// Sizes of rings
+    #[arg(long)]
+    pub rings: bool,
+    /// Numbers of queues
+    #[arg(long)]
+    pub channels: bool,
+    /// When the card interrupts
+    #[arg(long)]
+    pub coalesce: bool,
+    /// Whether a full link stops its sender
+    #[arg(long)]
+    pub pause: bool,
+    /// Who can tell when a packet passed
+    #[arg(long)]
+    pub timestamping: bool,
+}
+
+impl DriverArgs {
+    /// Returns all that was asked for.
+    pub fn parts(self) -> EthtoolParts {
+        let asked = [
+            (self.phy, EthtoolParts::PHY),
+            (self.driver, EthtoolParts::DRIVER),
+            (self.features, EthtoolParts::FEATURES),
+            (self.nic_stats, EthtoolParts::NIC_STATS),
+            (self.rings, EthtoolParts::RINGS),
+            (self.channels, EthtoolParts::CHANNELS),
+            (self.coalesce, EthtoolParts::COALESCE),
+            (self.pause, EthtoolParts::PAUSE),
+            (self.timestamping, EthtoolParts::TIMESTAMPING),
+        ];
+        let asked = asked.into_iter().filter(|(asked, _)| *asked);
+        asked.fold(EthtoolParts::default(), |all, (_, part)| all | part)
+    }
 }
 
 /// `vision route`
@@ -125,7 +182,8 @@ pub struct NeighArgs {
 
 /// `vision sock`
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  vision sock -l\n  vision --in pid:4242 sock -t -a -p")]
+#[command(after_help = "Examples:\n  vision sock -l\n  vision --in pid:4242 sock -t -a -p\n  \
+                        vision sock -t --info --state established --dport 443\n  vision sock --summary")]
 pub struct SockArgs {
     /// Sockets that wait for anybody
     #[arg(short = 'l', long, conflicts_with = "all")]
@@ -142,6 +200,75 @@ pub struct SockArgs {
     /// The processes that hold them as well
     #[arg(short = 'p', long)]
     pub processes: bool,
+    /// Unix sockets
+    #[arg(short = 'x', long)]
+    pub unix: bool,
+    /// Packet sockets: somebody captures
+    #[arg(short = '0', long)]
+    pub packet: bool,
+    /// Raw IP sockets
+    #[arg(long)]
+    pub raw: bool,
+    /// MPTCP
+    #[arg(short = 'M', long)]
+    pub mptcp: bool,
+    /// The same as the flag of that name; may be given again
+    #[arg(short = 'f', long, value_name = "KIND")]
+    pub family: Vec<SockFamily>,
+    /// TCP's own figures: round trips, windows, what was sent again
+    #[arg(short = 'i', long)]
+    pub info: bool,
+    /// Memory, limits and drops
+    #[arg(short = 'm', long)]
+    pub mem: bool,
+    /// Timers, cookie, mark, type of service
+    #[arg(short = 'e', long)]
+    pub ext: bool,
+    /// Only this state, such as established or time-wait; may be given again
+    #[arg(long, value_name = "STATE", value_parser = sock_state)]
+    pub state: Vec<SockState>,
+    /// Only this local port
+    #[arg(long, value_name = "N")]
+    pub sport: Option<u16>,
+    /// Only this remote port
+    #[arg(long, value_name = "N")]
+    pub dport: Option<u16>,
+    /// How many there are of each kind
+    #[arg(short = 's', long)]
+    pub summary: bool,
+}
+
+/// Kinds of sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SockFamily {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// Raw IP.
+    Raw,
+    /// MPTCP.
+    Mptcp,
+    /// Unix sockets.
+    Unix,
+    /// Packet sockets.
+    Packet,
+}
+
+impl SockArgs {
+    /// Returns the kinds asked for.
+    pub fn kinds(&self) -> Vec<SockFamily> {
+        let flags = [
+            (self.tcp, SockFamily::Tcp),
+            (self.udp, SockFamily::Udp),
+            (self.raw, SockFamily::Raw),
+            (self.mptcp, SockFamily::Mptcp),
+            (self.unix, SockFamily::Unix),
+            (self.packet, SockFamily::Packet),
+        ];
+        let asked = flags.into_iter().filter(|(asked, _)| *asked).map(|(_, kind)| kind);
+        asked.chain(self.family.iter().copied()).collect()
+    }
 }
 
 /// `vision ct`
@@ -221,6 +348,26 @@ pub struct QdiscArgs {
     /// Their filters as well, those of ingress and clsact included
     #[arg(short = 'f', long)]
     pub filters: bool,
+}
+
+/// `vision stat`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  vision stat --explain\n  vision --in pid:4242 stat --delta 5s Tcp"
+)]
+pub struct StatArgs {
+    /// Only counters whose name, as nstat writes it, begins like this; case does not matter
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Those that are zero as well
+    #[arg(short = 'a', long)]
+    pub all: bool,
+    /// Only those that tell of a fault, each with one sentence
+    #[arg(short = 'e', long)]
+    pub explain: bool,
+    /// What changes within this time, such as 5s
+    #[arg(short = 'd', long, value_name = "TIME", value_parser = seconds)]
+    pub delta: Option<Duration>,
 }
 
 /// `vision fw`

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use vision_core::base::parse_duration;
-use vision_core::inventory::CtProtocol;
+use vision_core::inventory::{CtProtocol, SockState};
 use vision_core::{Error, Result};
 
 /// A length of time, with its unit or, as for ping, in bare seconds.
@@ -65,6 +65,25 @@ pub fn protocol(text: &str) -> Result<CtProtocol> {
     let why =
         || format!("`{text}` is not tcp, udp, icmp, icmpv6, sctp, dccp, gre, udplite or a number");
     named.or_else(numbered).ok_or_else(|| Error::Invalid { what: "protocol", why: why() })
+}
+
+/// Reads the state of a socket, as `ss` takes it.
+pub fn sock_state(text: &str) -> Result<SockState> {
+    let wanted = text.to_uppercase().replace('_', "-");
+    let wanted = match wanted.as_str() {
+        "ESTABLISHED" => "ESTAB",
+        "LISTENING" => "LISTEN",
+        "UNCONNECTED" => "UNCONN",
+        other => other,
+    };
+    let all = || (1..=13).map(SockState::from_raw);
+    all().find(|state| state.name() == Some(wanted)).ok_or_else(|| {
+        let names: Vec<_> = all().filter_map(SockState::name).map(str::to_lowercase).collect();
+        Error::Invalid {
+            what: "state",
+            why: format!("`{text}` is not one of {}", names.join(", ")),
+        }
+    })
 }
 
 #[cfg(test)]

@@ -31,10 +31,18 @@ pub fn run(args: &LinkArgs, context: &mut Context) -> Ended {
         }
         false => Vec::new(),
     };
-    let row = |link: &Link| LinkRow::new(link, &links.items, &of_family, &peers);
     let shown = links.items.iter().filter(|l| wanted.as_ref().is_none_or(|w| is_called(l, w)));
+    let parts = args.driver.parts();
+    let mut rows = Vec::new();
+    for link in shown {
+        let mut row = LinkRow::new(link, &links.items, &of_family, &peers);
+        if !parts.is_empty() {
+            row.ask_driver(&mut inventory, parts, &budget)?;
+        }
+        rows.push(row);
+    }
     let report = LinkReport {
-        links: shown.map(row).collect(),
+        links: rows,
         links_consistent: links.consistent,
         addrs_consistent: addrs.consistent,
         unreadable: links.unreadable + addrs.unreadable,

@@ -21,6 +21,7 @@ mod qdisc;
 mod resolver;
 mod route;
 mod sock;
+mod stat;
 mod stream;
 mod tcp;
 
@@ -68,6 +69,7 @@ fn dispatch(verb: Verb, context: &mut Context) -> Ended {
         Verb::Ct(args) => ct::run(&args, context),
         Verb::Bridge(args) => bridge::run(&args, context),
         Verb::Qdisc(args) => qdisc::run(&args, context),
+        Verb::Stat(args) => stat::run(&args, context),
         Verb::Fw(args) => fw::run(&args, context),
         Verb::Ping(args) => ping::run(&args, context),
         Verb::Tcp(args) => tcp::run(&args, context),

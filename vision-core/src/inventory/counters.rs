@@ -71,6 +71,15 @@ impl Counters {
         }
     }
 
+    /// Takes `Group: name value name value…` lines.
+    pub(super) fn add_words(&mut self, text: &str) {
+        for (group, pairs) in text.lines().filter_map(super::softnet::words) {
+            for (name, value) in pairs {
+                self.set(group, name, value);
+            }
+        }
+    }
+
     /// Takes `Ip6InReceives value` lines, which have the group in the name.
     fn add_snmp6(&mut self, text: &str) {
         for line in text.lines() {

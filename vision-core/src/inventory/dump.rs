@@ -73,6 +73,7 @@ pub(super) struct Reader {
     route: Channel,
     diag: Option<Channel>,
     netfilter: Option<Channel>,
+    generic: Option<Channel>,
     events: Option<Channel>,
 }
 
@@ -86,7 +87,7 @@ pub(super) struct Pass {
 impl Reader {
     pub(super) fn new(netns: Netns) -> Result<Self> {
         let route = open(&netns, Protocol::Route, REQUESTS)?;
-        Ok(Self { netns, route, diag: None, netfilter: None, events: None })
+        Ok(Self { netns, route, diag: None, netfilter: None, generic: None, events: None })
     }
 
     pub(super) fn netns(&self) -> &Netns {
@@ -94,7 +95,7 @@ impl Reader {
     }
 
     pub(super) fn ignored(&self) -> u64 {
-        let others = [&self.diag, &self.netfilter].into_iter().flatten();
+        let others = [&self.diag, &self.netfilter, &self.generic].into_iter().flatten();
         self.route.ignored() + others.map(Channel::ignored).sum::<u64>()
     }
 
@@ -111,6 +112,7 @@ impl Reader {
             Protocol::Route => return self.route_channel(),
             Protocol::SockDiag => &mut self.diag,
             Protocol::Netfilter => &mut self.netfilter,
+            Protocol::Generic => &mut self.generic,
         };
         let fresh = match slot.take().filter(|channel| !channel.is_busy()) {
             Some(channel) => channel,

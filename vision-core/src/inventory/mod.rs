@@ -23,11 +23,13 @@ mod bridge;
 mod conntrack;
 mod counters;
 mod dump;
+pub mod ethtool;
 mod flags;
 mod hosts;
 pub mod kind;
 mod link;
 mod lookup;
+mod meanings;
 mod neigh;
 mod owners;
 mod peers;
@@ -40,6 +42,10 @@ mod row;
 mod rule;
 mod snapshot;
 mod sock;
+mod sock_details;
+mod sock_local;
+mod sock_raw;
+mod softnet;
 mod sysctl;
 #[cfg(test)]
 mod tests;
@@ -50,15 +56,18 @@ pub use bridge::{
     PortVlans, RouterPort,
 };
 pub use conntrack::{
-    CtCount, CtCounters, CtDccp, CtDccpState, CtEntry, CtFilter, CtIcmp, CtProtocol, CtSctp,
-    CtSctpState, CtSeqAdjust, CtStatus, CtSynproxy, CtTcp, CtTcpFlags, CtTcpState, CtTuple,
+    CtCount, CtCounters, CtCpuStats, CtDccp, CtDccpState, CtEntry, CtEvent, CtEvents,
+    CtExpectFlags, CtExpectation, CtFilter, CtIcmp, CtProtocol, CtSctp, CtSctpState, CtSeqAdjust,
+    CtStatus, CtSynproxy, CtTable, CtTcp, CtTcpFlags, CtTcpState, CtTranslation, CtTuple,
 };
 pub use counters::Counters;
 pub use dump::{Consistency, Dump};
+pub use ethtool::{Ethtool, EthtoolParts};
 pub use hosts::{HostEntry, Hosts};
 pub use kind::{LinkKind, LinkRole};
 pub use link::{Link, LinkFlags, LinkStats, LinkType, OperState};
 pub use lookup::{RefusalCause, RouteAnswer, RouteQuery, RouteRefusal};
+pub use meanings::CounterMeaning;
 pub use neigh::{NeighFlags, NeighSelect, NeighState, Neighbour};
 pub use owners::{SocketOwner, SocketOwners};
 pub use peers::LinkPeer;
@@ -72,6 +81,9 @@ pub use route_metrics::RouteMetrics;
 pub use rule::{Rule, RuleAction, RuleFlags};
 pub use snapshot::{Section, Sections, Snapshot};
 pub use sock::{Sock, SockProtocol, SockState, SocketFilter, SocketKind};
+pub use sock_details::{SockDetails, SockMemory, SockTimer, TcpInfo};
+pub use sock_local::{PacketSock, UnixKind, UnixSock};
+pub use softnet::SoftnetCpu;
 pub use sysctl::{InterfaceSysctls, Ipv4Sysctls, Ipv6Sysctls, Sysctls};
 
 use std::os::fd::{AsFd, AsRawFd};
@@ -208,6 +220,7 @@ impl Inventory {
     /// As [`Inventory::links`]. Kernels without `udp_diag` answer `ENOENT` for UDP.
     pub fn sockets(&mut self, filter: &SocketFilter, budget: &Budget) -> Result<Dump<Sock>> {
         let mut dump = self.reader.list(&sockets_plan(filter), budget)?;
+        dump.items.extend(self.raw_sockets(filter, budget)?);
         dump.items.retain(|sock| filter.admits(sock));
         Ok(dump)
     }
@@ -223,12 +236,14 @@ impl Inventory {
         budget: &Budget,
         mut each: impl FnMut(Sock),
     ) -> Result<Consistency> {
-        let admit = |sock: Sock| {
+        let mut admit = |sock: Sock| {
             if filter.admits(&sock) {
                 each(sock);
             }
         };
-        self.reader.stream(&sockets_plan(filter), budget, admit)
+        let consistent = self.reader.stream(&sockets_plan(filter), budget, &mut admit)?;
+        self.raw_sockets(filter, budget)?.into_iter().for_each(admit);
+        Ok(consistent)
     }
 
     /// Asks the kernel which way a packet would take; a refusal is an answer.

@@ -1,6 +1,7 @@
 use std::net::IpAddr;
 
-use super::row::Row;
+use super::row::{Row, string};
+use super::sock_details::{SockDetails, SockMemory, SockTimer, TcpInfo};
 use crate::base::{Family, open_enum};
 use crate::netlink::header::Message;
 use crate::netlink::sock_diag::{self, Query, SockMsg};
@@ -46,6 +47,9 @@ pub struct Sock {
     pub mark: Option<u32>,
     /// Number that is never used again.
     pub cookie: u64,
+    /// What it tells beyond that, if asked for.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub details: Option<Box<SockDetails>>,
 }
 
 /// Which sockets to list; the default is all of TCP and UDP.
@@ -63,6 +67,12 @@ pub struct SocketFilter {
     pub local_port: Option<u16>,
     /// Remote port.
     pub remote_port: Option<u16>,
+    /// States; empty for those of `kind`.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub states: Vec<SockState>,
+    /// Whether to fill in [`Sock::details`], which takes longer.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub details: bool,
 }
 
 /// Sockets with a peer or without.
@@ -112,15 +122,27 @@ impl SocketFilter {
         Self { remote_port: Some(port), ..self }
     }
 
+    /// Lists sockets in one state; may be called again for another.
+    pub fn state(mut self, state: SockState) -> Self {
+        self.states.push(state);
+        self
+    }
+
+    /// Fills in [`Sock::details`].
+    pub fn details(self) -> Self {
+        Self { details: true, ..self }
+    }
+
     /// The kernel's questions: one for TCP, one for each version of the others.
     pub(super) fn queries(&self) -> Vec<(Query, SockProtocol)> {
         let protocols = match self.protocols.as_slice() {
-            [] => &SockProtocol::ALL[..],
+            [] => &[SockProtocol::Tcp, SockProtocol::Udp][..],
             some => some,
         };
         let query = |family, protocol: SockProtocol| Query {
             family,
             protocol: protocol.raw(),
+            details: self.details,
             states: self.states(),
             local_port: self.local_port.unwrap_or(0),
             remote_port: self.remote_port.unwrap_or(0),
@@ -133,11 +155,31 @@ impl SocketFilter {
             };
             families.into_iter().map(move |family| (query(family, protocol), protocol))
         };
-        protocols.iter().copied().flat_map(each).collect()
+        let asked = protocols.iter().copied().filter(|p| *p != SockProtocol::Raw);
+        asked.flat_map(each).collect()
+    }
+
+    /// The same for raw sockets, which not every kernel answers.
+    pub(super) fn raw_queries(&self) -> Vec<(Query, SockProtocol)> {
+        let wanted = self.protocols.contains(&SockProtocol::Raw);
+        let families = Family::BOTH.into_iter().filter(|of| self.family.is_none_or(|f| f == *of));
+        let query = |family: Family| Query {
+            family: family.raw(),
+            protocol: SockProtocol::Raw.raw(),
+            details: self.details,
+            states: self.states(),
+            local_port: 0,
+            remote_port: 0,
+        };
+        families.filter(|_| wanted).map(|family| (query(family), SockProtocol::Raw)).collect()
     }
 
     fn states(&self) -> u32 {
         let waiting = 1 << SockState::Listen.raw() | 1 << SockState::Unconnected.raw();
+        if !self.states.is_empty() {
+            let bit = |state: &SockState| 1_u32.checked_shl(state.raw().into()).unwrap_or(0);
+            return self.states.iter().fold(0, |all, state| all | bit(state));
+        }
         match self.kind {
             SocketKind::All => u32::MAX,
             SocketKind::Listening => waiting,
@@ -147,7 +189,8 @@ impl SocketFilter {
 
     /// What the kernel's filter lets through although it was not asked for.
     pub(super) fn admits(&self, sock: &Sock) -> bool {
-        self.local_port.is_none_or(|port| port == sock.local_port)
+        (self.states.is_empty() || self.states.contains(&sock.state))
+            && self.local_port.is_none_or(|port| port == sock.local_port)
             && self.remote_port.is_none_or(|port| port == sock.remote_port)
             && (self.kind != SocketKind::Listening || !sock.is_idle_tcp())
     }
@@ -192,7 +235,7 @@ pub(super) fn read(message: &Message<'_>, protocol: SockProtocol) -> Row<Sock> {
 }
 
 #[inline]
-fn from_msg(msg: &SockMsg, protocol: SockProtocol) -> Option<Sock> {
+fn from_msg(msg: &SockMsg<'_>, protocol: SockProtocol) -> Option<Sock> {
     Some(Sock {
         protocol,
         family: Family::from_raw(msg.family)?,
@@ -210,22 +253,47 @@ fn from_msg(msg: &SockMsg, protocol: SockProtocol) -> Option<Sock> {
         retransmits: msg.retransmits,
         mark: msg.mark,
         cookie: msg.cookie,
+        details: msg.memory.is_some().then(|| Box::new(details(msg, protocol))),
     })
 }
 
+fn details(msg: &SockMsg<'_>, protocol: SockProtocol) -> SockDetails {
+    let timer = Some(SockTimer::from_raw(msg.timer)).filter(|timer| timer.raw() != 0);
+    SockDetails {
+        timer_ms: timer.map(|_| msg.expires),
+        timer,
+        congestion: msg.congestion.map(string),
+        tos: msg.tos,
+        tclass: msg.tclass,
+        shutdown: msg.shutdown.filter(|shut| *shut != 0),
+        memory: msg.memory.map(SockMemory::whole),
+        // MPTCP sends a structure of its own under the same number.
+        tcp: msg
+            .info
+            .filter(|_| protocol == SockProtocol::Tcp)
+            .map(|info| Box::new(TcpInfo::whole(info))),
+    }
+}
+
 open_enum! {
-    /// A protocol with ports.
-    pub enum SockProtocol: u8 {
+    /// A protocol of sockets over IP.
+    pub enum SockProtocol: u16 {
         /// TCP.
         Tcp = 6, "tcp";
         /// UDP.
         Udp = 17, "udp";
+        /// UDP-Lite.
+        UdpLite = 136, "udplite";
+        /// Raw IP, whichever protocol is in it; the port is the number of that.
+        Raw = 255, "raw";
+        /// MPTCP; its paths are TCP sockets.
+        Mptcp = 262, "mptcp";
     }
 }
 
 impl SockProtocol {
     /// All that can be listed.
-    pub const ALL: [Self; 2] = [Self::Tcp, Self::Udp];
+    pub const ALL: [Self; 5] = [Self::Tcp, Self::Udp, Self::UdpLite, Self::Raw, Self::Mptcp];
 }
 
 open_enum! {

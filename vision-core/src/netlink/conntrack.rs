@@ -112,7 +112,7 @@ pub(crate) fn dump(query: &Query) -> Request {
 
 impl Query {
     /// Which fields of the original direction count, and their values.
-    fn tuple(&self) -> (u32, Vec<u8>) {
+    pub(super) fn tuple(&self) -> (u32, Vec<u8>) {
         let (mut flags, mut ip, mut proto) = (0, Vec::new(), Vec::new());
         for (addr, bit, v4, v6) in [
             (self.src, F_IP_SRC, CTA_IP_V4_SRC, CTA_IP_V6_SRC),
@@ -177,8 +177,14 @@ pub(crate) fn decode<'a>(message: &Message<'a>) -> Option<CtMsg<'a>> {
     if message.kind != IPCTNL_MSG_CT_NEW {
         return None;
     }
-    let mut entry = CtMsg { family: attr::u8(message.body)?, ..CtMsg::default() };
-    for (kind, value) in Attrs::after(message.body, FIXED) {
+    entry(message.body)
+}
+
+/// Reads what follows the header, of whichever type the message is.
+#[inline]
+pub(super) fn entry(body: &[u8]) -> Option<CtMsg<'_>> {
+    let mut entry = CtMsg { family: attr::u8(body)?, ..CtMsg::default() };
+    for (kind, value) in Attrs::after(body, FIXED) {
         match kind {
             CTA_TUPLE_ORIG => entry.original = tuple(value),
             CTA_TUPLE_REPLY => entry.reply = tuple(value),
@@ -218,7 +224,7 @@ fn words(nest: &[u8]) -> Option<[u32; 3]> {
 }
 
 #[inline]
-fn tuple(nest: &[u8]) -> TupleMsg<'_> {
+pub(super) fn tuple(nest: &[u8]) -> TupleMsg<'_> {
     let mut tuple = TupleMsg::default();
     for (kind, value) in Attrs::new(nest) {
         match kind {

@@ -8,13 +8,15 @@
 pub(crate) mod attr;
 mod channel;
 pub(crate) mod conntrack;
+pub(crate) mod conntrack_more;
+pub(crate) mod ethtool;
 pub(crate) mod header;
+pub(crate) mod local_diag;
 pub(crate) mod nft;
 pub(crate) mod rtnl;
 pub(crate) mod sock_diag;
 mod socket;
 
 pub(crate) use channel::Channel;
-#[cfg(feature = "capture")]
 pub(crate) use socket::Transport;
 pub(crate) use socket::{KernelSocket, Protocol};

@@ -17,6 +17,7 @@ pub(crate) enum Protocol {
     Route,
     SockDiag,
     Netfilter,
+    Generic,
 }
 
 /// Carries datagrams; a trait so that recorded answers can stand in for the kernel.
@@ -54,6 +55,7 @@ impl KernelSocket {
             Protocol::Route => protocols::NETLINK_ROUTE,
             Protocol::SockDiag => protocols::NETLINK_SOCK_DIAG,
             Protocol::Netfilter => protocols::NETLINK_NETFILTER,
+            Protocol::Generic => protocols::NETLINK_GENERIC,
         })?;
         socket.set_non_blocking(true)?;
         let port = socket.bind_auto()?.port_number();

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod dir;
+pub(crate) mod ethtool;
 pub(crate) mod nsfs;
 pub(crate) mod packet;
 pub(crate) mod pidfd;

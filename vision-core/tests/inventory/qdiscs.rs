@@ -96,8 +96,9 @@ fn options(qdisc: &Qdisc, row: &Value) {
             ],
         ),
         Some(QdiscOptions::Tbf(tbf)) => {
-            let table = [("rate", show(tbf.rate_bytes_per_s)), ("burst", show(tbf.burst_bytes))];
-            fields(row, &table);
+            fields(row, &[("rate", show(tbf.rate_bytes_per_s))]);
+            let burst = tbf.burst_bytes.map(|bytes| format!("{}Kb/1", bytes / 1024));
+            same("burst", burst, text(row, "burst"), row);
         }
         Some(QdiscOptions::Fifo(fifo)) => {
             let limit = text(row, "limit").expect("a limit");

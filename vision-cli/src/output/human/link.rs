@@ -1,12 +1,11 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use vision_core::Family;
-use vision_core::Untrusted;
 use vision_core::inventory::{
-    Addr, AddrFlags, Consistency, Lifetime, Link, LinkFlags, LinkKind, LinkPeer, LinkRole,
-    LinkStats, OperState, RouteProtocol,
+    Addr, AddrFlags, Consistency, Ethtool, EthtoolParts, Inventory, Lifetime, Link, LinkFlags,
+    LinkKind, LinkPeer, LinkRole, LinkStats, OperState, RouteProtocol,
 };
+use vision_core::{Budget, Family, Result, Untrusted};
 
 use crate::output::{Human, Style, esc};
 
@@ -41,6 +40,9 @@ pub struct LinkRow {
     /// The other end, if that is in another namespace that could be found; with details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<LinkPeer>,
+    /// What its driver answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ethtool: Option<Ethtool>,
     /// What driver and master tell, for a person.
     #[serde(skip)]
     told: [Vec<(&'static str, String)>; 2],
@@ -60,6 +62,7 @@ impl LinkRow {
             lower: here.and_then(name),
             addrs: addrs.iter().filter(|a| a.ifindex == link.ifindex).cloned().collect(),
             peer: peers.iter().find(|peer| peer.ifindex == link.ifindex).cloned(),
+            ethtool: None,
             told: told.map(|told| named(told, &name)),
             link: link.clone(),
         }
@@ -75,6 +78,9 @@ impl Human for LinkReport {
             for addr in &row.addrs {
                 write_addr(addr, out, style)?;
             }
+            if let Some(told) = &row.ethtool {
+                super::ethtool::write(told, out, style)?;
+            }
             if let Some(stats) = row.link.stats.filter(|_| self.show_stats) {
                 write_stats(&stats, out)?;
             }
@@ -84,6 +90,23 @@ impl Human for LinkReport {
 }
 
 impl LinkRow {
+    /// Asks the driver; an interface that has gone meanwhile has none.
+    ///
+    /// # Errors
+    /// As [`Inventory::ethtool`].
+    pub fn ask_driver(
+        &mut self,
+        inventory: &mut Inventory,
+        parts: EthtoolParts,
+        budget: &Budget,
+    ) -> Result<()> {
+        self.ethtool = match inventory.ethtool(&self.link, parts, budget) {
+            Err(e) if e.errno() == Some(ENODEV) => None,
+            told => Some(told?),
+        };
+        Ok(())
+    }
+
     /// What the driver and the master tell.
     fn told(&self, out: &mut dyn Write, details: bool) -> io::Result<()> {
         if !details {
@@ -310,3 +333,6 @@ fn write_stats(stats: &LinkStats, out: &mut dyn Write) -> io::Result<()> {
         stats.collisions
     )
 }
+
+/// The interface has gone.
+const ENODEV: i32 = 19;

@@ -7,6 +7,7 @@ pub mod capture;
 pub mod ct;
 pub mod dns;
 mod doctor;
+mod ethtool;
 pub mod explain;
 pub mod filter;
 pub mod fw;
@@ -18,6 +19,10 @@ pub mod qdisc;
 pub mod resolution;
 pub mod route;
 pub mod sock;
+mod sock_details;
+pub mod sock_local;
+pub mod sock_summary;
+pub mod stat;
 mod table;
 pub mod tcp;
 

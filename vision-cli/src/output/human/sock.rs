@@ -15,6 +15,18 @@ pub struct SockRow<'n> {
     sock: &'n Sock,
     dev: Option<&'n Untrusted>,
     owners: Option<&'n SocketOwners>,
+    depth: Depth,
+}
+
+/// What a person sees of what a socket tells.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Depth {
+    /// TCP's own figures.
+    pub info: bool,
+    /// Memory.
+    pub memory: bool,
+    /// Timers, cookie, mark.
+    pub ext: bool,
 }
 
 impl<'n> SockRow<'n> {
@@ -23,8 +35,9 @@ impl<'n> SockRow<'n> {
         sock: &'n Sock,
         dev: Option<&'n Untrusted>,
         owners: Option<&'n SocketOwners>,
+        depth: Depth,
     ) -> Self {
-        Self { sock, dev, owners }
+        Self { sock, dev, owners, depth }
     }
 
     fn owners(&self) -> impl Iterator<Item = SocketOwner<'n>> {
@@ -74,6 +87,15 @@ impl Row for SockRow<'_> {
             right(out, number, width);
         }
         users(out, self.owners());
+        if self.depth.ext {
+            write!(out, " sk:{:x}", sock.cookie)?;
+            if let Some(mark) = sock.mark.filter(|mark| *mark != 0) {
+                write!(out, " fwmark:{mark:#x}")?;
+            }
+        }
+        if let Some(details) = &sock.details {
+            super::sock_details::put(out, details, sock.is_listening(), self.depth)?;
+        }
         out.push(b'\n');
         Ok(())
     }
@@ -97,7 +119,7 @@ fn right(out: &mut Vec<u8>, number: u32, width: usize) {
 
 /// As `ss -p` writes them.
 #[inline]
-fn users<'n>(out: &mut Vec<u8>, owners: impl Iterator<Item = SocketOwner<'n>>) {
+pub(super) fn users<'n>(out: &mut Vec<u8>, owners: impl Iterator<Item = SocketOwner<'n>>) {
     let mut begun = false;
     for SocketOwner { pid, comm, fd, .. } in owners {
         out.put(if begun { ",(\"" } else { " users:((\"" });

@@ -82,7 +82,7 @@ fn plan(filter: &CtFilter) -> Plan<(), impl Fn(&Message<'_>, ()) -> Row<CtEntry>
 }
 
 /// Turns the kernel's refusals into what is missing.
-fn explained(error: Error) -> Error {
+pub(super) fn explained(error: Error) -> Error {
     match error.errno() {
         Some(libc::EPERM | libc::EACCES) => {
             Error::Permission { op: Op::OpenNetlink, needs: Capability::NetAdmin }

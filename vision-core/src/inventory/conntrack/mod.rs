@@ -1,12 +1,16 @@
 //! Connections the kernel tracks: firewalls with state, address translation, service proxies.
 
+mod events;
 mod filter;
 mod list;
+mod more;
 mod state;
 
 use std::net::IpAddr;
 
+pub use events::{CtEvent, CtEvents};
 pub use filter::CtFilter;
+pub use more::{CtCpuStats, CtExpectFlags, CtExpectation, CtTable, CtTranslation};
 pub use state::{
     CtDccp, CtDccpState, CtSctp, CtSctpState, CtStatus, CtTcp, CtTcpFlags, CtTcpState,
 };
