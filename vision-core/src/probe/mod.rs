@@ -5,6 +5,7 @@ mod dns;
 mod driver;
 mod machine;
 mod neigh;
+mod path;
 mod ping;
 mod tcp;
 mod udp;
@@ -19,6 +20,10 @@ pub use dns::{
     Resolve, ResolveOutcome, ResolvedBy, ResolverConfig, Transport, Tried,
 };
 pub use neigh::{NeighAnswer, NeighProbe, NeighReport, NeighSession, OwnAddress};
+pub use path::{
+    Change, Hop, HopAnswer, HopRtt, MplsLabel, PathEnd, PathProbe, PathReport, PathSession,
+    ProbeField, ProbeFlags, Probing, ProbingMethod, ReachedBy, Remark, Responder,
+};
 pub use ping::{Echo, EchoOutcome, Ping, PingReport, PingSession, PingSummary, RttSummary, Stall};
 pub use tcp::{
     ExchangeEnd, Payload, ResetTtl, TcpAttempt, TcpExchange, TcpOutcome, TcpProbe, TcpReport,
