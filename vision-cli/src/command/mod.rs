@@ -15,6 +15,7 @@ mod link;
 pub mod names;
 mod neigh;
 mod ns;
+mod path;
 mod ping;
 mod resolver;
 mod route;
@@ -66,6 +67,7 @@ fn dispatch(verb: Verb, context: &mut Context) -> Ended {
         Verb::Ct(args) => ct::run(&args, context),
         Verb::Fw(args) => fw::run(&args, context),
         Verb::Ping(args) => ping::run(&args, context),
+        Verb::Path(args) => path::run(&args, context),
         Verb::Tcp(args) => tcp::run(&args, context),
         Verb::Arp(args) => arp::run(&args, context),
         Verb::Dns(args) => dns::run(&args, context),

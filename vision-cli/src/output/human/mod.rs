@@ -11,6 +11,7 @@ pub mod fw;
 pub mod link;
 pub mod neigh;
 pub mod ns;
+pub mod path;
 pub mod ping;
 pub mod resolution;
 pub mod route;
