@@ -60,6 +60,9 @@ pub struct PathArgs {
     /// Send from this port
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub sport: Option<u16>,
+    /// Find the largest packet that passes, --size at most, and who or what stops larger ones
+    #[arg(long)]
+    pub mtu: bool,
     /// Say also that no address translation was seen
     #[arg(long)]
     pub nat: bool,
@@ -76,4 +79,4 @@ pub struct PathArgs {
 
 const PATH_HELP: &str = "Exits 0 if the destination answers, else 1.\n\nExamples:\n  \
 vision path 10.0.5.9\n  vision path 10.0.5.9 -c 10 --report\n  \
-vision --in pid:4242 path db --tcp 5432\n  vision path 10.0.5.9 --udp --flows 8 -c 8";
+vision --in pid:4242 path db --tcp 5432\n  vision path 10.0.5.9 --udp --flows 8 -c 8\n  vision path 10.0.5.9 --mtu";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vision_core::probe::{PathProbe, Probe, Probing};
+use vision_core::probe::{MtuProbe, PathProbe, Probe, Probing};
 use vision_core::{Error, Family, Pacer};
 
 use super::{Ended, destination};
@@ -22,8 +22,13 @@ pub fn run(args: &PathArgs, context: &mut Context) -> Ended {
     let budget = context.ping_budget()?;
     let to = destination::find(&args.host, context, &target, &budget)?;
     let report = probe(args, context, &to)?.run(&target, &budget)?;
+    let mtu = match args.mtu {
+        true => Some(mtu_probe(args, context, &to).run(&target, &budget)?),
+        false => None,
+    };
     let shown = path::Shown {
         report: &report,
+        mtu: mtu.as_ref(),
         name: args.host.to_string(),
         columns: args.report,
         nat: args.nat,
@@ -51,7 +56,7 @@ fn probe(
         .wait(args.wait)
         .window(args.window)
         .flows(args.flows);
-    if let Some(size) = args.size {
+    if let Some(size) = args.size.filter(|_| !args.mtu) {
         probe = probe.size_bytes(size);
     }
     if let Some(flags) = args.flags {
@@ -61,7 +66,7 @@ fn probe(
         probe = probe.source_port(port);
     }
     if let Some(rate) = args.rate {
-        probe = probe.pacer(&Pacer::per_second(rate, (rate / 4).clamp(1, 64)));
+        probe = probe.pacer(&pacer(rate));
     }
     if let Some(dscp) = args.dscp {
         probe = probe.dscp(dscp);
@@ -77,6 +82,37 @@ fn probe(
         probe = probe.source(source);
     }
     Ok(probe)
+}
+
+fn mtu_probe(args: &PathArgs, context: &Context, to: &destination::Destination) -> MtuProbe {
+    let mut probe = MtuProbe::new(to.addr)
+        .scope(to.scope)
+        .probing(probing(args))
+        .max_ttl(args.max_ttl)
+        .wait(args.wait);
+    if let Some(size) = args.size {
+        probe = probe.ceiling_bytes(size);
+    }
+    if let Some(rate) = args.rate {
+        probe = probe.pacer(&pacer(rate));
+    }
+    if let Some(dscp) = args.dscp {
+        probe = probe.dscp(dscp);
+    }
+    if let Some(mark) = args.mark {
+        probe = probe.mark(mark);
+    }
+    if let Some(name) = &context.global.interface {
+        probe = probe.interface(name);
+    }
+    if let Some(source) = context.global.source {
+        probe = probe.source(source);
+    }
+    probe
+}
+
+fn pacer(rate: u32) -> Pacer {
+    Pacer::per_second(rate, (rate / 4).clamp(1, 64))
 }
 
 fn probing(args: &PathArgs) -> Probing {

@@ -4,6 +4,7 @@
 mod dns;
 mod driver;
 mod machine;
+mod mtu;
 mod neigh;
 mod path;
 mod ping;
@@ -19,6 +20,7 @@ pub use dns::{
     DnsReport, DnsTransport, DnssecOk, HostsEntry, HostsTable, Letters, Recursion, Resolution,
     Resolve, ResolveOutcome, ResolvedBy, ResolverConfig, Transport, Tried,
 };
+pub use mtu::{BlackHole, CachedMtu, HopAt, MtuEnd, MtuProbe, MtuReport, MtuStep};
 pub use neigh::{NeighAnswer, NeighProbe, NeighReport, NeighSession, OwnAddress};
 pub use path::{
     Change, Hop, HopAnswer, HopRtt, MplsLabel, PathEnd, PathProbe, PathReport, PathSession,

@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Serialize;
-use vision_core::probe::{Hop, HopRtt, PathReport, ProbeField, Remark, Responder};
+use vision_core::probe::{Hop, HopRtt, MtuReport, PathReport, ProbeField, Remark, Responder};
 
 use super::millis;
 use super::table::table;
@@ -15,6 +15,9 @@ pub struct Shown<'a> {
     /// What was found.
     #[serde(flatten)]
     pub report: &'a PathReport,
+    /// How large packets may be, where that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<&'a MtuReport>,
     /// What the user called the destination.
     #[serde(skip)]
     pub name: String,
@@ -33,9 +36,13 @@ impl Human for Shown<'_> {
     fn human(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
         let Self { report, .. } = self;
         let PathReport { to, from, probing, size_bytes, .. } = report;
+        let from = match from.is_unspecified() {
+            true => String::new(),
+            false => format!(" from {from}"),
+        };
         writeln!(
             out,
-            "path to {} ({to}) from {from} by {probing}, {} hops at most, {size_bytes} byte packets",
+            "path to {} ({to}){from} by {probing}, {} hops at most, {size_bytes} byte packets",
             esc(&self.name),
             self.max_ttl
         )?;
@@ -57,6 +64,11 @@ impl Shown<'_> {
             let paint = if remark.is_fault() { bad } else { warn };
             writeln!(out, "{paint}*{paint:#} {}", esc(&remark.to_string()))?;
         }
+        if let Some(mtu) = self.mtu {
+            for sentence in mtu.sentences() {
+                writeln!(out, "{}", esc(&sentence))?;
+            }
+        }
         if self.nat {
             self.translation(out)?;
         }
@@ -69,7 +81,9 @@ impl Shown<'_> {
                 writeln!(out, "{count} {what}")?;
             }
         }
-        for gap in &report.gaps {
+        let of_mtu = self.mtu.iter().flat_map(|mtu| &mtu.gaps);
+        let new = of_mtu.filter(|gap| !report.gaps.contains(gap));
+        for gap in report.gaps.iter().chain(new) {
             writeln!(out, "not done: {}", esc(&gap.to_string()))?;
         }
         if style.verbose > 0 {

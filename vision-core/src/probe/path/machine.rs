@@ -235,6 +235,14 @@ impl PathMachine {
         }
     }
 
+    /// Forgets a probe that never left.
+    fn unsend(&mut self, seq: u32) {
+        let last = self.base.wrapping_add(self.sent.len() as u32).wrapping_sub(1);
+        if let Some(sent) = self.sent.pop_back_if(|_| seq == last) {
+            self.table.unsent(sent.ttl);
+        }
+    }
+
     /// Counts as lost what is older than the wait.
     fn expire(&mut self, now: Instant, wait: Duration) {
         while let Some(sent) = self.sent.get((self.settled - self.base) as usize).copied() {
@@ -345,7 +353,8 @@ impl PathMachine {
     }
 }
 
-fn is_exceeded(error: &IcmpError) -> bool {
+/// Whether a router says that the probe's life ended there.
+pub(crate) fn is_exceeded(error: &IcmpError) -> bool {
     use crate::base::Family::{V4, V6};
     matches!((error.family, error.kind, error.code), (V4, 11, 0) | (V6, 3, 0))
 }
@@ -383,7 +392,10 @@ impl Machine for PathMachine {
                     sent.at = at;
                 }
             }
-            Heard::SendFailed { reason, mtu, .. } => self.refused = Some((reason, mtu)),
+            Heard::SendFailed { seq, reason, mtu } => {
+                self.refused = Some((reason, mtu));
+                self.unsend(seq);
+            }
             Heard::Answer(answer) => {
                 self.expire(now.min(answer.at), self.plan.wait);
                 self.take(&answer);

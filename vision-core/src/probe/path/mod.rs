@@ -21,10 +21,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 pub use self::change::{Change, ProbeField};
-use self::channel::{Ask, PathChannel};
-pub(crate) use self::codec::Codec;
+pub(crate) use self::answer::{Answer, Heard, Said};
+pub(crate) use self::channel::{Ask, PathChannel};
+pub(crate) use self::codec::{Codec, Shot};
 pub use self::explain::Remark;
-use self::machine::{PathMachine, Place, Plan};
+use self::machine::{PathMachine, Plan};
+pub(crate) use self::machine::{Place, is_exceeded};
 pub use self::report::{
     Hop, HopAnswer, HopRtt, PathEnd, PathReport, ReachedBy, Responder,
 };

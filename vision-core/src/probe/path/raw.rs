@@ -39,6 +39,7 @@ impl Raw {
         let tcp = match ask.probing {
             Probing::Tcp { port } => {
                 let socket = socket::open(Kind::TcpRaw(family), &listening(&ask.options))?;
+                learn_nothing(&socket, family)?;
                 listen(&socket, &from_port_only(family, port))?;
                 Some(socket)
             }

@@ -53,6 +53,11 @@ impl Table {
         self.row(ttl).sent += 1;
     }
 
+    pub(super) fn unsent(&mut self, ttl: u8) {
+        let sent = &mut self.row(ttl).sent;
+        *sent = sent.saturating_sub(1);
+    }
+
     pub(super) fn lost(&mut self, ttl: u8) {
         self.row(ttl).lost += 1;
     }
