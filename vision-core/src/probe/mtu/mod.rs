@@ -21,8 +21,9 @@ use crate::socket::Options;
 /// Packets that may not be fragmented, to find the largest that passes (RFC 1191, RFC 8201), and
 /// where larger ones are refused or vanish (RFC 8899 asks the same way).
 ///
-/// With `CAP_NET_RAW` neither a cached path MTU is obeyed nor anything taught to the kernel, but for
-/// ICMP over IPv6, which the kernel always listens to; the report says what it has cached.
+/// A path MTU the kernel has cached is not obeyed. With `CAP_NET_RAW` it is not taught one either, but
+/// for ICMP and TCP over IPv6, whose errors it heeds whoever sent the packet; the report says what it
+/// has cached before and after.
 ///
 /// ```no_run
 /// use std::time::Duration;
