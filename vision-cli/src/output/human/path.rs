@@ -165,9 +165,8 @@ fn rows(hop: &Hop) -> Vec<Vec<String>> {
         let HopRtt { last_ns, avg_ns, best_ns, worst_ns, stdev_ns, jitter_ns, .. } = rtt;
         [last_ns, avg_ns, best_ns, worst_ns, stdev_ns, jitter_ns].map(Some)
     });
-    let time = |ns: Option<u64>| {
-        ns.map_or_else(|| "-".to_owned(), |ns| millis(Duration::from_nanos(ns)))
-    };
+    let time =
+        |ns: Option<u64>| ns.map_or_else(|| "-".to_owned(), |ns| millis(Duration::from_nanos(ns)));
     row.extend(figures.map(time));
     let others = hop.responders.iter().skip(1);
     let others = others.map(|r| vec![String::new(), format!("{} ({})", r.addr, r.received)]);

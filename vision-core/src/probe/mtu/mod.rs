@@ -22,8 +22,8 @@ use crate::socket::Options;
 /// where larger ones are refused or vanish (RFC 8899 asks the same way).
 ///
 /// A path MTU the kernel has cached is not obeyed. With `CAP_NET_RAW` it is not taught one either, but
-/// for ICMP and TCP over IPv6, whose errors it heeds whoever sent the packet; the report says what it
-/// has cached before and after.
+/// for ICMP over IPv6, whose errors it heeds whoever sent the packet; the report says what it has
+/// cached before and after.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -225,10 +225,9 @@ fn look(inventory: &mut Inventory, query: &RouteQuery, budget: &Budget) -> Known
     };
     let mtu = route.metrics.as_ref().and_then(|metrics| metrics.mtu_bytes);
     // Only what was learnt expires.
-    let cached = mtu.zip(route.expires_ms).map(|(mtu_bytes, ms)| CachedMtu {
-        mtu_bytes,
-        expires: Duration::from_millis(ms),
-    });
+    let cached = mtu
+        .zip(route.expires_ms)
+        .map(|(mtu_bytes, ms)| CachedMtu { mtu_bytes, expires: Duration::from_millis(ms) });
     let links = inventory.links(budget).ok();
     let link = links.and_then(|links| {
         links.items.into_iter().find(|link| Some(link.ifindex) == route.oif_ifindex)

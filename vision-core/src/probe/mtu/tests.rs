@@ -250,10 +250,8 @@ fn a_refusal_of_every_size_and_an_early_end_are_said() {
     let now = Instant::now();
     let Step::Do(shot) = machine.poll(now) else { panic!("nothing to send") };
     let said = icmp(router(2), 3, 13, None);
-    machine.handle(
-        Heard::Answer(Answer::new(Some(shot.seq), Some(router(2)), None, said, now)),
-        now,
-    );
+    machine
+        .handle(Heard::Answer(Answer::new(Some(shot.seq), Some(router(2)), None, said, now)), now);
     let found = machine.finish(now);
     assert!(matches!(found.end, MtuEnd::Refused { error } if error.code == 13), "{:?}", found.end);
     let mut machine = MtuMachine::new(plan(1500));

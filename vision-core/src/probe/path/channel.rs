@@ -69,7 +69,8 @@ impl PathChannel {
             Err(refused @ Error::Permission { .. }) => refused,
             Err(other) => return Err(other),
         };
-        let mut gaps = vec![Gap::because("labels, and what address translation rewrites", &refused)];
+        let mut gaps =
+            vec![Gap::because("labels, and what address translation rewrites", &refused)];
         if matches!(ask.probing, Probing::Tcp { .. }) {
             if ask.flags != ProbeFlags::Syn {
                 return Err(refused);

@@ -9,10 +9,10 @@ use nix::poll::PollFlags;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use socket2::Socket;
 
+use super::Probing;
 use super::answer::{Answer, Heard, Said};
 use super::channel::{Ask, Watch};
 use super::codec::Shot;
-use super::Probing;
 use crate::base::{Error, Family, Op, Reason, Result, Ttl};
 use crate::netns::Netns;
 use crate::probe::IcmpError;

@@ -155,10 +155,9 @@ impl fmt::Display for Remark {
                 write!(f, "address translation before hop {ttl}: {}", list.join(", "))
             }
             Self::Remarked { ttl, changed } => write!(f, "before hop {ttl} {changed}"),
-            Self::HiddenHops { ttl, quoted_ttl } => write!(
-                f,
-                "hops hidden before hop {ttl}: the probe still had {quoted_ttl} to live"
-            ),
+            Self::HiddenHops { ttl, quoted_ttl } => {
+                write!(f, "hops hidden before hop {ttl}: the probe still had {quoted_ttl} to live")
+            }
         }
     }
 }

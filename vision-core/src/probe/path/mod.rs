@@ -4,11 +4,11 @@ mod answer;
 mod change;
 mod channel;
 mod codec;
-mod explain;
 mod connect;
+mod explain;
+mod machine;
 mod queue;
 mod raw;
-mod machine;
 mod report;
 mod table;
 #[cfg(test)]
@@ -20,16 +20,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::str::FromStr;
 use std::time::Duration;
 
-pub use self::change::{Change, ProbeField};
 pub(crate) use self::answer::{Answer, Heard, Said};
+pub use self::change::{Change, ProbeField};
 pub(crate) use self::channel::{Ask, PathChannel};
 pub(crate) use self::codec::{Codec, Shot};
 pub use self::explain::Remark;
 use self::machine::{PathMachine, Plan};
 pub(crate) use self::machine::{Place, is_exceeded};
-pub use self::report::{
-    Hop, HopAnswer, HopRtt, PathEnd, PathReport, ReachedBy, Responder,
-};
+pub use self::report::{Hop, HopAnswer, HopRtt, PathEnd, PathReport, ReachedBy, Responder};
 use super::driver::Session;
 use super::{Anchor, Probe};
 use crate::base::{Budget, Error, EventSource, Family, Pacer, Result};
@@ -375,7 +373,8 @@ impl PathProbe {
             return Err(Error::invalid("packet size", why));
         }
         if self.first_ttl == 0 || self.first_ttl > self.max_ttl {
-            let why = format!("from {} to {} is no range from 1 to 255", self.first_ttl, self.max_ttl);
+            let why =
+                format!("from {} to {} is no range from 1 to 255", self.first_ttl, self.max_ttl);
             return Err(Error::invalid("hops", why));
         }
         if self.rounds == Some(0) {

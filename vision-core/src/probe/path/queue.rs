@@ -5,10 +5,10 @@ use nix::libc;
 use nix::poll::PollFlags;
 use socket2::{SockAddr, Socket};
 
+use super::Probing;
 use super::answer::{Answer, Heard, Said};
 use super::channel::{Ask, Watch, ask_for_stamps};
 use super::codec::{Codec, Shot};
-use super::Probing;
 use crate::base::{Error, Family, Op, Reason, Result};
 use crate::socket::{self, Kind, Options};
 use crate::sys::sockopt;
@@ -152,7 +152,8 @@ impl Lane {
     }
 }
 
-fn is_of_another(error: &io::Error) -> bool {
+/// Whether an error belongs to an earlier packet of the socket.
+pub(super) fn is_of_another(error: &io::Error) -> bool {
     let errno = error.raw_os_error().unwrap_or_default();
     [libc::ECONNREFUSED, libc::EHOSTUNREACH, libc::EPROTO].contains(&errno)
 }

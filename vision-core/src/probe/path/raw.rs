@@ -1,15 +1,18 @@
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use nix::libc;
 use nix::poll::PollFlags;
 use socket2::{SockAddr, SockFilter, Socket};
 
+use super::Probing;
 use super::answer::{Answer, Heard, Said};
 use super::channel::{Ask, Watch, ask_for_stamps, learn_nothing, listening, with_port};
 use super::codec::{Codec, Shot};
-use super::Probing;
+use super::queue::is_of_another;
 use crate::base::{Error, Family, Op, Reason, Result, Ttl};
 use crate::socket::{self, Kind};
+use crate::sys::sockopt;
 use crate::wire::icmp::strip_ipv4;
 
 /// Whole packets out, ICMP messages and TCP segments in; needs `CAP_NET_RAW`.
@@ -34,13 +37,11 @@ impl Raw {
         let sender = socket::open(Kind::Whole(family), &ask.options)?;
         learn_nothing(&sender, family)?;
         let icmp = socket::open(Kind::IcmpRaw(family), &listening(&ask.options))?;
-        learn_nothing(&icmp, family)?;
-        listen(&icmp, &answers_only(family))?;
+        listen(&icmp, family, &answers_only(family))?;
         let tcp = match ask.probing {
             Probing::Tcp { port } => {
                 let socket = socket::open(Kind::TcpRaw(family), &listening(&ask.options))?;
-                learn_nothing(&socket, family)?;
-                listen(&socket, &from_port_only(family, port))?;
+                listen(&socket, family, &from_port_only(family, port))?;
                 Some(socket)
             }
             _ => None,
@@ -137,9 +138,12 @@ struct Got<'a> {
 }
 
 fn take<'a>(socket: &Socket, buffer: &'a mut [u8], v4: bool) -> Result<Option<Got<'a>>> {
-    // The pending error of an earlier packet is none of this socket's.
+    // Before it was told to ignore errors the socket may have kept one.
     let _ = socket.take_error();
-    let got = socket::receive(socket, buffer).map_err(|e| Error::sys(Op::Receive, e))?;
+    let got = match socket::receive(socket, buffer) {
+        Err(e) if is_of_another(&e) => None,
+        got => got.map_err(|e| Error::sys(Op::Receive, e))?,
+    };
     Ok(got.map(|got| {
         let from = got.from.map_or(IpAddr::from([0; 4]), |from| from.ip());
         let stripped = if v4 { strip_ipv4(got.bytes).ok() } else { None };
@@ -152,8 +156,16 @@ fn take<'a>(socket: &Socket, buffer: &'a mut [u8], v4: bool) -> Result<Option<Go
     }))
 }
 
-fn listen(socket: &Socket, filter: &[SockFilter]) -> Result<()> {
+/// Lets in what the filter lets in. Errors of packets like ours reach every raw socket as messages;
+/// in its error queue they would take the room of messages, and teach the kernel (raw(7)).
+fn listen(socket: &Socket, family: Family, filter: &[SockFilter]) -> Result<()> {
     let option = |e| Error::sys(Op::SetOption, e);
+    learn_nothing(socket, family)?;
+    let (level, name) = match family {
+        Family::V4 => (libc::IPPROTO_IP, libc::IP_RECVERR),
+        Family::V6 => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
+    };
+    sockopt::set_int(socket, level, name, 0).map_err(option)?;
     socket.attach_filter(filter).map_err(option)?;
     // As much as the kernel's limit allows.
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
