@@ -9,6 +9,7 @@ mod doctor;
 mod errors;
 mod hostile;
 mod lists;
+mod path;
 mod probes;
 mod run;
 mod streams;

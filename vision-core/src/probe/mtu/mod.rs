@@ -232,5 +232,5 @@ fn look(inventory: &mut Inventory, query: &RouteQuery, budget: &Budget) -> Known
     let link = links.and_then(|links| {
         links.items.into_iter().find(|link| Some(link.ifindex) == route.oif_ifindex)
     });
-    Known { link_mtu: link.and_then(|link| link.mtu_bytes.into()), cached }
+    Known { link_mtu: link.and_then(|link| link.mtu_bytes), cached }
 }
