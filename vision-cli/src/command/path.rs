@@ -32,6 +32,7 @@ pub fn run(args: &PathArgs, context: &mut Context) -> Ended {
         name: args.host.to_string(),
         columns: args.report,
         nat: args.nat,
+        quiet: context.global.quiet,
         max_ttl: args.max_ttl,
     };
     context.out.report(&shown)?;

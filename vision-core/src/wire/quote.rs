@@ -250,4 +250,50 @@ mod tests {
         let quote = IcmpQuote::read(Family::V6, &v6).expect("an error");
         assert_eq!((quote.mtu, quote.quoted.tos, quote.quoted.protocol), (Some(1280), 0xb8, 58));
     }
+
+    /// ICMP messages of a capture in the classic format, little-endian, over Ethernet or PPP/HDLC:
+    /// wherever an IPv4 header without options and protocol 1 begins.
+    fn icmp_of(capture: &[u8]) -> Vec<Vec<u8>> {
+        let mut found = Vec::new();
+        let mut rest = &capture[24..];
+        while let Some((header, more)) = rest.split_first_chunk::<16>() {
+            let [.., a, b, c, d, _, _, _, _] = *header;
+            let length = u32::from_le_bytes([a, b, c, d]) as usize;
+            let (packet, next) = more.split_at(length.min(more.len()));
+            let starts = (0..packet.len().min(20)).find(|at| {
+                let ip = &packet[*at..];
+                ip.first() == Some(&0x45)
+                    && ip.get(9) == Some(&1)
+                    && ip.get(..20).is_some_and(|head| super::super::checksum(head) == 0)
+            });
+            found.extend(starts.map(|at| packet[at + 20..].to_vec()));
+            rest = next;
+        }
+        found
+    }
+
+    #[test]
+    fn labels_of_a_recorded_traceroute_are_those_that_tcpdump_prints() {
+        const CAPTURES: &str = "../../shared/captures";
+        let Ok(bytes) = std::fs::read(format!("{CAPTURES}/tcpdump/mpls-traceroute.pcap")) else {
+            println!("SKIP: {CAPTURES} is not there");
+            return;
+        };
+        let expected = format!("{CAPTURES}/expected/tcpdump/mpls-traceroute-v.out");
+        let expected = std::fs::read_to_string(expected).expect("what tcpdump prints");
+        // "\t    label 100704, tc 0, [S], ttl 1" below an ICMP message.
+        let expected: Vec<_> =
+            expected.lines().filter_map(|line| line.trim().strip_prefix("label ")).collect();
+        let messages = icmp_of(&bytes);
+        let quotes = messages.iter().filter_map(|message| IcmpQuote::read(Family::V4, message));
+        let found: Vec<_> = quotes
+            .flat_map(|quote| quote.labels)
+            .map(|label| {
+                let bottom = if label.bottom { "[S], " } else { "" };
+                format!("{}, tc {}, {bottom}ttl {}", label.label, label.class, label.ttl)
+            })
+            .collect();
+        assert!(expected.len() > 3, "{expected:?}");
+        assert_eq!(found, expected);
+    }
 }

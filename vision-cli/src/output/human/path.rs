@@ -27,6 +27,9 @@ pub struct Shown<'a> {
     /// Whether to say that no translation was seen.
     #[serde(skip)]
     pub nat: bool,
+    /// The end and the sentences only.
+    #[serde(skip)]
+    pub quiet: bool,
     /// The last hop that was to be asked.
     #[serde(skip)]
     pub max_ttl: u8,
@@ -47,6 +50,7 @@ impl Human for Shown<'_> {
             self.max_ttl
         )?;
         match self.columns {
+            _ if self.quiet => {}
             true => columns(report, out)?,
             false => report.hops.iter().try_for_each(|hop| line(hop, report.rounds, out, style))?,
         }

@@ -56,7 +56,8 @@ impl Raw {
     pub(super) fn send(&mut self, shot: &Shot, hear: &mut dyn FnMut(Heard)) -> Result<()> {
         let packet = self.codec.packet(shot);
         hear(Heard::Sending { seq: shot.seq, at: self.watch.sending() });
-        if let Err(e) = socket::send_to(&self.sender, &packet, &self.to) {
+        // Nothing comes back to this socket, so no error of an earlier packet can be in the way.
+        if let Err(e) = self.sender.send_to(&packet, &self.to) {
             let mtu = socket::next_error(&self.sender, self.codec.family());
             let mtu = mtu.and_then(|queued| queued.local_mtu);
             hear(Heard::SendFailed { seq: shot.seq, reason: Reason::from(e), mtu });
@@ -83,9 +84,17 @@ impl Raw {
             return Ok(());
         }
         for holder in holders {
-            while socket::next_error(holder, codec.family()).is_some() {}
-            let _ = holder.take_error();
-            while let Ok(Some(got)) = socket::receive(holder, buffer) {
+            // An error comes first, and but once: that of a probe, which the ICMP socket has as well.
+            let mut refused = false;
+            loop {
+                let got = match socket::receive(holder, buffer) {
+                    Ok(Some(got)) => got,
+                    Err(_) if !refused => {
+                        refused = true;
+                        continue;
+                    }
+                    _ => break,
+                };
                 let from = got.from.map(|from| from.ip()).or(Some(codec.to));
                 let at = watch.arrival(got.stamp);
                 hear(Heard::Answer(Answer::new(None, from, got.ttl, Said::Datagram, at)));
@@ -117,6 +126,7 @@ fn hold(ask: &Ask, codec: &mut Codec) -> Result<Vec<Socket>> {
         let options = with_port(&ask.options, codec.from, ask.scope, wanted);
         let socket = socket::open(kind, &options)?;
         learn_nothing(&socket, family)?;
+        keep_no_errors(&socket, family)?;
         if port > 0 {
             ask_for_stamps(&socket);
             // Without a route it fails; so does sending, which tells.
@@ -138,8 +148,6 @@ struct Got<'a> {
 }
 
 fn take<'a>(socket: &Socket, buffer: &'a mut [u8], v4: bool) -> Result<Option<Got<'a>>> {
-    // Before it was told to ignore errors the socket may have kept one.
-    let _ = socket.take_error();
     let got = match socket::receive(socket, buffer) {
         Err(e) if is_of_another(&e) => None,
         got => got.map_err(|e| Error::sys(Op::Receive, e))?,
@@ -156,16 +164,25 @@ fn take<'a>(socket: &Socket, buffer: &'a mut [u8], v4: bool) -> Result<Option<Go
     }))
 }
 
-/// Lets in what the filter lets in. Errors of packets like ours reach every raw socket as messages;
-/// in its error queue they would take the room of messages, and teach the kernel (raw(7)).
-fn listen(socket: &Socket, family: Family, filter: &[SockFilter]) -> Result<()> {
-    let option = |e| Error::sys(Op::SetOption, e);
-    learn_nothing(socket, family)?;
+fn keep_no_errors(socket: &Socket, family: Family) -> Result<()> {
     let (level, name) = match family {
         Family::V4 => (libc::IPPROTO_IP, libc::IP_RECVERR),
         Family::V6 => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
     };
-    sockopt::set_int(socket, level, name, 0).map_err(option)?;
+    let set = sockopt::set_int(socket, level, name, 0);
+    set.map_err(|e| Error::sys(Op::SetOption, e))?;
+    // What it has kept until now would wake the reader for ever.
+    while socket::next_error(socket, family).is_some() {}
+    let _ = socket.take_error();
+    Ok(())
+}
+
+/// Lets in what the filter lets in. Errors of packets like ours reach every raw socket as messages;
+/// in its error queue they would take the room of messages, and teach the kernel (raw(7)).
+fn listen(socket: &Socket, family: Family, filter: &[SockFilter]) -> Result<()> {
+    learn_nothing(socket, family)?;
+    keep_no_errors(socket, family)?;
+    let option = |e| Error::sys(Op::SetOption, e);
     socket.attach_filter(filter).map_err(option)?;
     // As much as the kernel's limit allows.
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
