@@ -20,6 +20,9 @@ pub struct PathArgs {
     /// Statistics per hop, as mtr's report has them
     #[arg(long)]
     pub report: bool,
+    /// The same on a screen that changes, until -c rounds are over or q is pressed
+    #[arg(long, conflicts_with_all = ["report", "global-json"])]
+    pub live: bool,
     /// Probe by UDP instead of ICMP, to --port
     #[arg(long, conflicts_with = "tcp")]
     pub udp: bool,

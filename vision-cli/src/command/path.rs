@@ -1,5 +1,7 @@
 //! `vision path`
 
+mod live;
+
 use std::time::Duration;
 
 use vision_core::probe::{MtuProbe, PathProbe, Probe, Probing};
@@ -21,7 +23,11 @@ pub fn run(args: &PathArgs, context: &mut Context) -> Ended {
     let target = context.target()?;
     let budget = context.ping_budget()?;
     let to = destination::find(&args.host, context, &target, &budget)?;
-    let report = probe(args, context, &to)?.run(&target, &budget)?;
+    let probe = probe(args, context, &to)?;
+    let report = match args.live {
+        true => live::follow(probe.start(&target)?, &budget, &args.host.to_string())?,
+        false => probe.run(&target, &budget)?,
+    };
     let mtu = match args.mtu {
         true => Some(mtu_probe(args, context, &to).run(&target, &budget)?),
         false => None,
@@ -30,7 +36,7 @@ pub fn run(args: &PathArgs, context: &mut Context) -> Ended {
         report: &report,
         mtu: mtu.as_ref(),
         name: args.host.to_string(),
-        columns: args.report,
+        columns: args.report || args.live,
         nat: args.nat,
         quiet: context.global.quiet,
         max_ttl: args.max_ttl,
@@ -45,7 +51,8 @@ fn probe(
     to: &destination::Destination,
 ) -> Result<PathProbe, Error> {
     let rounds = args.count.unwrap_or(if args.report { 10 } else { 3 });
-    let steady = args.report || rounds > BURST;
+    let endless = args.live && args.count.is_none();
+    let steady = args.report || args.live || rounds > BURST;
     let usual = if steady { Duration::from_secs(1) } else { Duration::ZERO };
     let mut probe = PathProbe::new(to.addr)
         .scope(to.scope)
@@ -57,6 +64,9 @@ fn probe(
         .wait(args.wait)
         .window(args.window)
         .flows(args.flows);
+    if endless {
+        probe = probe.endless();
+    }
     if let Some(size) = args.size.filter(|_| !args.mtu) {
         probe = probe.size_bytes(size);
     }

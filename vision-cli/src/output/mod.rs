@@ -5,6 +5,7 @@ pub mod human;
 pub mod json;
 pub mod packet;
 mod rows;
+pub mod screen;
 mod style;
 pub mod text;
 

@@ -332,6 +332,41 @@ impl PathMachine {
         }
     }
 
+    /// Sums up what is known at `now`.
+    pub(super) fn report(&self, now: Instant) -> PathReport {
+        let mut gaps = self.gaps.clone();
+        let open = self.open(now, None).count();
+        let begun = self.next_ttl > self.plan.first_ttl;
+        let rounds = self.round + u32::from(begun);
+        if let Some(wanted) = self.plan.rounds.filter(|_| !self.over && self.refused.is_none()) {
+            gaps.push(Gap::new("rounds", format!("the run ended in round {rounds} of {wanted}")));
+        }
+        if open > 0 {
+            gaps.push(Gap::new("answers", format!("the run ended while {open} were open")));
+        }
+        let longest = self.ends.iter().flatten().map(|end| end.ttl).max();
+        let all = self.ends.iter().take(rounds as usize).all(Option::is_some);
+        let last = longest.filter(|_| all).unwrap_or(self.table.last_answered());
+        let report = PathReport {
+            netns: self.place.netns,
+            from: self.place.from,
+            to: self.plan.to,
+            probing: self.plan.probing,
+            method: self.place.method,
+            size_bytes: self.plan.size_bytes,
+            flows: self.plan.flows,
+            rounds,
+            end: self.outcome(now),
+            hops: self.table.hops(last),
+            remarks: Vec::new(),
+            duplicates: self.duplicates,
+            late: self.late,
+            ignored: self.ignored,
+            gaps,
+        };
+        report.explained()
+    }
+
     fn outcome(&self, now: Instant) -> PathEnd {
         if let Some((reason, mtu_bytes)) = self.refused {
             return PathEnd::NotSent { reason, mtu_bytes };
@@ -410,37 +445,6 @@ impl Machine for PathMachine {
 
     fn finish(mut self, now: Instant) -> PathReport {
         self.expire(now, self.patience());
-        let end = self.outcome(now);
-        let open = self.open(now, None).count();
-        let begun = self.next_ttl > self.plan.first_ttl;
-        let rounds = self.round + u32::from(begun);
-        if let Some(wanted) = self.plan.rounds.filter(|_| !self.over && self.refused.is_none()) {
-            let why = format!("the run ended in round {rounds} of {wanted}");
-            self.gaps.push(Gap::new("rounds", why));
-        }
-        if open > 0 {
-            self.gaps.push(Gap::new("answers", format!("the run ended while {open} were open")));
-        }
-        let longest = self.ends.iter().flatten().map(|end| end.ttl).max();
-        let all = self.ends.iter().take(rounds as usize).all(Option::is_some);
-        let last = longest.filter(|_| all).unwrap_or(self.table.last_answered());
-        let report = PathReport {
-            netns: self.place.netns,
-            from: self.place.from,
-            to: self.plan.to,
-            probing: self.plan.probing,
-            method: self.place.method,
-            size_bytes: self.plan.size_bytes,
-            flows: self.plan.flows,
-            rounds,
-            end,
-            hops: self.table.hops(last),
-            remarks: Vec::new(),
-            duplicates: self.duplicates,
-            late: self.late,
-            ignored: self.ignored,
-            gaps: self.gaps,
-        };
-        report.explained()
+        self.report(now)
     }
 }

@@ -28,7 +28,7 @@ pub use self::explain::Remark;
 use self::machine::{PathMachine, Plan};
 pub(crate) use self::machine::{Place, is_exceeded};
 pub use self::report::{Hop, HopAnswer, HopRtt, PathEnd, PathReport, ReachedBy, Responder};
-use super::driver::Session;
+use super::driver::{self, Session};
 use super::{Anchor, Probe};
 use crate::base::{Budget, Error, EventSource, Family, Pacer, Result};
 use crate::netns::Target;
@@ -411,6 +411,11 @@ pub struct PathSession {
 }
 
 impl PathSession {
+    /// Sums up what is known so far, for screens that change.
+    pub fn so_far(&self) -> PathReport {
+        self.session.machine().report(driver::now())
+    }
+
     /// Stops asking and sums up.
     pub fn finish(self) -> PathReport {
         self.session.finish()

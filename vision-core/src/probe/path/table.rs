@@ -90,9 +90,9 @@ impl Table {
     }
 
     /// Returns all hops up to `last`.
-    pub(super) fn hops(self, last: u8) -> Vec<Hop> {
-        let numbered = (self.first_ttl..=last).zip(self.rows);
-        numbered.map(|(ttl, row)| row.hop(ttl)).collect()
+    pub(super) fn hops(&self, last: u8) -> Vec<Hop> {
+        let numbered = (self.first_ttl..=last).zip(&self.rows);
+        numbered.map(|(ttl, row)| row.clone().hop(ttl)).collect()
     }
 }
 
