@@ -118,3 +118,20 @@ fn what_cannot_be_asked_is_refused_with_its_reason() {
     let run = vision_in(&a, "path 10.9.9.9 -W 100ms --mtu").expect(1);
     assert!(run.out.contains("path MTU unknown: not sent"), "{run:?}");
 }
+
+#[test]
+fn the_live_screen_ends_with_the_figures_of_a_report() {
+    let Some(lab) = lab() else { return };
+    let [a, r, b] = chain(&lab, ["a", "r", "b"]);
+    let line = format!("{} path {} --live -c 4 -i 200ms", env!("CARGO_BIN_EXE_vision"), b.v4());
+    // script(1) is a terminal, of the usual size.
+    let said = a.sh(&format!("script -qec 'stty cols 100 rows 30; {line}' /dev/null </dev/null"));
+    let (screen, rest) = said.split_once("\x1b[?1049l").expect("the screen was left");
+    assert!(screen.contains("\x1b[?1049h") && screen.contains(&r.v4().to_string()), "{screen:?}");
+    assert!(rest.contains("reached in 2 hops: echo reply"), "{rest:?}");
+    let last = rest.lines().find(|line| line.starts_with("2 ")).expect("the second hop");
+    let cells: Vec<_> = last.split_whitespace().collect();
+    assert_eq!(cells[1..4], [&b.v4().to_string(), "0.0%", "4"]);
+    let run = vision_in(&a, &format!("path {} --live", b.v4())).expect(2);
+    assert!(run.err.contains("--live needs a terminal"), "{run:?}");
+}

@@ -27,6 +27,7 @@ const ORACLES: &[(&str, &str)] = &[
     ("dnsmasq", "dnsmasq-base"),
     ("nsd", "nsd"),
     ("ps", "procps"),
+    ("script", "bsdutils"),
     ("unshare", "util-linux"),
     ("nsenter", "util-linux"),
     ("setpriv", "util-linux"),
