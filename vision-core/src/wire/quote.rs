@@ -60,7 +60,8 @@ impl<'a> IcmpQuote<'a> {
         let (header, body) = bytes.split_first_chunk::<HEADER_BYTES>()?;
         let [kind, code, _, _, four, five, six, seven] = *header;
         let is_error = match family {
-            Family::V4 => matches!(kind, 3 | 4 | 11 | 12),
+            // Not source quench, which is to be ignored (RFC 6633).
+            Family::V4 => matches!(kind, 3 | 11 | 12),
             Family::V6 => matches!(kind, 1..=4),
         };
         if !is_error {

@@ -64,9 +64,9 @@ fn hops(report: &PathReport) -> Table<'static> {
 fn rows(hop: &Hop) -> Vec<Row<'static>> {
     let first = hop.responders.first().map_or_else(|| "???".to_owned(), |r| r.addr.to_string());
     let colour = match hop.loss_percent {
-        loss if loss == 0.0 => Color::Reset,
-        loss if loss < 10.0 => Color::Yellow,
-        _ => Color::Red,
+        loss if loss >= 10.0 => Color::Red,
+        loss if loss > 0.0 => Color::Yellow,
+        _ => Color::Reset,
     };
     let loss = format!("{:.1}%", hop.loss_percent);
     let mut cells = vec![

@@ -2,6 +2,8 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use nix::libc;
+
 use super::answer::{Answer, Heard, Said};
 use super::codec::Shot;
 use super::report::{HopAnswer, PathEnd, PathReport, ReachedBy};
@@ -47,7 +49,8 @@ pub(crate) struct PathMachine {
     /// Everything before this sequence number is decided.
     settled: u32,
     round: u32,
-    next_ttl: u8,
+    /// One beyond the last hop when the round has asked them all.
+    next_ttl: u16,
     /// When the present round was to begin, and when it did.
     round_at: Option<Instant>,
     began: Option<Instant>,
@@ -95,6 +98,8 @@ enum Turn {
 
 /// How far beyond the last hop that answered the first round looks, and those after it.
 const REACH: (u8, u8) = (16, 3);
+/// How long a full queue of the own host is given.
+const NO_ROOM: Duration = Duration::from_millis(10);
 /// Probes remembered for late and repeated answers.
 const REMEMBERED: usize = 4096;
 /// Once the destination has answered, nobody else is waited for longer than this or ten times the
@@ -105,7 +110,7 @@ impl PathMachine {
     pub(crate) fn new(plan: Plan, place: Place, gaps: Vec<Gap>) -> Self {
         let ends = vec![None; usize::from(plan.flows)];
         Self {
-            next_ttl: plan.first_ttl,
+            next_ttl: plan.first_ttl.into(),
             table: Table::new(plan.first_ttl),
             plan,
             place,
@@ -177,24 +182,27 @@ impl PathMachine {
                 return Turn::Over;
             }
             let begins = self.round_at.unwrap_or(now);
-            if self.next_ttl == self.plan.first_ttl && begins > now {
+            let first = u16::from(self.plan.first_ttl);
+            if self.next_ttl == first && begins > now {
                 return Turn::Wait(begins);
             }
             let discovering = self.is_discovering();
-            if self.next_ttl <= self.limit() {
-                let oldest = self.open(now, Some(self.round)).map(|sent| sent.at).next();
-                let full = self.open(now, Some(self.round)).count() >= self.plan.window;
-                match oldest.filter(|_| discovering && full) {
-                    Some(at) => return Turn::Wait(at + self.patience()),
-                    None => return Turn::Send,
+            let more = self.next_ttl <= self.limit().into();
+            if more && !discovering {
+                return Turn::Send;
+            }
+            if discovering {
+                let open: Vec<_> = self.open(now, Some(self.round)).map(|sent| sent.at).collect();
+                let (full, patience) = (open.len() >= self.plan.window, self.patience());
+                match (more, open.first(), open.last()) {
+                    (true, Some(oldest), _) if full => return Turn::Wait(*oldest + patience),
+                    (true, ..) => return Turn::Send,
+                    (false, _, Some(youngest)) => return Turn::Wait(*youngest + patience),
+                    (false, _, None) => {}
                 }
             }
-            let youngest = self.open(now, Some(self.round)).map(|sent| sent.at).last();
-            if let Some(at) = youngest.filter(|_| discovering) {
-                return Turn::Wait(at + self.patience());
-            }
             self.round += 1;
-            self.next_ttl = self.plan.first_ttl;
+            self.next_ttl = first;
             // After a pause the rhythm starts anew instead of catching up.
             let (planned, gap) = (begins + self.plan.interval, self.plan.interval / 2);
             self.round_at = Some(planned.max(self.began.map_or(now, |began| began + gap)));
@@ -207,12 +215,13 @@ impl PathMachine {
             return Step::WaitUntil(slot);
         }
         self.slot = None;
-        let (ttl, flow, round) = (self.next_ttl, self.flow(), self.round);
+        let ttl = u8::try_from(self.next_ttl).unwrap_or(u8::MAX);
+        let (flow, round) = (self.flow(), self.round);
         if ttl == self.plan.first_ttl {
             self.round_at.get_or_insert(now);
             self.began = Some(now);
         }
-        self.next_ttl = ttl.saturating_add(1);
+        self.next_ttl += 1;
         let seq = self.base.wrapping_add(self.sent.len() as u32);
         self.sent.push_back(Sent { ttl, flow, round, at: now, answered: false });
         self.table.sent(ttl);
@@ -235,11 +244,16 @@ impl PathMachine {
         }
     }
 
-    /// Forgets a probe that never left.
-    fn unsend(&mut self, seq: u32) {
+    /// Forgets a probe that never left; one for which there was no room is sent again a little later.
+    fn unsend(&mut self, seq: u32, reason: Reason, mtu: Option<u32>, now: Instant) {
         let last = self.base.wrapping_add(self.sent.len() as u32).wrapping_sub(1);
-        if let Some(sent) = self.sent.pop_back_if(|_| seq == last) {
-            self.table.unsent(sent.ttl);
+        let Some(sent) = self.sent.pop_back_if(|_| seq == last) else {
+            return;
+        };
+        self.table.unsent(sent.ttl);
+        match [libc::EAGAIN, libc::ENOBUFS].contains(&reason.errno) {
+            true => (self.next_ttl, self.slot) = (sent.ttl.into(), Some(now + NO_ROOM)),
+            false => self.refused = Some((reason, mtu)),
         }
     }
 
@@ -336,7 +350,7 @@ impl PathMachine {
     pub(super) fn report(&self, now: Instant) -> PathReport {
         let mut gaps = self.gaps.clone();
         let open = self.open(now, None).count();
-        let begun = self.next_ttl > self.plan.first_ttl;
+        let begun = self.next_ttl > self.plan.first_ttl.into();
         let rounds = self.round + u32::from(begun);
         if let Some(wanted) = self.plan.rounds.filter(|_| !self.over && self.refused.is_none()) {
             gaps.push(Gap::new("rounds", format!("the run ended in round {rounds} of {wanted}")));
@@ -427,10 +441,7 @@ impl Machine for PathMachine {
                     sent.at = at;
                 }
             }
-            Heard::SendFailed { seq, reason, mtu } => {
-                self.refused = Some((reason, mtu));
-                self.unsend(seq);
-            }
+            Heard::SendFailed { seq, reason, mtu } => self.unsend(seq, reason, mtu, now),
             Heard::Answer(answer) => {
                 self.expire(now.min(answer.at), self.plan.wait);
                 self.take(&answer);

@@ -207,7 +207,7 @@ fn answers_only(family: Family) -> Vec<SockFilter> {
     let (types, mut program): (&[u32], Vec<SockFilter>) = match family {
         Family::V4 => {
             let load_type = SockFilter::new(0x50, 0, 0, 0);
-            (&[0, 3, 4, 11, 12], vec![load_ip_header_length(), load_type])
+            (&[0, 3, 11, 12], vec![load_ip_header_length(), load_type])
         }
         Family::V6 => (&[1, 2, 3, 4, 129], vec![SockFilter::new(0x30, 0, 0, 0)]),
     };

@@ -280,6 +280,30 @@ fn a_probe_the_kernel_refuses_was_not_sent() {
 }
 
 #[test]
+fn a_full_queue_of_the_own_host_is_no_loss() {
+    let mut script = Script::new(|_| {});
+    let now = script.start;
+    let Step::Do(shot) = script.machine.poll(now) else { panic!("nothing to send") };
+    let reason = Reason::new(nix::libc::ENOBUFS);
+    script.machine.handle(Heard::SendFailed { seq: shot.seq, reason, mtu: None }, now);
+    assert_eq!(script.at(0), Some(10));
+    script.at(10);
+    script.reach(12, 0, 1);
+    assert_eq!(script.at(12), None);
+    let report = script.end(12);
+    assert_eq!((report.hops[0].sent, report.hops[0].lost), (1, 0));
+}
+
+#[test]
+fn the_last_hop_of_all_is_asked_once_a_round() {
+    let mut script = Script::new(|plan| (plan.first_ttl, plan.max_ttl) = (250, 255));
+    assert_eq!(script.at(0), Some(1000));
+    assert_eq!(script.shots.len(), 6);
+    assert_eq!(script.at(1000), None);
+    assert_eq!(script.end(1000).end, PathEnd::Silent { after: 0 });
+}
+
+#[test]
 fn the_pacer_spreads_what_the_window_allows() {
     let mut script = Script::new(|plan| plan.pacer = Pacer::per_second(100, 4));
     assert_eq!(script.at(0), Some(10));
