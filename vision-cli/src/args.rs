@@ -1,6 +1,7 @@
 //! The command line as types.
 
 mod packet;
+mod path;
 mod probe;
 mod read;
 mod value;
@@ -13,6 +14,7 @@ use vision_core::netns::Lookup;
 use vision_core::{Error, Result, Selector};
 
 pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs, WriteFormat};
+pub use self::path::PathArgs;
 pub use self::probe::{ArpArgs, DnsArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
 pub use self::read::{
     BridgeArgs, BridgeVerb, CtArgs, FwArgs, FwVerb, LinkArgs, NeighArgs, NsArgs, NsVerb, QdiscArgs,
@@ -196,6 +198,8 @@ pub enum Verb {
     Fw(FwArgs),
     /// Send ICMP echo requests
     Ping(PingArgs),
+    /// Follow the way to a host, hop by hop
+    Path(PathArgs),
     /// Try TCP connections
     Tcp(TcpArgs),
     /// Ask on the link who has an address (ARP, neighbour discovery)
@@ -242,6 +246,7 @@ impl Verb {
             Self::Qdisc(_) => "vision/qdisc@1",
             Self::Stat(_) => "vision/stat@1",
             Self::Ping(_) => "vision/ping@1",
+            Self::Path(_) => "vision/path@1",
             Self::Tcp(_) => "vision/tcp@1",
             Self::Arp(_) => "vision/arp@1",
             Self::Dns(_) => "vision/dns@1",
@@ -267,7 +272,9 @@ impl Verb {
             Self::Stat(_) => (true, false, false, false),
             Self::Ct(_) => (true, true, false, true),
             Self::Bridge(_) | Self::Qdisc(_) => (true, false, true, false),
-            Self::Ping(_) | Self::Tcp(_) | Self::Arp(_) | Self::Dns(_) => (true, true, true, true),
+            Self::Ping(_) | Self::Path(_) | Self::Tcp(_) | Self::Arp(_) | Self::Dns(_) => {
+                (true, true, true, true)
+            }
             Self::Doctor(_) => (true, true, false, false),
         };
         Flags { target, family, interface, source }

@@ -30,9 +30,10 @@ pub fn run(context: &mut Context) -> Ended {
 
 /// What is asked for, by what it is for; all of a row's capabilities are needed.
 const NEEDS: &[(&str, &[Capability])] = &[
-    ("link route neigh sock tcp dns doctor ns", &[]),
+    ("link route neigh sock tcp dns path doctor ns", &[]),
     ("ping", &[NetRaw]),
     ("arp, and neighbour probes of doctor", &[NetRaw]),
+    ("path by ICMP, and what routers quote", &[NetRaw]),
     ("ct", &[NetAdmin]),
     ("fw", &[NetAdmin]),
     ("marks of packets", &[NetAdmin]),

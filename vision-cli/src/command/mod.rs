@@ -16,6 +16,7 @@ mod link;
 pub mod names;
 mod neigh;
 mod ns;
+mod path;
 mod ping;
 mod qdisc;
 mod resolver;
@@ -72,6 +73,7 @@ fn dispatch(verb: Verb, context: &mut Context) -> Ended {
         Verb::Stat(args) => stat::run(&args, context),
         Verb::Fw(args) => fw::run(&args, context),
         Verb::Ping(args) => ping::run(&args, context),
+        Verb::Path(args) => path::run(&args, context),
         Verb::Tcp(args) => tcp::run(&args, context),
         Verb::Arp(args) => arp::run(&args, context),
         Verb::Dns(args) => dns::run(&args, context),

@@ -6,6 +6,7 @@ pub mod json;
 pub mod packet;
 mod patient;
 mod rows;
+pub mod screen;
 mod style;
 pub mod text;
 

@@ -17,6 +17,7 @@ mod limits;
 mod lines;
 mod lists;
 mod nameservers;
+mod path;
 mod pipes;
 mod probes;
 mod rooted;

@@ -97,6 +97,11 @@ impl<M: Machine, C: Channel<M>> Session<M, C> {
         self.timer.unset().map_err(|e| Error::sys(Op::Timer, e))
     }
 
+    /// Shows the machine, to ask it what it has found so far.
+    pub(crate) fn machine(&self) -> &M {
+        &self.machine
+    }
+
     /// Ends the probe here and says what it found.
     pub(crate) fn finish(self) -> M::Report {
         self.machine.finish(Instant::now())

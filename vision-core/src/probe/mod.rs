@@ -4,7 +4,9 @@
 mod dns;
 mod driver;
 mod machine;
+mod mtu;
 mod neigh;
+mod path;
 mod ping;
 mod tcp;
 mod udp;
@@ -18,7 +20,12 @@ pub use dns::{
     DnsReport, DnsTransport, DnssecOk, HostsEntry, HostsTable, Letters, Recursion, Resolution,
     Resolve, ResolveOutcome, ResolvedBy, ResolverConfig, Transport, Tried,
 };
+pub use mtu::{BlackHole, CachedMtu, HopAt, MtuEnd, MtuProbe, MtuReport, MtuStep};
 pub use neigh::{NeighAnswer, NeighProbe, NeighReport, NeighSession, OwnAddress};
+pub use path::{
+    Change, Hop, HopAnswer, HopRtt, MplsLabel, PathEnd, PathProbe, PathReport, PathSession,
+    ProbeField, ProbeFlags, Probing, ProbingMethod, ReachedBy, Remark, Responder,
+};
 pub use ping::{Echo, EchoOutcome, Ping, PingReport, PingSession, PingSummary, RttSummary, Stall};
 pub use tcp::{
     ExchangeEnd, Payload, ResetTtl, TcpAttempt, TcpExchange, TcpOutcome, TcpProbe, TcpReport,

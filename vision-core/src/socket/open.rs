@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     TcpRaw(Family),
     /// Datagrams.
     Udp(Family),
+    /// Whole packets out, IP header included; nothing comes in.
+    Whole(Family),
     /// Link-layer payloads of one protocol on one interface.
     Packet { ifindex: u32, ethertype: u16 },
 }
@@ -87,6 +89,7 @@ fn arguments(kind: Kind) -> (Domain, Type, Option<Protocol>, Op) {
         Kind::Tcp(f) => (domain(f), Type::STREAM, Some(Protocol::TCP), Op::OpenSocket),
         Kind::TcpRaw(f) => (domain(f), Type::RAW, Some(Protocol::TCP), Op::OpenRaw),
         Kind::Udp(f) => (domain(f), Type::DGRAM, Some(Protocol::UDP), Op::OpenSocket),
+        Kind::Whole(f) => (domain(f), Type::RAW, Some(libc::IPPROTO_RAW.into()), Op::OpenRaw),
         // Protocol 0 hears nothing until the socket is bound to its interface and protocol.
         Kind::Packet { .. } => (Domain::PACKET, Type::DGRAM, None, Op::OpenPacket),
     }
@@ -105,7 +108,8 @@ fn family_of(kind: Kind) -> Family {
         | Kind::IcmpRaw(f)
         | Kind::Tcp(f)
         | Kind::TcpRaw(f)
-        | Kind::Udp(f) => f,
+        | Kind::Udp(f)
+        | Kind::Whole(f) => f,
         Kind::Packet { .. } => Family::V4,
     }
 }

@@ -49,14 +49,14 @@ pub(crate) fn receive<'a>(
     Ok(Some(Datagram { from, ttl, stamp, bytes }))
 }
 
-fn timestamp(at: TimeSpec) -> Option<Timestamp> {
+pub(super) fn timestamp(at: TimeSpec) -> Option<Timestamp> {
     at.tv_sec()
         .checked_mul(1_000_000_000)?
         .checked_add(at.tv_nsec())
         .map(Timestamp::from_unix_nanos)
 }
 
-fn ttl_of(message: ControlMessageOwned) -> Option<Ttl> {
+pub(super) fn ttl_of(message: ControlMessageOwned) -> Option<Ttl> {
     match message {
         ControlMessageOwned::Ipv4Ttl(ttl) | ControlMessageOwned::Ipv6HopLimit(ttl) => {
             u8::try_from(ttl).ok().map(Ttl)

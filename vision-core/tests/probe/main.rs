@@ -1,6 +1,9 @@
 //! Probes over real links, beside the programs people use for the same questions.
 
+mod mtu;
 mod neigh;
+mod path;
+mod path_faults;
 mod ping;
 mod polite;
 mod release;

@@ -14,6 +14,7 @@ pub mod fw;
 pub mod link;
 pub mod neigh;
 pub mod ns;
+pub mod path;
 pub mod ping;
 pub mod qdisc;
 pub mod resolution;

@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use self::channel::PingChannel;
+pub(crate) use self::clocks::Clocks;
 use self::machine::PingMachine;
 pub use self::report::{Echo, EchoOutcome, PingReport, PingSummary, RttSummary, Stall};
 use super::driver::Session;
