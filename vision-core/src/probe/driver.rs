@@ -85,6 +85,10 @@ impl<M: Machine, C: Channel<M>> Session<M, C> {
         self.timer.unset().map_err(|e| Error::sys(Op::Timer, e))
     }
 
+    pub(crate) fn machine(&self) -> &M {
+        &self.machine
+    }
+
     /// Ends the probe here and says what it found.
     pub(crate) fn finish(self) -> M::Report {
         self.machine.finish(Instant::now())

@@ -6,6 +6,9 @@ mod driver;
 mod machine;
 mod neigh;
 mod ping;
+mod rate;
+mod spread;
+mod sweep;
 mod tcp;
 mod udp;
 
@@ -20,6 +23,12 @@ pub use dns::{
 };
 pub use neigh::{NeighAnswer, NeighProbe, NeighReport, NeighSession, OwnAddress};
 pub use ping::{Echo, EchoOutcome, Ping, PingReport, PingSession, PingSummary, RttSummary, Stall};
+pub use rate::Rate;
+pub use spread::Percentile;
+pub use sweep::{
+    AddrRange, Sweep, SweepProgress, SweepReport, SweepSession, SweepSummary, SweepVerdict,
+    SweptHost,
+};
 pub use tcp::{
     ExchangeEnd, Payload, ResetTtl, TcpAttempt, TcpExchange, TcpOutcome, TcpProbe, TcpReport,
     TcpSession, TcpSummary, Until,
@@ -32,6 +41,8 @@ use crate::socket::IcmpFault;
 
 pub use crate::socket::Df;
 pub use crate::wire::icmp::describe_icmp;
+
+pub(crate) use ping::is_group;
 
 /// A question that can be put to the network from inside a target.
 pub trait Probe {
