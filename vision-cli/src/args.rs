@@ -3,6 +3,7 @@
 mod packet;
 mod probe;
 mod read;
+mod sweep;
 mod value;
 
 use std::ffi::OsString;
@@ -18,6 +19,7 @@ pub use self::read::{
     CtArgs, FwArgs, FwVerb, LinkArgs, NeighArgs, NsArgs, NsVerb, RouteArgs, RouteGet, RouteVerb,
     SockArgs,
 };
+pub use self::sweep::Order;
 pub use self::value::Span;
 use crate::output::When;
 
@@ -231,6 +233,7 @@ impl Verb {
             Self::Fw(FwArgs { iptables: true, .. }) => "vision/fw-iptables@1",
             Self::Fw(FwArgs { why: Some(_), .. }) => "vision/fw-why@1",
             Self::Fw(_) => "vision/fw@1",
+            Self::Ping(args) if args.is_sweep() => "vision/sweep@1",
             Self::Ping(_) => "vision/ping@1",
             Self::Tcp(_) => "vision/tcp@1",
             Self::Arp(_) => "vision/arp@1",

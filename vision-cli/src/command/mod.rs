@@ -20,6 +20,8 @@ mod resolver;
 mod route;
 mod sock;
 mod stream;
+mod sweep;
+mod targets;
 mod tcp;
 
 use std::process::ExitCode;

@@ -26,6 +26,9 @@ pub(crate) struct Session<M, C> {
     done: bool,
 }
 
+/// So many commands are carried out before the caller looks at its budget and at events again.
+const TURNS: usize = 64;
+
 impl<M: Machine, C: Channel<M>> Session<M, C> {
     pub(crate) fn new(machine: M, channel: C, target: &Target) -> Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC);
@@ -73,7 +76,10 @@ impl<M: Machine, C: Channel<M>> Session<M, C> {
     }
 
     fn pump(&mut self) -> Result<()> {
-        while let Some(channel) = self.channel.as_mut().filter(|_| !self.done) {
+        for _ in 0..TURNS {
+            let Some(channel) = self.channel.as_mut().filter(|_| !self.done) else {
+                return self.timer.unset().map_err(|e| Error::sys(Op::Timer, e));
+            };
             let now = Instant::now();
             channel.drain(&mut self.machine, now)?;
             match self.machine.poll(now) {
@@ -82,7 +88,7 @@ impl<M: Machine, C: Channel<M>> Session<M, C> {
                 Step::Done => self.done = true,
             }
         }
-        self.timer.unset().map_err(|e| Error::sys(Op::Timer, e))
+        self.arm(Duration::ZERO)
     }
 
     pub(crate) fn machine(&self) -> &M {

@@ -15,6 +15,7 @@ pub mod ping;
 pub mod resolution;
 pub mod route;
 pub mod sock;
+pub mod sweep;
 mod table;
 pub mod tcp;
 
