@@ -7,6 +7,7 @@ mod machine;
 mod neigh;
 mod ping;
 mod rate;
+mod scan;
 mod spread;
 mod sweep;
 mod tcp;
@@ -24,6 +25,10 @@ pub use dns::{
 pub use neigh::{NeighAnswer, NeighProbe, NeighReport, NeighSession, OwnAddress};
 pub use ping::{Echo, EchoOutcome, Ping, PingReport, PingSession, PingSummary, RttSummary, Stall};
 pub use rate::Rate;
+pub use scan::{
+    PortState, Scan, ScanProgress, ScanReason, ScanReport, ScanSession, ScannedPort, Technique,
+    service_name,
+};
 pub use spread::Percentile;
 pub use sweep::{
     AddrRange, Sweep, SweepProgress, SweepReport, SweepSession, SweepSummary, SweepVerdict,
@@ -33,7 +38,7 @@ pub use tcp::{
     ExchangeEnd, Payload, ResetTtl, TcpAttempt, TcpExchange, TcpOutcome, TcpProbe, TcpReport,
     TcpSession, TcpSummary, Until,
 };
-pub use udp::{UdpOutcome, UdpProbe, UdpReport};
+pub use udp::{UdpOutcome, UdpPayload, UdpProbe, UdpReport};
 
 use crate::base::{Budget, Family, Result, Timestamp};
 use crate::netns::Target;

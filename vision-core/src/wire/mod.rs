@@ -7,6 +7,7 @@ pub(crate) mod icmp;
 mod link_type;
 pub(crate) mod ndp;
 pub mod packet;
+pub(crate) mod segment;
 
 pub use self::link_type::LinkType;
 
