@@ -3,6 +3,7 @@
 mod packet;
 mod probe;
 mod read;
+mod scan;
 mod sweep;
 mod value;
 
@@ -19,6 +20,7 @@ pub use self::read::{
     CtArgs, FwArgs, FwVerb, LinkArgs, NeighArgs, NsArgs, NsVerb, RouteArgs, RouteGet, RouteVerb,
     SockArgs,
 };
+pub use self::scan::{ScanArgs, UdpArgs};
 pub use self::sweep::Order;
 pub use self::value::Span;
 use crate::output::When;
@@ -194,6 +196,10 @@ pub enum Verb {
     Ping(PingArgs),
     /// Try TCP connections
     Tcp(TcpArgs),
+    /// Say which ports of a host are open, or which hosts of a network are up
+    Scan(ScanArgs),
+    /// Send UDP datagrams: answered, refused or met with silence
+    Udp(UdpArgs),
     /// Ask on the link who has an address (ARP, neighbour discovery)
     Arp(ArpArgs),
     /// Ask a nameserver, or resolve as the target would
@@ -236,6 +242,9 @@ impl Verb {
             Self::Ping(args) if args.is_sweep() => "vision/sweep@1",
             Self::Ping(_) => "vision/ping@1",
             Self::Tcp(_) => "vision/tcp@1",
+            Self::Scan(args) if !args.hosts.is_empty() => "vision/scan-hosts@1",
+            Self::Scan(_) => "vision/scan@1",
+            Self::Udp(_) => "vision/udp@1",
             Self::Arp(_) => "vision/arp@1",
             Self::Dns(_) => "vision/dns@1",
             Self::Capture(_) => "vision/capture@1",
@@ -258,7 +267,12 @@ impl Verb {
             }
             Self::Ct(CtArgs { count: true, .. }) | Self::Fw(_) => (true, false, false, false),
             Self::Ct(_) => (true, true, false, true),
-            Self::Ping(_) | Self::Tcp(_) | Self::Arp(_) | Self::Dns(_) => (true, true, true, true),
+            Self::Ping(_)
+            | Self::Tcp(_)
+            | Self::Scan(_)
+            | Self::Udp(_)
+            | Self::Arp(_)
+            | Self::Dns(_) => (true, true, true, true),
             Self::Doctor(_) => (true, true, false, false),
         };
         Flags { target, family, interface, source }

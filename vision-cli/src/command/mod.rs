@@ -18,11 +18,13 @@ mod ns;
 mod ping;
 mod resolver;
 mod route;
+mod scan;
 mod sock;
 mod stream;
 mod sweep;
 mod targets;
 mod tcp;
+mod udp;
 
 use std::process::ExitCode;
 
@@ -69,6 +71,8 @@ fn dispatch(verb: Verb, context: &mut Context) -> Ended {
         Verb::Fw(args) => fw::run(&args, context),
         Verb::Ping(args) => ping::run(&args, context),
         Verb::Tcp(args) => tcp::run(&args, context),
+        Verb::Scan(args) => scan::run(&args, context),
+        Verb::Udp(args) => udp::run(&args, context),
         Verb::Arp(args) => arp::run(&args, context),
         Verb::Dns(args) => dns::run(&args, context),
         Verb::Doctor(args) => doctor::run(&args, context),

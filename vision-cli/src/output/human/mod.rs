@@ -14,10 +14,12 @@ pub mod ns;
 pub mod ping;
 pub mod resolution;
 pub mod route;
+pub mod scan;
 pub mod sock;
 pub mod sweep;
 mod table;
 pub mod tcp;
+pub mod udp;
 
 use std::io::{self, Write};
 use std::time::Duration;

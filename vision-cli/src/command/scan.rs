@@ -1,0 +1,74 @@
+//! `vision scan`
+
+use vision_core::base::EventSource;
+use vision_core::probe::{Scan, ScanReport, ScanSession, Technique};
+use vision_core::{Budget, Error, Family, Result};
+
+use super::Ended;
+use super::destination::{self, Destination};
+use crate::args::ScanArgs;
+use crate::context::Context;
+use crate::output::human::scan::Summed;
+use crate::output::{Progress, REFRESH};
+
+/// Asks every port and says what it is.
+pub fn run(args: &ScanArgs, context: &mut Context) -> Ended {
+    args.check()?;
+    let Some(host) = &args.host else {
+        let why = "name a host, or a network with --hosts".to_owned();
+        return Err(Error::Invalid { what: "scan", why }.into());
+    };
+    let target = context.target()?;
+    let budget = context.probing_budget(None)?;
+    let to = destination::find(host, context, &target, &budget)?;
+    let session = request(args, context, &to)?.start(&target)?;
+    let report = follow(session, &budget, context)?;
+    let summed = Summed::new(&report, context.global.verbose > 0);
+    context.out.report(&summed)?;
+    Ok(summed.answer())
+}
+
+fn request(args: &ScanArgs, context: &Context, to: &Destination) -> Result<Scan> {
+    let technique = match (args.syn, args.udp) {
+        (true, _) => Technique::HalfOpen,
+        (_, true) => Technique::Udp,
+        _ => Technique::Connect,
+    };
+    let scan = Scan::new(to.addr, args.ports.iter()).scope(to.scope);
+    let mut scan = scan.technique(technique).wait(args.wait);
+    if let Some(rate) = args.rate {
+        scan = scan.rate(rate);
+    }
+    if let Some(name) = &context.global.interface {
+        scan = scan.interface(name);
+    }
+    if let Some(source) = context.global.source {
+        destination::check_family(source, Some(Family::of(to.addr)))?;
+        scan = scan.source(source);
+    }
+    Ok(scan)
+}
+
+/// Waits for the end, with a line that says how far it has come.
+fn follow(mut session: ScanSession, budget: &Budget, context: &Context) -> Result<ScanReport> {
+    let mut progress = Progress::new(!context.out.is_quiet());
+    loop {
+        let slice = match progress.is_enabled() {
+            true => budget.child(REFRESH),
+            false => budget.clone(),
+        };
+        match session.recv(&slice) {
+            Ok(Some(_)) => {}
+            Ok(None) => break,
+            Err(Error::Elapsed | Error::Cancelled) if budget.remaining().is_err() => break,
+            Err(Error::Elapsed | Error::Cancelled) => {}
+            Err(error) => return Err(error),
+        }
+        progress.show(|| {
+            let at = session.progress();
+            let (decided, ports, open, sent) = (at.decided, at.ports, at.open, at.sent);
+            format!("{decided} of {ports} ports, {open} open, {sent} probes sent")
+        });
+    }
+    Ok(session.finish())
+}
