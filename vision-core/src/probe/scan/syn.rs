@@ -91,7 +91,7 @@ impl SynChannel {
                 }
                 Err(e) => {
                     // The pending error of an earlier probe stops this call, not this probe.
-                    if self.drain_errors(machine, now) == 0 {
+                    if self.drain_errors(machine, driver::now()) == 0 {
                         machine.handle(ScanInput::Refused { nth, reason: Reason::from(e) }, now);
                         nth += 1;
                     }

@@ -51,7 +51,7 @@ impl UdpScanChannel {
                 Ok(_) => nth += 1,
                 Err(e) if is_full(&e) => return machine.handle(ScanInput::Full { nth }, now),
                 Err(e) => {
-                    if self.drain_errors(machine, now) == 0 {
+                    if self.drain_errors(machine, driver::now()) == 0 {
                         machine.handle(ScanInput::Refused { nth, reason: Reason::from(e) }, now);
                         nth += 1;
                     }
