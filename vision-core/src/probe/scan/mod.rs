@@ -2,6 +2,7 @@
 
 mod channel;
 mod connect;
+mod hosts;
 mod machine;
 mod report;
 mod services;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use self::channel::ScanChannel;
 use self::connect::ConnectChannel;
+pub use self::hosts::{FoundHost, HostReason, HostScan, HostState, HostsProgress, HostsReport};
 use self::machine::ScanMachine;
 pub use self::machine::ScanProgress;
 pub use self::report::{PortState, ScanReason, ScanReport, ScannedPort, Technique};

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
 use nix::libc;
-use socket2::{SockFilter, Socket};
+use socket2::Socket;
 
 use super::ScanReason;
 use super::machine::{ScanInput, ScanMachine, Shot};
@@ -13,7 +13,7 @@ use crate::probe::IcmpError;
 use crate::probe::driver;
 use crate::probe::machine::Machine;
 use crate::probe::ping::is_network_error;
-use crate::probe::sweep::widen;
+use crate::probe::sweep::{answers_to, is_full, widen};
 use crate::socket::{self, Kind, Options};
 use crate::sys::batch::{self, BATCH, Inbox};
 use crate::wire::icmp::strip_ipv4;
@@ -168,10 +168,6 @@ impl SynChannel {
 /// The bits of a sequence number that tell the attempt.
 const ATTEMPT: u32 = 0xf;
 
-pub(crate) fn is_full(error: &std::io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM))
-}
-
 fn local_addr(socket: &Socket) -> Result<SocketAddr> {
     let addr = socket.local_addr().map_err(|e| Error::sys(Op::Bind, e))?;
     let missing = || Error::sys(Op::Bind, std::io::Error::from_raw_os_error(libc::EAFNOSUPPORT));
@@ -185,18 +181,4 @@ fn socket_source(options: &Options, from: IpAddr, scope: u32) -> SocketAddr {
 fn with_port(mut addr: SocketAddr, port: u16) -> SocketAddr {
     addr.set_port(port);
     addr
-}
-
-/// A classic BPF program that lets segments to one port through (linux/bpf_common.h).
-fn answers_to(family: Family, port: u16) -> Vec<SockFilter> {
-    let is_ours = SockFilter::new(0x15, 0, 1, port.into());
-    let accept = SockFilter::new(0x06, 0, 0, u32::MAX);
-    let drop = SockFilter::new(0x06, 0, 0, 0);
-    match family {
-        Family::V4 => {
-            let header_length = SockFilter::new(0xb1, 0, 0, 0);
-            vec![header_length, SockFilter::new(0x48, 0, 0, 2), is_ours, accept, drop]
-        }
-        Family::V6 => vec![SockFilter::new(0x28, 0, 0, 2), is_ours, accept, drop],
-    }
 }

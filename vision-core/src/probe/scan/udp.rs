@@ -6,13 +6,12 @@ use socket2::{SockAddr, Socket};
 
 use super::ScanReason;
 use super::machine::{ScanInput, ScanMachine, Shot};
-use super::syn::is_full;
 use crate::base::{Error, Family, Op, Reason, Result};
 use crate::probe::IcmpError;
 use crate::probe::driver;
 use crate::probe::machine::Machine;
 use crate::probe::ping::is_network_error;
-use crate::probe::sweep::widen;
+use crate::probe::sweep::{is_full, widen};
 use crate::probe::udp::UdpPayload;
 use crate::socket::{self, Kind, Options};
 use crate::sys::batch::{self, BATCH, Inbox};

@@ -5,122 +5,122 @@ use nix::libc;
 use nix::poll::PollFlags;
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::ReceiveTimestampns;
-use socket2::{SockAddr, SockFilter, Socket};
+use socket2::{SockAddr, Socket};
 
-use super::machine::{Burst, SweepInput, SweepMachine};
+use super::machine::{Ask, Burst, Heard, SweepInput, SweepMachine};
 use crate::base::{Error, Family, Op, Reason, Result, Timestamp};
 use crate::probe::machine::{Channel, Machine};
-use crate::probe::ping::{Clocks, is_network_error, open_icmp};
+use crate::probe::ping::{Clocks, is_network_error};
 use crate::probe::{IcmpError, Method};
-use crate::socket::{self, Options};
-use crate::sys::batch::{self, BATCH, Inbox};
+use crate::socket;
+use crate::sys::batch::{self, Arrived, BATCH, Inbox};
 use crate::sys::sockopt;
-use crate::wire::icmp::strip_ipv4;
 
-/// One ICMP socket per family asked.
+/// One way of asking, with its socket.
+pub(crate) trait Voice: Send {
+    fn family(&self) -> Family;
+    fn method(&self) -> Method;
+    fn socket(&self) -> &Socket;
+    /// Bytes of the longest answer worth reading.
+    fn room(&self) -> usize;
+    /// Appends a request, of the same length each time, and says where it goes.
+    fn compose(&mut self, ask: &Ask, out: &mut Vec<u8>) -> SockAddr;
+    /// Reads an answer: `None` if it is none of ours, `Some(None)` if it only looks like one.
+    fn read(&self, got: &Arrived<'_>) -> Option<Option<Heard>>;
+    /// Reads which request an error quotes.
+    fn quoted(&self, bytes: &[u8]) -> Option<u16>;
+}
+
+/// One voice per family asked.
 pub(crate) struct SweepChannel {
     lanes: Vec<Lane>,
 }
 
 struct Lane {
-    socket: Socket,
-    family: Family,
-    method: Method,
+    voice: Box<dyn Voice>,
     inbox: Inbox,
     clocks: Clocks,
 }
 
 /// Room for the answers to everything that may be in flight while this process is not run.
 const RECEIVE_BYTES: i32 = 8 << 20;
-/// The longest IPv4 header and an ICMP header.
-const HEADERS_BYTES: usize = 60 + 8;
 
 impl SweepChannel {
-    /// Opens the sockets in the namespace of the calling thread; `id` marks our raw requests.
-    pub(crate) fn open(
-        families: &[Family],
-        options: &Options,
-        id: u16,
-        size_bytes: usize,
-    ) -> Result<Self> {
-        let lane = |family: &Family| Lane::open(*family, options, id, size_bytes);
-        Ok(Self { lanes: families.iter().map(lane).collect::<Result<_>>()? })
+    pub(crate) fn new(voices: Vec<Box<dyn Voice>>) -> Self {
+        Self { lanes: voices.into_iter().map(Lane::new).collect() }
     }
 
-    pub(crate) fn methods(&self) -> Vec<(Family, Method)> {
-        self.lanes.iter().map(|lane| (lane.family, lane.method)).collect()
+    pub(crate) fn methods(&self) -> Vec<Method> {
+        self.lanes.iter().map(|lane| lane.voice.method()).collect()
     }
 }
 
 impl Lane {
-    fn open(family: Family, options: &Options, id: u16, size_bytes: usize) -> Result<Self> {
-        let (socket, method) = open_icmp(family, options)?;
-        let failed = |e| Error::sys(Op::SetOption, e);
-        if method == Method::Raw {
-            socket.attach_filter(&replies_to(family, id)).map_err(failed)?;
-        }
-        widen(&socket);
+    fn new(voice: Box<dyn Voice>) -> Self {
+        widen(voice.socket());
         // Without the kernel's stamp a reply counts from the moment it is read.
-        let _ = setsockopt(&socket, ReceiveTimestampns, &true);
-        let inbox = Inbox::new(HEADERS_BYTES + size_bytes);
-        Ok(Self { socket, family, method, inbox, clocks: Clocks::read() })
+        let _ = setsockopt(voice.socket(), ReceiveTimestampns, &true);
+        Self { inbox: Inbox::new(voice.room()), voice, clocks: Clocks::read() }
     }
 
-    fn send(&mut self, burst: &Burst, machine: &mut SweepMachine) -> Result<()> {
-        let to: Vec<SockAddr> = burst.to.iter().map(|to| SockAddr::from(*to)).collect();
-        let size = burst.bytes.len().checked_div(to.len()).unwrap_or(0);
+    fn send(&mut self, burst: &Burst, machine: &mut SweepMachine) {
+        let mut bytes = Vec::new();
+        let compose = |ask| self.voice.compose(ask, &mut bytes);
+        let to: Vec<SockAddr> = burst.asks.iter().map(compose).collect();
+        let size = bytes.len().checked_div(to.len()).unwrap_or(0);
         let mut nth = 0;
         // The pending error of an earlier packet is no refusal of this one.
-        let _ = self.socket.take_error();
+        let _ = self.voice.socket().take_error();
         self.clocks = Clocks::read();
         let now = self.clocks.monotonic;
         machine.handle(SweepInput::Sending { at: now }, now);
-        while let (Some(bytes), Some(to)) = (burst.bytes.get(nth * size..), to.get(nth..)) {
-            if to.is_empty() {
-                break;
-            }
-            match batch::send(&self.socket, bytes, size, to) {
+        while let (Some(bytes), Some(to @ [_, ..])) = (bytes.get(nth * size..), to.get(nth..)) {
+            match batch::send(self.voice.socket(), bytes, size, to) {
                 Ok(count) => nth += count,
-                Err(e) if is_full(&e) => {
-                    machine.handle(SweepInput::Full { nth }, now);
-                    break;
-                }
+                Err(e) if is_full(&e) => return machine.handle(SweepInput::Full { nth }, now),
+                // It was an earlier request that came back: this one may leave.
+                Err(_) if self.drain_errors(machine, now) > 0 => {}
                 Err(e) => {
-                    let queued = socket::next_error(&self.socket, self.family);
-                    if let Some(error) = queued.filter(|error| error.icmp.is_some()) {
-                        // It was an earlier request that came back: this one may leave.
-                        tell(self.family, &error, machine, now);
-                        continue;
-                    }
                     machine.handle(SweepInput::Refused { nth, reason: Reason::from(e) }, now);
                     nth += 1;
                 }
             }
         }
-        Ok(())
+    }
+
+    /// Tells the machine what the error queue holds; returns how much of it came from the network.
+    fn drain_errors(&self, machine: &mut SweepMachine, now: Instant) -> usize {
+        let family = self.voice.family();
+        let mut count = 0;
+        while let Some(error) = socket::next_error(self.voice.socket(), family) {
+            let Some(fault) = error.icmp else { continue };
+            count += 1;
+            let round = self.voice.quoted(&error.payload);
+            if let (Some(to), Some(round)) = (error.to.map(|to| to.ip()), round) {
+                let error = IcmpError::new(family, fault);
+                machine.handle(SweepInput::Error { error, to, round }, now);
+            }
+        }
+        count
     }
 
     fn drain(&mut self, machine: &mut SweepMachine, now: Instant) -> Result<()> {
-        while let Some(error) = socket::next_error(&self.socket, self.family) {
-            tell(self.family, &error, machine, now);
-        }
-        let has_ip_header = self.method == Method::Raw && self.family == Family::V4;
-        let read = Clocks::read();
+        self.drain_errors(machine, now);
+        let (voice, read) = (&self.voice, Clocks::read());
         loop {
-            let received = self.inbox.receive(&self.socket, |got| {
-                let Some(from) = got.from.map(|from| from.ip()) else { return };
-                let bytes = match has_ip_header {
-                    false => Ok(got.bytes),
-                    true => strip_ipv4(got.bytes).map(|(_, bytes)| bytes),
-                };
-                let Ok(bytes) = bytes else { return };
-                let at = self.clocks.arrival_by(&read, got.stamp().and_then(timestamp));
-                machine.handle(SweepInput::Message { from, at, bytes }, now);
+            let received = self.inbox.receive(voice.socket(), |got| match voice.read(&got) {
+                None => {}
+                Some(None) => machine.handle(SweepInput::Stray, now),
+                Some(Some(heard)) => {
+                    let at = self.clocks.arrival_by(&read, got.stamp().and_then(timestamp));
+                    machine.handle(SweepInput::Heard { heard, at }, now);
+                }
             });
             match received {
                 Ok(BATCH) => {}
                 Ok(_) => return Ok(()),
-                // The pending error of an earlier packet; the queue had the details.
+                // The pending error of an earlier packet, of which the queue had the details; and
+                // a link that went down says nothing more.
                 Err(e) if is_network_error(&e) => {}
                 Err(e) => return Err(Error::sys(Op::Receive, e)),
             }
@@ -128,15 +128,7 @@ impl Lane {
     }
 }
 
-fn tell(family: Family, error: &socket::QueuedError, machine: &mut SweepMachine, now: Instant) {
-    let to = error.to.map(|to| to.ip());
-    if let (Some(fault), Some(to)) = (error.icmp, to) {
-        let icmp = IcmpError::new(family, fault);
-        machine.handle(SweepInput::Error { error: icmp, to, quoted: &error.payload }, now);
-    }
-}
-
-fn is_full(error: &std::io::Error) -> bool {
+pub(crate) fn is_full(error: &std::io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM))
 }
 
@@ -153,45 +145,13 @@ pub(crate) fn widen(socket: &Socket) {
     }
 }
 
-/// A classic BPF program that lets echo replies with an identifier through: a raw socket would
-/// otherwise hear every ICMP message of the namespace (linux/bpf_common.h).
-fn replies_to(family: Family, id: u16) -> Vec<SockFilter> {
-    let reply = match family {
-        Family::V4 => 0,
-        Family::V6 => 129,
-    };
-    let accept = SockFilter::new(0x06, 0, 0, u32::MAX);
-    let drop = SockFilter::new(0x06, 0, 0, 0);
-    let is_reply = SockFilter::new(0x15, 0, 3, reply);
-    let is_ours = SockFilter::new(0x15, 0, 1, id.into());
-    match family {
-        Family::V4 => vec![
-            // X is the length of the IP header.
-            SockFilter::new(0xb1, 0, 0, 0),
-            SockFilter::new(0x50, 0, 0, 0),
-            is_reply,
-            SockFilter::new(0x48, 0, 0, 4),
-            is_ours,
-            accept,
-            drop,
-        ],
-        Family::V6 => vec![
-            SockFilter::new(0x30, 0, 0, 0),
-            is_reply,
-            SockFilter::new(0x28, 0, 0, 4),
-            is_ours,
-            accept,
-            drop,
-        ],
-    }
-}
-
 impl Channel<SweepMachine> for SweepChannel {
     fn perform(&mut self, burst: Burst, machine: &mut SweepMachine, _now: Instant) -> Result<()> {
-        match self.lanes.iter_mut().find(|lane| lane.family == burst.family) {
-            Some(lane) => lane.send(&burst, machine),
-            None => Ok(()),
+        let mut lanes = self.lanes.iter_mut();
+        if let Some(lane) = lanes.find(|lane| lane.voice.family() == burst.family) {
+            lane.send(&burst, machine);
         }
+        Ok(())
     }
 
     fn drain(&mut self, machine: &mut SweepMachine, now: Instant) -> Result<()> {
@@ -199,6 +159,6 @@ impl Channel<SweepMachine> for SweepChannel {
     }
 
     fn watch(&self, on: &mut dyn FnMut(BorrowedFd<'_>, PollFlags)) {
-        self.lanes.iter().for_each(|lane| on(lane.socket.as_fd(), PollFlags::POLLIN));
+        self.lanes.iter().for_each(|lane| on(lane.voice.socket().as_fd(), PollFlags::POLLIN));
     }
 }

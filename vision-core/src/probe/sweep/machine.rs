@@ -1,21 +1,18 @@
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::message::Question;
 use super::slots::{Host, Slot};
 use super::{Effort, Sweep, SweepReport, SweepVerdict, SweptHost};
-use crate::base::{Family, Gap, Pacer, Reason};
+use crate::base::{Family, Gap, LinkAddr, Pacer, Reason};
 use crate::netns::NetnsId;
 use crate::probe::machine::{Machine, Step};
 use crate::probe::spread::nanos;
 use crate::probe::{Anchor, IcmpError, Method, Stall};
-use crate::socket::with_scope;
 
 /// Decides whom to ask when, and which reply belongs to which request.
 pub(crate) struct SweepMachine {
     targets: Vec<IpAddr>,
-    scope: u32,
     tries: u16,
     effort: Effort,
     interval: Duration,
@@ -23,9 +20,9 @@ pub(crate) struct SweepMachine {
     pacer: Option<Pacer>,
     /// The moment the next packet may leave, once a token was taken for it.
     token: Option<Instant>,
-    question: Question,
+    size_bytes: usize,
     netns: NetnsId,
-    methods: Vec<(Family, Method)>,
+    methods: Vec<Method>,
     anchor: Anchor,
     hosts: Vec<Host>,
     /// Request `n` of target `t` is `t * tries + n`.
@@ -45,6 +42,7 @@ pub(crate) struct SweepMachine {
     ignored: u64,
     repeated: usize,
     by_addr: HashMap<IpAddr, u32>,
+    lladdrs: HashMap<u32, LinkAddr>,
 }
 
 /// How far a sweep has come.
@@ -68,49 +66,63 @@ const BREATH: Duration = Duration::from_millis(1);
 /// What one system call takes.
 const BURST: usize = 64;
 
-/// Send these requests.
+/// Ask these, who are all of one family.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Burst {
     pub(crate) family: Family,
-    /// The messages, one behind the other, all of one size.
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) to: Vec<SocketAddr>,
+    pub(crate) asks: Vec<Ask>,
+}
+
+/// One request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ask {
+    pub(crate) to: IpAddr,
+    /// The target's place in the list.
+    pub(crate) host: u32,
+    /// From zero.
+    pub(crate) round: u16,
+}
+
+/// What an answer says, once it has proved to be one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Heard {
+    pub(crate) from: IpAddr,
+    /// The target's place, where the answer tells it.
+    pub(crate) host: Option<u32>,
+    /// The request it is for; the latest where the answer does not tell.
+    pub(crate) round: Option<u16>,
+    pub(crate) lladdr: Option<LinkAddr>,
 }
 
 /// What a sweep hears.
 #[derive(Debug)]
-pub(crate) enum SweepInput<'a> {
+pub(crate) enum SweepInput {
     /// The burst is handed to the kernel at this very moment.
     Sending { at: Instant },
     /// The kernel refused request `nth` of the burst.
     Refused { nth: usize, reason: Reason },
     /// The kernel has no room for request `nth` of the burst and those behind it.
     Full { nth: usize },
-    /// An ICMP message without its IP header.
-    Message { from: IpAddr, at: Instant, bytes: &'a [u8] },
-    /// An error from the queue: where the request went and how it began.
-    Error { error: IcmpError, to: IpAddr, quoted: &'a [u8] },
+    /// An answer.
+    Heard { heard: Heard, at: Instant },
+    /// It looked like an answer and was none.
+    Stray,
+    /// An error from the queue: where the request went and which one it was.
+    Error { error: IcmpError, to: IpAddr, round: u16 },
 }
 
 impl SweepMachine {
-    pub(crate) fn new(
-        sweep: &Sweep,
-        methods: Vec<(Family, Method)>,
-        cookie: [u8; 8],
-        netns: NetnsId,
-        anchor: Anchor,
-    ) -> Self {
+    pub(crate) fn new(sweep: &Sweep, methods: Vec<Method>, netns: NetnsId, anchor: Anchor) -> Self {
         let (count, tries) = (sweep.targets.len(), usize::from(sweep.tries));
         Self {
             targets: sweep.targets.clone(),
-            scope: sweep.scope,
             tries: sweep.tries,
             effort: sweep.effort,
             interval: sweep.interval,
             wait: sweep.wait,
             pacer: sweep.pacer.clone(),
             token: None,
-            question: Question::new(cookie, sweep.size_bytes),
+            size_bytes: sweep.size_bytes,
             netns,
             methods,
             anchor,
@@ -127,16 +139,12 @@ impl SweepMachine {
             ignored: 0,
             repeated: sweep.repeated,
             by_addr: HashMap::new(),
+            lladdrs: HashMap::new(),
         }
     }
 
     pub(crate) fn progress(&self) -> SweepProgress {
         self.progress
-    }
-
-    fn method(&self, family: Family) -> Method {
-        let lane = self.methods.iter().find(|(of, _)| *of == family);
-        lane.map_or(Method::Raw, |(_, method)| *method)
     }
 
     /// The target that is next, and when.
@@ -195,11 +203,7 @@ impl SweepMachine {
                 break;
             }
             self.take(host);
-            let burst = burst.get_or_insert_with(|| Burst {
-                family,
-                bytes: Vec::with_capacity(BURST * self.question.message_bytes()),
-                to: Vec::with_capacity(BURST),
-            });
+            let burst = burst.get_or_insert_with(|| Burst { family, asks: Vec::new() });
             self.ask(host, to, burst, now);
         }
         burst.ok_or(next)
@@ -210,8 +214,7 @@ impl SweepMachine {
         let round = state.sent;
         state.sent += 1;
         state.open += 1;
-        self.question.write(burst.family, host, round, &mut burst.bytes);
-        burst.to.push(with_scope(to, 0, self.scope));
+        burst.asks.push(Ask { to, host, round });
         let slot = host * u32::from(self.tries) + u32::from(round);
         if let Some(slot) = self.slots.get_mut(slot as usize) {
             *slot = Slot::Open(now);
@@ -292,17 +295,28 @@ impl SweepMachine {
         }
     }
 
-    fn take_reply(&mut self, from: IpAddr, bytes: &[u8], at: Instant) {
-        let family = Family::of(from);
-        let Some(reply) = self.question.read(family, self.method(family), bytes) else {
-            return;
-        };
-        let Some((host, round)) = reply.filter(|(host, round)| {
-            self.targets.get(*host as usize) == Some(&from) && *round < self.tries
-        }) else {
+    fn place(&mut self, addr: IpAddr) -> Option<u32> {
+        if self.by_addr.is_empty() {
+            self.by_addr = (0..).zip(&self.targets).map(|(host, to)| (*to, host)).collect();
+        }
+        self.by_addr.get(&addr).copied()
+    }
+
+    fn take_reply(&mut self, heard: Heard, at: Instant) {
+        let host = heard.host.or_else(|| self.place(heard.from));
+        let is_ours = |host: &u32| self.targets.get(*host as usize) == Some(&heard.from);
+        let Some(host) = host.filter(is_ours) else {
             self.ignored += 1;
             return;
         };
+        let latest = self.hosts.get(host as usize).and_then(|state| state.sent.checked_sub(1));
+        let Some(round) = heard.round.or(latest).filter(|round| *round < self.tries) else {
+            self.ignored += 1;
+            return;
+        };
+        if let Some(lladdr) = heard.lladdr {
+            self.lladdrs.insert(host, lladdr);
+        }
         let slot = host as usize * usize::from(self.tries) + usize::from(round);
         let (Some(slot), Some(state)) =
             (self.slots.get_mut(slot), self.hosts.get_mut(host as usize))
@@ -328,15 +342,8 @@ impl SweepMachine {
         }
     }
 
-    fn take_error(&mut self, error: IcmpError, to: IpAddr, quoted: &[u8], now: Instant) {
-        let family = Family::of(to);
-        let Some(round) = self.question.read_quoted(family, self.method(family), quoted) else {
-            return;
-        };
-        if self.by_addr.is_empty() {
-            self.by_addr = (0..).zip(&self.targets).map(|(host, to)| (*to, host)).collect();
-        }
-        let Some(host) = self.by_addr.get(&to).copied().filter(|_| round < self.tries) else {
+    fn take_error(&mut self, error: IcmpError, to: IpAddr, round: u16, now: Instant) {
+        let Some(host) = self.place(to).filter(|_| round < self.tries) else {
             return;
         };
         let slot = host * u32::from(self.tries) + u32::from(round);
@@ -383,13 +390,14 @@ impl SweepMachine {
             lost: state.lost,
             duplicates: state.duplicates,
             rtts_ns: sent.iter().map(Slot::rtt_ns).collect(),
+            lladdr: self.lladdrs.get(&host).copied(),
         })
     }
 }
 
 impl Machine for SweepMachine {
     type Command = Burst;
-    type Input<'a> = SweepInput<'a>;
+    type Input<'a> = SweepInput;
     type Event = (usize, SweptHost);
     type Report = SweepReport;
 
@@ -411,14 +419,15 @@ impl Machine for SweepMachine {
         }
     }
 
-    fn handle(&mut self, input: SweepInput<'_>, now: Instant) {
+    fn handle(&mut self, input: SweepInput, now: Instant) {
         self.notice_stall(now);
         match input {
             SweepInput::Sending { at } => self.left(at),
             SweepInput::Refused { nth, reason } => self.refused(nth, reason, now),
             SweepInput::Full { nth } => self.take_back(nth, now),
-            SweepInput::Message { from, at, bytes } => self.take_reply(from, bytes, at),
-            SweepInput::Error { error, to, quoted } => self.take_error(error, to, quoted, now),
+            SweepInput::Heard { heard, at } => self.take_reply(heard, at),
+            SweepInput::Stray => self.ignored += 1,
+            SweepInput::Error { error, to, round } => self.take_error(error, to, round, now),
         }
     }
 
@@ -442,8 +451,8 @@ impl Machine for SweepMachine {
         }
         SweepReport {
             netns: self.netns,
-            methods: self.methods.iter().map(|(_, method)| *method).collect(),
-            size_bytes: self.question.size_bytes(),
+            methods: self.methods,
+            size_bytes: self.size_bytes,
             hosts,
             ignored: self.ignored,
             stalls: self.stalls,

@@ -1,8 +1,15 @@
-//! The echo requests of a sweep: which target and which round, proved by a secret.
+//! Echo requests: which target and which round, proved by a secret.
 
-use crate::base::Family;
+use socket2::{SockAddr, SockFilter, Socket};
+
+use super::channel::Voice;
+use super::machine::{Ask, Heard};
+use crate::base::{Error, Family, Op, Result};
 use crate::probe::Method;
-use crate::wire::icmp::{EchoMessage, HEADER_BYTES};
+use crate::probe::ping::open_icmp;
+use crate::socket::{self, Options};
+use crate::sys::batch::Arrived;
+use crate::wire::icmp::{EchoMessage, HEADER_BYTES, strip_ipv4};
 
 /// Secret, target and round stand at the beginning of the payload.
 pub(crate) const LEAST_BYTES: usize = 14;
@@ -24,16 +31,7 @@ impl Question {
         Self { cookie, id: u16::from_be_bytes([high, low]), payload }
     }
 
-    /// The identifier of requests through a raw socket; a datagram socket has its own.
-    pub(crate) fn id(&self) -> u16 {
-        self.id
-    }
-
-    pub(crate) fn size_bytes(&self) -> usize {
-        self.payload.len()
-    }
-
-    pub(crate) fn message_bytes(&self) -> usize {
+    fn message_bytes(&self) -> usize {
         HEADER_BYTES + self.payload.len()
     }
 
@@ -75,6 +73,99 @@ impl Question {
         let (id, seq) = EchoMessage::quoted_request(family, quoted)?;
         (method != Method::Raw || id == self.id).then(|| seq.wrapping_sub(1))
     }
+}
+
+/// A socket that asks by echo requests.
+pub(crate) struct EchoVoice {
+    socket: Socket,
+    family: Family,
+    method: Method,
+    scope: u32,
+    question: Question,
+}
+
+/// The longest IPv4 header.
+const IP_BYTES: usize = 60;
+
+impl EchoVoice {
+    /// Opens the socket in the namespace of the calling thread.
+    pub(crate) fn open(
+        family: Family,
+        scope: u32,
+        options: &Options,
+        question: Question,
+    ) -> Result<Self> {
+        let (socket, method) = open_icmp(family, options)?;
+        if method == Method::Raw {
+            // The identifier of a datagram socket is the kernel's choice.
+            let filter = replies_to(family, question.id);
+            socket.attach_filter(&filter).map_err(|e| Error::sys(Op::SetOption, e))?;
+        }
+        Ok(Self { socket, family, method, scope, question })
+    }
+}
+
+impl Voice for EchoVoice {
+    fn family(&self) -> Family {
+        self.family
+    }
+
+    fn method(&self) -> Method {
+        self.method
+    }
+
+    fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    fn room(&self) -> usize {
+        IP_BYTES + self.question.message_bytes()
+    }
+
+    fn compose(&mut self, ask: &Ask, out: &mut Vec<u8>) -> SockAddr {
+        self.question.write(self.family, ask.host, ask.round, out);
+        socket::with_scope(ask.to, 0, self.scope).into()
+    }
+
+    fn read(&self, got: &Arrived<'_>) -> Option<Option<Heard>> {
+        let from = got.from?.ip();
+        let bytes = match (self.method, self.family) {
+            (Method::Raw, Family::V4) => strip_ipv4(got.bytes).ok()?.1,
+            _ => got.bytes,
+        };
+        let known = self.question.read(self.family, self.method, bytes)?;
+        Some(known.map(|(host, round)| Heard {
+            from,
+            host: Some(host),
+            round: Some(round),
+            lladdr: None,
+        }))
+    }
+
+    fn quoted(&self, bytes: &[u8]) -> Option<u16> {
+        self.question.read_quoted(self.family, self.method, bytes)
+    }
+}
+
+/// A classic BPF program that lets echo replies with an identifier through: a raw socket would
+/// otherwise hear every ICMP message of the namespace (linux/bpf_common.h).
+fn replies_to(family: Family, id: u16) -> Vec<SockFilter> {
+    let reply = match family {
+        Family::V4 => 0,
+        Family::V6 => 129,
+    };
+    let accept = SockFilter::new(0x06, 0, 0, u32::MAX);
+    let drop = SockFilter::new(0x06, 0, 0, 0);
+    let is_reply = SockFilter::new(0x15, 0, 3, reply);
+    let is_ours = SockFilter::new(0x15, 0, 1, id.into());
+    // X is the length of the IP header, which IPv6 sockets do not deliver.
+    let (head, load_type, load_id) = match family {
+        Family::V4 => (vec![SockFilter::new(0xb1, 0, 0, 0)], 0x50, 0x48),
+        Family::V6 => (Vec::new(), 0x30, 0x28),
+    };
+    let load = |code, at| SockFilter::new(code, 0, 0, at);
+    let rest = [load(load_type, 0), is_reply, load(load_id, 4), is_ours, accept, drop];
+    head.into_iter().chain(rest).collect()
 }
 
 #[cfg(test)]

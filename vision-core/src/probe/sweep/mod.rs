@@ -1,11 +1,13 @@
 //! ICMP echo to many addresses in one run.
 
 mod channel;
+mod link;
 mod machine;
 mod message;
 mod range;
 mod report;
 mod slots;
+mod syn;
 #[cfg(test)]
 mod tests;
 
@@ -14,14 +16,18 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use self::channel::SweepChannel;
-pub(crate) use self::channel::widen;
+use self::channel::{SweepChannel, Voice};
+pub(crate) use self::channel::{is_full, widen};
+use self::link::{ArpVoice, NdVoice};
 use self::machine::SweepMachine;
 pub use self::machine::SweepProgress;
-use self::message::{LEAST_BYTES, Question};
+use self::message::{EchoVoice, LEAST_BYTES, Question};
 pub use self::range::AddrRange;
 pub use self::report::{SweepReport, SweepSummary, SweepVerdict, SweptHost};
+use self::syn::SynVoice;
+pub(crate) use self::syn::answers_to;
 use super::driver::Session;
+use super::neigh::Station;
 use super::{Anchor, Df, Probe, Rate, is_group};
 use crate::base::{Budget, Error, EventSource, Family, Pacer, Result, Ttl, fill_random};
 use crate::netns::Target;
@@ -56,6 +62,17 @@ pub struct Sweep {
     pacer: Option<Pacer>,
     size_bytes: usize,
     options: Options,
+    by: By,
+}
+
+/// By which means it asks.
+#[derive(Debug, Clone)]
+pub(crate) enum By {
+    Echo,
+    /// ARP or neighbour discovery, on a link.
+    Link(Station),
+    /// A SYN, which the host answers whether the port is open or closed.
+    Syn,
 }
 
 /// When a target has been asked often enough.
@@ -96,7 +113,13 @@ impl Sweep {
             pacer: POLITE.pacer(),
             size_bytes: 56,
             options: Options::default(),
+            by: By::Echo,
         }
+    }
+
+    /// Asks by other means; all targets must be of one family.
+    pub(crate) fn by(self, by: By) -> Self {
+        Self { by, ..self }
     }
 
     /// Lists the addresses that are asked, each once, in the order given.
@@ -193,14 +216,28 @@ impl Sweep {
     pub fn start(&self, target: &Target) -> Result<SweepSession> {
         self.check()?;
         let netns = target.open()?;
+        let voices = netns.run(|| self.voices())??;
+        let channel = SweepChannel::new(voices);
+        let machine = SweepMachine::new(self, channel.methods(), netns.id(), Anchor::now());
+        Ok(SweepSession { session: Session::new(machine, channel, target)? })
+    }
+
+    /// Opens the sockets in the namespace of the calling thread.
+    fn voices(&self) -> Result<Vec<Box<dyn Voice>>> {
         let mut cookie = [0; 8];
         fill_random(&mut cookie)?;
-        let id = Question::new(cookie, LEAST_BYTES).id();
-        let families = self.families();
-        let open = || SweepChannel::open(&families, &self.options, id, self.size_bytes);
-        let channel = netns.run(open)??;
-        let machine = SweepMachine::new(self, channel.methods(), cookie, netns.id(), Anchor::now());
-        Ok(SweepSession { session: Session::new(machine, channel, target)? })
+        let open = |family: Family| -> Result<Box<dyn Voice>> {
+            Ok(match &self.by {
+                By::Echo => {
+                    let question = Question::new(cookie, self.size_bytes);
+                    Box::new(EchoVoice::open(family, self.scope, &self.options, question)?)
+                }
+                By::Link(station) if family == Family::V4 => Box::new(ArpVoice::open(station)?),
+                By::Link(station) => Box::new(NdVoice::open(station)?),
+                By::Syn => Box::new(SynVoice::open(family, self.scope, &self.options)?),
+            })
+        };
+        self.families().into_iter().map(open).collect()
     }
 
     fn families(&self) -> Vec<Family> {

@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use crate::base::{Gap, Reason};
+use crate::base::{Gap, LinkAddr, Reason};
 use crate::netns::NetnsId;
 use crate::probe::spread::{RttHistogram, jitter_ns};
 use crate::probe::{IcmpError, Method, Percentile, RttSummary, Stall};
@@ -47,6 +47,9 @@ pub struct SweptHost {
     pub duplicates: u16,
     /// Round-trip times in nanoseconds, one per request in the order sent; `None` without a reply.
     pub rtts_ns: Vec<Option<u64>>,
+    /// Its link-layer address, where it was asked for that.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub lladdr: Option<LinkAddr>,
 }
 
 #[cfg(feature = "serde")]
