@@ -1,19 +1,25 @@
 //! `vision scan`
 
 use vision_core::base::EventSource;
-use vision_core::probe::{Scan, ScanReport, ScanSession, Technique};
+use vision_core::probe::{
+    AddrRange, HostScan, HostsProgress, Scan, ScanReport, ScanSession, Technique,
+};
 use vision_core::{Budget, Error, Family, Result};
 
 use super::Ended;
 use super::destination::{self, Destination};
 use crate::args::ScanArgs;
 use crate::context::Context;
+use crate::output::human::hosts::Hosts;
 use crate::output::human::scan::Summed;
 use crate::output::{Progress, REFRESH};
 
 /// Asks every port and says what it is.
 pub fn run(args: &ScanArgs, context: &mut Context) -> Ended {
     args.check()?;
+    if !args.hosts.is_empty() {
+        return hosts(args, context);
+    }
     let Some(host) = &args.host else {
         let why = "name a host, or a network with --hosts".to_owned();
         return Err(Error::Invalid { what: "scan", why }.into());
@@ -26,6 +32,40 @@ pub fn run(args: &ScanArgs, context: &mut Context) -> Ended {
     let summed = Summed::new(&report, context.global.verbose > 0);
     context.out.report(&summed)?;
     Ok(summed.answer())
+}
+
+/// Asks which addresses of the networks have a host.
+fn hosts(args: &ScanArgs, context: &mut Context) -> Ended {
+    let family = context.family()?;
+    for range in &args.hosts {
+        if let Some(first) = range.iter().next() {
+            destination::check_family(first, family)?;
+        }
+    }
+    let target = context.target()?;
+    let budget = context.probing_budget(None)?;
+    let mut scan = HostScan::new(args.hosts.iter().flat_map(AddrRange::iter)).wait(args.wait);
+    if let Some(rate) = args.rate {
+        scan = scan.rate(rate);
+    }
+    if let Some(name) = &context.global.interface {
+        scan = scan.interface(name);
+    }
+    if let Some(source) = context.global.source {
+        scan = scan.source(source);
+    }
+    let mut progress = Progress::new(!context.out.is_quiet());
+    let report = scan.run_telling(&target, &budget, &mut |at| {
+        progress.show(|| {
+            let HostsProgress { stage, sweep, .. } = at;
+            let (decided, hosts, alive) = (sweep.decided, sweep.hosts, sweep.alive);
+            format!("{stage}: {decided} of {hosts} decided, {alive} up")
+        });
+    })?;
+    drop(progress);
+    let shown = Hosts::new(&report, context.global.verbose > 0);
+    context.out.report(&shown)?;
+    Ok(shown.answer())
 }
 
 fn request(args: &ScanArgs, context: &Context, to: &Destination) -> Result<Scan> {

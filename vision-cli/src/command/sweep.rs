@@ -156,6 +156,10 @@ impl View<'_> {
         if self.args.many.order == Order::Decided {
             return self.show(&host, context);
         }
+        if at == self.next && self.held.is_empty() {
+            self.next += 1;
+            return self.show(&host, context);
+        }
         self.held.insert(at, host);
         while let Some(host) = self.held.remove(&self.next) {
             self.next += 1;

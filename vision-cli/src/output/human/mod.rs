@@ -8,6 +8,7 @@ pub mod dns;
 mod doctor;
 pub mod explain;
 pub mod fw;
+pub mod hosts;
 pub mod link;
 pub mod neigh;
 pub mod ns;

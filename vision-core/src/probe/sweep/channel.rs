@@ -31,6 +31,15 @@ pub(crate) trait Voice: Send {
     fn quoted(&self, bytes: &[u8]) -> Option<u16>;
 }
 
+/// What tells when a reply arrived.
+// closed: the kernel or the own clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stamps {
+    Kernel,
+    /// The moment of reading, which costs nothing.
+    Reading,
+}
+
 /// One voice per family asked.
 pub(crate) struct SweepChannel {
     lanes: Vec<Lane>,
@@ -46,8 +55,8 @@ struct Lane {
 const RECEIVE_BYTES: i32 = 8 << 20;
 
 impl SweepChannel {
-    pub(crate) fn new(voices: Vec<Box<dyn Voice>>) -> Self {
-        Self { lanes: voices.into_iter().map(Lane::new).collect() }
+    pub(crate) fn new(voices: Vec<Box<dyn Voice>>, stamps: Stamps) -> Self {
+        Self { lanes: voices.into_iter().map(|voice| Lane::new(voice, stamps)).collect() }
     }
 
     pub(crate) fn methods(&self) -> Vec<Method> {
@@ -56,10 +65,12 @@ impl SweepChannel {
 }
 
 impl Lane {
-    fn new(voice: Box<dyn Voice>) -> Self {
+    fn new(voice: Box<dyn Voice>, stamps: Stamps) -> Self {
         widen(voice.socket());
-        // Without the kernel's stamp a reply counts from the moment it is read.
-        let _ = setsockopt(voice.socket(), ReceiveTimestampns, &true);
+        if stamps == Stamps::Kernel {
+            // Without the kernel's stamp a reply counts from the moment it is read.
+            let _ = setsockopt(voice.socket(), ReceiveTimestampns, &true);
+        }
         Self { inbox: Inbox::new(voice.room()), voice, clocks: Clocks::read() }
     }
 

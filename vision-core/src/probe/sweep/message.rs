@@ -1,5 +1,7 @@
 //! Echo requests: which target and which round, proved by a secret.
 
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::{Ipv4RecvTtl, Ipv6RecvHopLimit};
 use socket2::{SockAddr, SockFilter, Socket};
 
 use super::channel::Voice;
@@ -101,6 +103,11 @@ impl EchoVoice {
             let filter = replies_to(family, question.id);
             socket.attach_filter(&filter).map_err(|e| Error::sys(Op::SetOption, e))?;
         }
+        // Nobody looks at it, and the kernel writes it for every packet.
+        let _ = match family {
+            Family::V4 => setsockopt(&socket, Ipv4RecvTtl, &false),
+            Family::V6 => setsockopt(&socket, Ipv6RecvHopLimit, &false),
+        };
         Ok(Self { socket, family, method, scope, question })
     }
 }
