@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(send(&a, &messages, 5, &to).expect("sent"), BATCH);
         let rest = &messages[BATCH * 5..];
         assert_eq!(send(&a, rest, 5, &to).expect("sent"), 36);
-        let (mut seen, mut inbox) = (Vec::new(), Inbox::new(3));
+        let (mut seen, mut inbox) = (Vec::<u8>::new(), Inbox::new(3));
         let sender = a.local_addr().ok();
         while inbox
             .receive(&b, |got| {

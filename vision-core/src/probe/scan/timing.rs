@@ -76,6 +76,8 @@ impl Timing {
     pub(crate) fn wait(&self, attempt: u8) -> Duration {
         let base = match self.smoothed {
             None => self.longest,
+            // An answer that is held back comes a second later.
+            Some(_) if self.slows_down => self.longest,
             Some((mean, spread)) => {
                 (mean + spread * 4).clamp(SHORTEST.min(self.longest), self.longest)
             }
@@ -117,9 +119,13 @@ impl Timing {
         raised
     }
 
-    /// A probe whose wait is over has left the network: silence alone is no sign of loss.
+    /// A probe whose wait is over has left the network: silence alone is no sign of loss, unless
+    /// the host is known to speak at a rate of its own.
     pub(crate) fn silent(&mut self) {
-        self.grow();
+        match self.slows_down && self.smoothed.is_some() {
+            true => self.slow_down(),
+            false => self.grow(),
+        }
     }
 
     fn sample(&mut self, rtt: Duration) {
@@ -150,8 +156,8 @@ impl Timing {
     }
 
     fn slow_down(&mut self) {
-        // The first answers after a change may still belong to the time before it.
-        if self.slows_down && self.since_change > 3 {
+        // What is heard right after a change may still belong to the time before it.
+        if self.slows_down && self.since_change > 1 {
             self.delay = (self.delay * 2).clamp(FIRST_DELAY, SLOWEST);
             self.since_change = 0;
         }
