@@ -4,6 +4,8 @@ mod neigh;
 mod ping;
 mod polite;
 mod release;
+mod scan;
+mod sweep;
 mod tcp;
 
 use std::time::Duration;

@@ -182,9 +182,29 @@ impl ConnectChannel {
         let Some(line) = self.lines.get(at) else { return };
         let Some(shot) = line.shot else { return };
         match connect(&line.socket, &self.address(shot.port)) {
-            // The news was of an earlier use of the socket.
-            Err(e) if matches!(e.raw_os_error(), Some(libc::EALREADY | libc::EINPROGRESS)) => {}
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EALREADY | libc::EINPROGRESS)) => {
+                self.still_trying(at, machine);
+            }
             how => self.decided(at, how, machine),
+        }
+    }
+
+    /// The news was of an earlier use of the socket, or of an ICMP error that came before
+    /// connect(2) returned: that one the kernel takes for a passing one (net/ipv4/tcp_ipv4.c), and
+    /// would hear of again with its next SYN.
+    fn still_trying(&mut self, at: usize, machine: &mut ScanMachine) {
+        let Some(line) = self.lines.get(at) else { return };
+        let Some(Shot { port, attempt }) = line.shot else { return };
+        let family = Family::of(self.to);
+        let queued = socket::next_error(&line.socket, family);
+        // Of an earlier use it tells nothing.
+        let about = queued.filter(|e| e.to.is_none_or(|to| to.port() == port));
+        let icmp = about.and_then(|e| e.icmp).map(|fault| IcmpError::new(family, fault));
+        if let Some(icmp) = icmp.filter(IcmpError::is_final) {
+            let (at_now, what) = (driver::now(), ScanReason::Icmp(icmp));
+            let heard = ScanInput::Heard { port, attempt: Some(attempt), at: at_now, what };
+            machine.handle(heard, at_now);
+            self.undo(at);
         }
     }
 
