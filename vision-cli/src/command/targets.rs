@@ -84,7 +84,11 @@ fn read(name: &str, listed: &mut Vec<Listed>) -> Result<()> {
         let text = std::str::from_utf8(&line).map_err(|_| refused("it is no text".to_owned()))?;
         // As in a hosts file, the rest of the line is a remark.
         let bare = text.split('#').next().unwrap_or_default();
-        if let Some(word) = bare.split_whitespace().next() {
+        let mut words = bare.split_whitespace();
+        if let Some(word) = words.next() {
+            if words.next().is_some() {
+                return Err(refused("one target a line, then a remark behind #".to_owned()));
+            }
             listed.push(entry(word).map_err(|e| refused(e.to_string()))?);
         }
     }

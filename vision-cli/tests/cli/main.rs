@@ -11,4 +11,5 @@ mod hostile;
 mod lists;
 mod probes;
 mod run;
+mod scans;
 mod streams;

@@ -27,6 +27,8 @@ pub(crate) struct ConnectChannel {
     lines: Vec<Line>,
     idle: Vec<usize>,
     busy: HashMap<u16, usize>,
+    /// This process may open no more.
+    is_full: bool,
 }
 
 struct Line {
@@ -37,30 +39,46 @@ struct Line {
 
 /// So many sockets are opened at once, for entering a namespace takes longer than opening them.
 const MORE: usize = 64;
+/// Descriptors that others need: the session, and whoever runs it.
+const SPARE: usize = 8;
 
 impl ConnectChannel {
     pub(crate) fn open(netns: Netns, to: IpAddr, scope: u32, options: &Options) -> Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC);
         let epoll = epoll.map_err(|e| Error::sys(Op::Poll, e))?;
         let (options, lines, idle) = (options.clone(), Vec::new(), Vec::new());
-        let mut channel =
-            Self { netns, options, to, scope, epoll, lines, idle, busy: HashMap::new() };
+        let (busy, is_full) = (HashMap::new(), false);
+        let mut channel = Self { netns, options, to, scope, epoll, lines, idle, busy, is_full };
         channel.grow()?;
         Ok(channel)
     }
 
-    /// Opens more sockets; as many as this process may have, of which one at least must be.
+    /// Opens more sockets; as many as this process may have and a few less, of which one at least
+    /// must be.
     fn grow(&mut self) -> Result<()> {
+        if self.is_full {
+            return Ok(());
+        }
         let (family, options) = (Family::of(self.to), &self.options);
         let open = || -> Vec<Result<Socket>> {
             (0..MORE).map(|_| socket::open(Kind::Tcp(family), options)).collect()
         };
+        let (mut sockets, mut refusal) = (Vec::new(), None);
         for opened in self.netns.run(open)? {
-            let socket = match opened {
-                Ok(socket) => socket,
-                Err(_) if !self.lines.is_empty() => return Ok(()),
-                Err(e) => return Err(e),
-            };
+            match opened {
+                Ok(socket) => sockets.push(socket),
+                Err(error) => refusal = Some(error),
+            }
+        }
+        if let Some(error) = refusal {
+            if sockets.is_empty() && self.lines.is_empty() {
+                return Err(error);
+            }
+            self.is_full = true;
+            let least = usize::from(self.lines.is_empty());
+            sockets.truncate(sockets.len().saturating_sub(SPARE).max(least));
+        }
+        for socket in sockets {
             let at = self.lines.len();
             let flags = EpollFlags::EPOLLOUT | EpollFlags::EPOLLET;
             let added = self.epoll.add(&socket, EpollEvent::new(flags, at as u64));
