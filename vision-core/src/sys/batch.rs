@@ -118,7 +118,7 @@ impl Inbox {
             rooms.zip(names).zip(control).zip(&headers).take(got)
         {
             let named = header.msg_hdr.msg_namelen as usize;
-            let noted = header.msg_hdr.msg_controllen as usize;
+            let noted = header.msg_hdr.msg_controllen;
             each(Arrived {
                 from: socket_addr(name.get(..named).unwrap_or(name)),
                 control: control.get(..noted).unwrap_or(control),

@@ -111,10 +111,13 @@ fn checksum(ends: Ends, segment: &[u8]) -> u16 {
 mod tests {
     use super::*;
 
+    fn ends(from: &str, to: &str) -> Ends {
+        Ends { from: from.parse().expect("address"), to: to.parse().expect("address") }
+    }
+
     #[test]
-    fn a_syn_is_the_one_the_kernel_would_send() {
-        // tcpdump -x of `hping3 -S -s 2000 -p 80 -M 7 10.8.0.2`, with our window and option.
-        let ends = Ends { from: "10.8.0.1".parse().unwrap(), to: "10.8.0.2".parse().unwrap() };
+    fn a_syn_sums_up_and_can_be_read_from_a_quote() {
+        let ends = ends("10.8.0.1", "10.8.0.2");
         let syn = Syn { source_port: 2000, port: 80, sequence: 7 };
         let mut bytes = Vec::new();
         syn.append(ends, &mut bytes);
@@ -129,7 +132,7 @@ mod tests {
 
     #[test]
     fn sums_hold_for_ipv6() {
-        let ends = Ends { from: "fd00::1".parse().unwrap(), to: "fd00::ffff:2".parse().unwrap() };
+        let ends = ends("fd00::1", "fd00::ffff:2");
         let mut bytes = Vec::new();
         Syn { source_port: 65_535, port: 443, sequence: u32::MAX }.append(ends, &mut bytes);
         let mut summed = Vec::new();

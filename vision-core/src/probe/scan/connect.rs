@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 
@@ -124,7 +124,7 @@ impl ConnectChannel {
     }
 
     fn address(&self, port: u16) -> SockAddr {
-        SocketAddr::from(socket::with_scope(self.to, port, self.scope)).into()
+        socket::with_scope(self.to, port, self.scope).into()
     }
 
     /// Makes a line free for the next port; a connect that failed has left nothing to undo.

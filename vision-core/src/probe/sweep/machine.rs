@@ -150,7 +150,7 @@ impl SweepMachine {
     /// The target that is next, and when.
     fn candidate(&self, now: Instant) -> Option<(Instant, u32)> {
         let again = self.again.front().copied();
-        let fresh = (self.fresh < self.targets.len()).then(|| (now, self.fresh as u32));
+        let fresh = (self.fresh < self.targets.len()).then_some((now, self.fresh as u32));
         match (again, fresh) {
             (Some((due, host)), Some(_)) if due <= now => Some((due, host)),
             (again, fresh) => fresh.or(again),
