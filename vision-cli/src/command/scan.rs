@@ -2,9 +2,10 @@
 
 use vision_core::base::EventSource;
 use vision_core::probe::{
-    AddrRange, HostScan, HostsProgress, Scan, ScanReport, ScanSession, Technique,
+    AddrRange, Greet, Greeted, HostScan, HostsProgress, PortState, Probe, Scan, ScanReport,
+    ScanSession, Technique,
 };
-use vision_core::{Budget, Error, Family, Result};
+use vision_core::{Budget, Error, Family, Result, Target};
 
 use super::Ended;
 use super::destination::{self, Destination};
@@ -29,9 +30,34 @@ pub fn run(args: &ScanArgs, context: &mut Context) -> Ended {
     let to = destination::find(host, context, &target, &budget)?;
     let session = request(args, context, &to)?.start(&target)?;
     let report = follow(session, &budget, context)?;
-    let summed = Summed::new(&report, context.global.verbose > 0);
+    let greeted = match args.banner {
+        true => greet(&report, args, context, (&to, &target, &budget))?,
+        false => Vec::new(),
+    };
+    let summed = Summed::new(&report, &greeted, context.global.verbose > 0);
     context.out.report(&summed)?;
     Ok(summed.answer())
+}
+
+/// Listens to what is open.
+fn greet(
+    report: &ScanReport,
+    args: &ScanArgs,
+    context: &Context,
+    (to, target, budget): (&Destination, &Target, &Budget),
+) -> Result<Vec<Greeted>> {
+    let open: Vec<u16> = report.in_state(PortState::Open).map(|port| port.port).collect();
+    if open.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut greet = Greet::new(to.addr, open).scope(to.scope).wait(args.wait);
+    if let Some(name) = &context.global.interface {
+        greet = greet.interface(name);
+    }
+    if let Some(source) = context.global.source {
+        greet = greet.source(source);
+    }
+    Ok(greet.run(target, budget)?.ports)
 }
 
 /// Asks which addresses of the networks have a host.

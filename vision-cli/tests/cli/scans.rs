@@ -218,3 +218,44 @@ fn udp_says_replied_closed_and_silent() {
     assert!(ports[1]["outcome"]["closed"]["icmp"]["code"] == 3, "{ports}");
     assert_eq!((&ports[0]["payload"], &ports[1]["payload"]), (&"dns".into(), &"empty".into()));
 }
+
+#[test]
+fn banners_are_shown_and_never_reach_the_terminal_raw() {
+    let Some((_lab, a, b)) = pair() else { return };
+    let greeting = "import socket
+def serve(port, first):
+    s = socket.socket(); s.setsockopt(1, 2, 1); s.bind(('0.0.0.0', port)); s.listen(9); return s, first
+socks = [serve(22, b'SSH-2.0-Test\\x1b[2J\\r\\n'), serve(443, None), serve(8080, None)]
+import threading
+def run(s, first, port):
+    while True:
+        c, _ = s.accept()
+        try:
+            if first: c.sendall(first)
+            else:
+                got = c.recv(999)
+                if got[:1] == b'\\x16' and port == 443: c.sendall(b'\\x16\\x03\\x03\\x00\\x04abcd')
+                elif got[:3] == b'GET': c.sendall(b'HTTP/1.0 404 Not here\\r\\n\\r\\n')
+            c.close()
+        except OSError: pass
+for (s, first), port in zip(socks, (22, 443, 8080)):
+    threading.Thread(target=run, args=(s, first, port)).start()
+";
+    let _server = b.spawn(&format!("python3 -c \"{greeting}\""));
+    let ready = (0..100).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        b.sh("ss -Htln").contains(":8080")
+    });
+    if !ready {
+        println!("SKIP: python3 is not installed");
+        return;
+    }
+    let line = format!("scan {} -p 22,443,8080 --banner -W 300ms", b.v4());
+    let run = vision_in(&a, &line).expect(0);
+    assert!(run.out.contains("SSH-2.0-Test\\x1b[2J"), "{run:?}");
+    assert!(!run.out.contains('\x1b'), "{run:?}");
+    assert!(run.out.contains("TLS") && run.out.contains("HTTP/1.0 404 Not here"), "{run:?}");
+    let report = vision_in(&a, &format!("{line} --json")).expect(0).json()["report"].take();
+    let tls: Vec<_> = (0..3).map(|n| report["ports"][n]["greeted"]["tls"].clone()).collect();
+    assert_eq!(tls, ["no", "yes", "no"]);
+}

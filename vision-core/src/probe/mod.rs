@@ -26,8 +26,9 @@ pub use neigh::{NeighAnswer, NeighProbe, NeighReport, NeighSession, OwnAddress};
 pub use ping::{Echo, EchoOutcome, Ping, PingReport, PingSession, PingSummary, RttSummary, Stall};
 pub use rate::Rate;
 pub use scan::{
-    FoundHost, HostReason, HostScan, HostState, HostsProgress, HostsReport, PortState, Scan,
-    ScanProgress, ScanReason, ScanReport, ScanSession, ScannedPort, Technique, service_name,
+    FoundHost, Greet, GreetReport, Greeted, HostReason, HostScan, HostState, HostsProgress,
+    HostsReport, PortState, Scan, ScanProgress, ScanReason, ScanReport, ScanSession, ScannedPort,
+    SpeaksTls, Technique, service_name,
 };
 pub use spread::Percentile;
 pub use sweep::{

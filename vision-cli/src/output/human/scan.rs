@@ -3,7 +3,10 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
-use vision_core::probe::{PortState, ScanReason, ScanReport, ScannedPort, Technique, service_name};
+use vision_core::base::Escaped;
+use vision_core::probe::{
+    Greeted, PortState, ScanReason, ScanReport, ScannedPort, SpeaksTls, Technique, service_name,
+};
 use vision_core::{Gap, NetnsId};
 
 use super::{millis, table, tcp::said};
@@ -12,6 +15,8 @@ use crate::output::{Human, Style, esc};
 
 /// Ports that are alike are listed up to this many.
 const LISTED: usize = 25;
+/// Of what a port says so many bytes are shown.
+const MOST_SHOWN: usize = 80;
 
 /// A report with the ports that matter apart from those that are all the same.
 #[derive(Debug, Serialize)]
@@ -36,6 +41,8 @@ struct Listed<'a> {
     port: &'a ScannedPort,
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    greeted: Option<&'a Greeted>,
 }
 
 /// Many ports of one state for one reason.
@@ -72,7 +79,7 @@ fn ranges(ports: &[u16]) -> String {
 
 impl<'a> Summed<'a> {
     /// Sorts the ports into those to list and those to sum up.
-    pub fn new(report: &'a ScanReport, list_all: bool) -> Self {
+    pub fn new(report: &'a ScanReport, greeted: &'a [Greeted], list_all: bool) -> Self {
         let mut counts = BTreeMap::new();
         let mut groups: BTreeMap<(PortState, &'static str), Vec<u16>> = BTreeMap::new();
         for port in &report.ports {
@@ -85,7 +92,9 @@ impl<'a> Summed<'a> {
         let is_listed = |p: &&ScannedPort| !groups.contains_key(&(p.state, p.reason.name()));
         let ports = report.ports.iter().filter(is_listed);
         let service = |port: &ScannedPort| service_name(port.port, report.technique);
-        let ports = ports.map(|port| Listed { port, service: service(port) }).collect();
+        let heard = |port: &ScannedPort| greeted.iter().find(|said| said.port == port.port);
+        let listed = |port| Listed { port, service: service(port), greeted: heard(port) };
+        let ports = ports.map(listed).collect();
         let rest = groups.into_iter().map(|((state, reason), ports)| Alike {
             state,
             reason,
@@ -117,11 +126,11 @@ impl<'a> Summed<'a> {
         }
     }
 
-    fn row(&self, listed: &Listed<'_>) -> Vec<String> {
+    fn row(&self, listed: &Listed<'_>, cells: usize) -> Vec<String> {
         let ScannedPort { port, state, reason, rtt_ns, .. } = listed.port;
         let protocol = if self.technique == Technique::Udp { "udp" } else { "tcp" };
         let time = |ns: &u64| format!("{} ms", millis(Duration::from_nanos(*ns)));
-        vec![
+        let row = [
             format!("{port}/{protocol}"),
             state.name().to_owned(),
             listed.service.unwrap_or("-").to_owned(),
@@ -131,16 +140,33 @@ impl<'a> Summed<'a> {
                 ScanReason::Local(reason) => reason.to_string(),
                 other => other.name().to_owned(),
             },
-        ]
+            listed.greeted.map(says).unwrap_or_default(),
+        ];
+        row.into_iter().take(cells).collect()
     }
+}
+
+/// The first line of what a port said, or that it speaks TLS.
+fn says(greeted: &Greeted) -> String {
+    if greeted.tls == SpeaksTls::Yes {
+        return "TLS".to_owned();
+    }
+    let bytes = greeted.says.as_bytes();
+    let line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+    let shown = line.get(..MOST_SHOWN).unwrap_or(line);
+    let dots = if shown.len() < line.len() { "…" } else { "" };
+    format!("{}{dots}", Escaped::new(shown))
 }
 
 impl Human for Summed<'_> {
     fn human(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
         let Style { bold, .. } = style;
         if !self.ports.is_empty() {
-            let head = ["PORT", "STATE", "SERVICE", "TIME", "REASON"];
-            let rows = self.ports.iter().map(|listed| self.row(listed));
+            let mut head = vec!["PORT", "STATE", "SERVICE", "TIME", "REASON"];
+            if self.ports.iter().any(|listed| listed.greeted.is_some()) {
+                head.push("SAYS");
+            }
+            let rows = self.ports.iter().map(|listed| self.row(listed, head.len()));
             writeln!(out, "{}", table::table(&head, rows))?;
         }
         for Alike { state, reason, count, ports } in &self.rest {

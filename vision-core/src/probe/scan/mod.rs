@@ -2,6 +2,7 @@
 
 mod channel;
 mod connect;
+mod greet;
 mod hosts;
 mod machine;
 mod report;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use self::channel::ScanChannel;
 use self::connect::ConnectChannel;
+pub use self::greet::{Greet, GreetReport, Greeted, SpeaksTls};
 pub use self::hosts::{FoundHost, HostReason, HostScan, HostState, HostsProgress, HostsReport};
 use self::machine::ScanMachine;
 pub use self::machine::ScanProgress;
