@@ -4,6 +4,8 @@ mod packet;
 mod path;
 mod probe;
 mod read;
+mod scan;
+mod sweep;
 mod value;
 
 use std::ffi::OsString;
@@ -20,6 +22,8 @@ pub use self::read::{
     BridgeArgs, BridgeVerb, CtArgs, FwArgs, FwVerb, LinkArgs, NeighArgs, NsArgs, NsVerb, QdiscArgs,
     RouteArgs, RouteGet, RouteVerb, SockArgs, SockFamily, StatArgs,
 };
+pub use self::scan::{ScanArgs, UdpArgs};
+pub use self::sweep::Order;
 pub use self::value::Span;
 use crate::output::When;
 
@@ -202,6 +206,10 @@ pub enum Verb {
     Path(PathArgs),
     /// Try TCP connections
     Tcp(TcpArgs),
+    /// Say which ports of a host are open, or which hosts of a network are up
+    Scan(ScanArgs),
+    /// Send UDP datagrams: answered, refused or met with silence
+    Udp(UdpArgs),
     /// Ask on the link who has an address (ARP, neighbour discovery)
     Arp(ArpArgs),
     /// Ask a nameserver, or resolve as the target would
@@ -245,9 +253,13 @@ impl Verb {
             Self::Bridge(args) => args.schema(),
             Self::Qdisc(_) => "vision/qdisc@1",
             Self::Stat(_) => "vision/stat@1",
+            Self::Ping(args) if args.is_sweep() => "vision/sweep@1",
             Self::Ping(_) => "vision/ping@1",
             Self::Path(_) => "vision/path@1",
             Self::Tcp(_) => "vision/tcp@1",
+            Self::Scan(args) if !args.hosts.is_empty() => "vision/scan-hosts@1",
+            Self::Scan(_) => "vision/scan@1",
+            Self::Udp(_) => "vision/udp@1",
             Self::Arp(_) => "vision/arp@1",
             Self::Dns(_) => "vision/dns@1",
             Self::Capture(_) => "vision/capture@1",
@@ -272,9 +284,13 @@ impl Verb {
             Self::Stat(_) => (true, false, false, false),
             Self::Ct(_) => (true, true, false, true),
             Self::Bridge(_) | Self::Qdisc(_) => (true, false, true, false),
-            Self::Ping(_) | Self::Path(_) | Self::Tcp(_) | Self::Arp(_) | Self::Dns(_) => {
-                (true, true, true, true)
-            }
+            Self::Ping(_)
+            | Self::Path(_)
+            | Self::Tcp(_)
+            | Self::Scan(_)
+            | Self::Udp(_)
+            | Self::Arp(_)
+            | Self::Dns(_) => (true, true, true, true),
             Self::Doctor(_) => (true, true, false, false),
         };
         Flags { target, family, interface, source }

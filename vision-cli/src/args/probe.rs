@@ -10,16 +10,22 @@ use vision_core::doctor::Question;
 use vision_core::probe::Payload;
 use vision_core::{Endpoint, Host};
 
-use super::value::{number, seconds};
+use super::sweep::SweepArgs;
+use super::value::{number, percent, seconds};
 
 /// `vision ping`
 #[derive(Debug, Args)]
-#[command(after_help = "Without -c it goes on until Ctrl-C or -w.\n\nExamples:\n  \
-                        vision ping 10.0.0.1 -c 4 -i 200ms\n  \
-                        vision --in pid:4242 ping -6 -I eth0 fe80::1")]
+#[command(after_help = PING_HELP)]
 pub struct PingArgs {
-    /// Whom: an address, with %IFACE if link-local, or a name
-    pub host: Host,
+    /// Whom: addresses, with %IFACE if link-local, or names
+    #[arg(value_name = "HOST", required_unless_present_any = ["sweep", "from"])]
+    pub hosts: Vec<Host>,
+    /// Many targets at once.
+    #[command(flatten)]
+    pub many: SweepArgs,
+    /// Round-trip times that these shares of the answers stay under, such as 50,95,99
+    #[arg(long, value_name = "PERCENT,…", value_delimiter = ',', value_parser = percent)]
+    pub pct: Vec<f64>,
     /// Stop after so many requests
     #[arg(short = 'c', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub count: Option<u16>,
@@ -45,6 +51,13 @@ pub struct PingArgs {
     #[arg(long, value_name = "N", value_parser = number)]
     pub mark: Option<u32>,
 }
+
+const PING_HELP: &str = "One host is asked until Ctrl-C, -w or -c; several, or a whole network, \
+until they answer, at most twice, or exactly -c times. Several are sent 200 packets a second in \
+all unless --rate says otherwise.\nExits 0 if everybody answered (or --need many), 1 if not, 3 if a \
+name was not resolved.\n\nExamples:\n  vision ping 10.0.0.1 -c 4 -i 200ms\n  \
+vision --in pid:4242 ping -6 -I eth0 fe80::1\n  vision ping --sweep 10.0.0.0/24 --alive\n  \
+vision ping db cache fd00::9 -c 5 -q\n  vision ping --from hosts.txt --rate 1000 --pct 50,99";
 
 /// `vision tcp`
 #[derive(Debug, Args)]

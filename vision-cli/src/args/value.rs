@@ -58,6 +58,13 @@ pub fn number(text: &str) -> Result<u32> {
     parsed.map_err(|_| Error::Invalid { what: "number", why: why() })
 }
 
+/// Reads a share of a hundred.
+pub fn percent(text: &str) -> Result<f64> {
+    let why = || format!("`{text}` is not a number from 0 to 100");
+    let parsed = text.trim().parse().ok().filter(|share| (0.0..=100.0).contains(share));
+    parsed.ok_or_else(|| Error::Invalid { what: "percentile", why: why() })
+}
+
 /// Reads the name or number of a tracked protocol.
 pub fn protocol(text: &str) -> Result<CtProtocol> {
     let named = (0..=u8::MAX).map(CtProtocol::from_raw).find(|p| p.name() == Some(text));

@@ -21,10 +21,14 @@ mod ping;
 mod qdisc;
 mod resolver;
 mod route;
+mod scan;
 mod sock;
 mod stat;
 mod stream;
+mod sweep;
+mod targets;
 mod tcp;
+mod udp;
 
 use std::process::ExitCode;
 
@@ -75,6 +79,8 @@ fn dispatch(verb: Verb, context: &mut Context) -> Ended {
         Verb::Ping(args) => ping::run(&args, context),
         Verb::Path(args) => path::run(&args, context),
         Verb::Tcp(args) => tcp::run(&args, context),
+        Verb::Scan(args) => scan::run(&args, context),
+        Verb::Udp(args) => udp::run(&args, context),
         Verb::Arp(args) => arp::run(&args, context),
         Verb::Dns(args) => dns::run(&args, context),
         Verb::Doctor(args) => doctor::run(&args, context),

@@ -7,7 +7,7 @@ use vision_core::base::EventSource;
 use vision_core::probe::{Df, Echo, Ping, PingSession};
 use vision_core::{Budget, Error, Ttl};
 
-use super::{Ended, destination};
+use super::{Ended, destination, sweep};
 use crate::args::PingArgs;
 use crate::context::Context;
 use crate::exit::Outcome;
@@ -15,18 +15,24 @@ use crate::output::human::ping::{self, Tally};
 
 /// Sends echo requests and prints each answer as it comes.
 pub fn run(args: &PingArgs, context: &mut Context) -> Ended {
+    let [host] = args.hosts.as_slice() else {
+        return sweep::run(args, context);
+    };
+    if args.is_sweep() {
+        return sweep::run(args, context);
+    }
     let target = context.target()?;
     let tally = Arc::new(Mutex::new(Tally::default()));
     let asked = Arc::clone(&tally);
     let budget = context.ping_budget(move || say(&asked))?;
-    let to = destination::find(&args.host, context, &target, &budget)?;
+    let to = destination::find(host, context, &target, &budget)?;
     let mut session = request(args, context, &to)?.start(&target)?;
-    let head = ping::Head { name: &args.host.to_string(), to: to.addr, size_bytes: args.size };
+    let head = ping::Head { name: &host.to_string(), to: to.addr, size_bytes: args.size };
     context.out.text(|out, _| head.write(out))?;
     context.out.finish()?;
     let ended_by = follow(&mut session, &budget, &tally, context)?;
     let report = session.finish();
-    context.out.summary(&ping::Summed::new(&report), ended_by.as_ref())?;
+    context.out.summary(&ping::Summed::new(&report, &args.pct), ended_by.as_ref())?;
     match ended_by {
         Some(error) if !context.out.is_json() => Err(error.into()),
         Some(error) => Ok(Outcome::Failed(error.into())),

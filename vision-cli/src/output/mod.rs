@@ -5,6 +5,7 @@ pub mod human;
 pub mod json;
 pub mod packet;
 mod patient;
+mod progress;
 mod rows;
 pub mod screen;
 mod style;
@@ -20,6 +21,7 @@ use vision_core::probe::Resolution;
 use vision_core::{Error, Result, Target};
 
 use self::patient::Patient;
+pub use self::progress::{Progress, REFRESH};
 pub use self::rows::Row;
 pub use self::style::{Style, When};
 use crate::args::Global;
@@ -118,6 +120,27 @@ impl Output {
             false => human(&mut self.out, &self.style)?,
         }
         self.out.flush()
+    }
+
+    /// As [`Output::event`], for streams that come thick: [`Output::finish`] pushes them out.
+    ///
+    /// # Errors
+    /// What writing to standard output says.
+    pub fn held_event<E: Serialize>(
+        &mut self,
+        event: &E,
+        human: impl FnOnce(&mut dyn Write, &Style) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match self.json {
+            _ if self.quiet => Ok(()),
+            true => json::line(&mut self.out, &envelope::Event::new(self.schema, event)),
+            false => human(&mut self.out, &self.style),
+        }
+    }
+
+    /// Tells whether only the summary is wanted.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Writes a packet, in whatever form; [`Output::finish`] pushes it out.

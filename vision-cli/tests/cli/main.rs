@@ -23,6 +23,7 @@ mod probes;
 mod rooted;
 mod run;
 mod scale;
+mod scans;
 mod sockets;
 mod storms;
 mod streams;

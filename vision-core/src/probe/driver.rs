@@ -12,9 +12,6 @@ use super::machine::{Channel, Machine, Step};
 use crate::base::{Budget, Error, EventSource, Op, Result};
 use crate::netns::Target;
 
-/// Commands carried out before whoever pulls is asked again.
-const AT_ONCE: u32 = 64;
-
 /// A running probe: pulled event by event, or run to its end.
 ///
 /// Its descriptor is an epoll that holds the probe's sockets, a timer for the machine's next
@@ -28,6 +25,9 @@ pub(crate) struct Session<M, C> {
     timer: TimerFd,
     done: bool,
 }
+
+/// So many commands are carried out before the caller looks at its budget and at events again.
+const TURNS: usize = 64;
 
 impl<M: Machine, C: Channel<M>> Session<M, C> {
     pub(crate) fn new(machine: M, channel: C, target: &Target) -> Result<Self> {
@@ -76,25 +76,19 @@ impl<M: Machine, C: Channel<M>> Session<M, C> {
     }
 
     fn pump(&mut self) -> Result<()> {
-        let mut performed = 0;
-        while let Some(channel) = self.channel.as_mut().filter(|_| !self.done) {
-            // Where every answer comes at once there is always more to do: budget and target are
-            // looked at in between.
-            if performed == AT_ONCE {
-                return self.arm(Duration::ZERO);
-            }
+        for _ in 0..TURNS {
+            let Some(channel) = self.channel.as_mut().filter(|_| !self.done) else {
+                return self.timer.unset().map_err(|e| Error::sys(Op::Timer, e));
+            };
             let now = Instant::now();
             channel.drain(&mut self.machine, now)?;
             match self.machine.poll(now) {
-                Step::Do(command) => {
-                    channel.perform(command, &mut self.machine, now)?;
-                    performed += 1;
-                }
+                Step::Do(command) => channel.perform(command, &mut self.machine, now)?,
                 Step::WaitUntil(at) => return self.arm(at.saturating_duration_since(now)),
                 Step::Done => self.done = true,
             }
         }
-        self.timer.unset().map_err(|e| Error::sys(Op::Timer, e))
+        self.arm(Duration::ZERO)
     }
 
     /// Shows the machine, to ask it what it has found so far.

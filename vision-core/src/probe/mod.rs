@@ -8,6 +8,10 @@ mod mtu;
 mod neigh;
 mod path;
 mod ping;
+mod rate;
+mod scan;
+mod spread;
+mod sweep;
 mod tcp;
 mod udp;
 
@@ -27,11 +31,22 @@ pub use path::{
     ProbeField, ProbeFlags, Probing, ProbingMethod, ReachedBy, Remark, Responder,
 };
 pub use ping::{Echo, EchoOutcome, Ping, PingReport, PingSession, PingSummary, RttSummary, Stall};
+pub use rate::Rate;
+pub use scan::{
+    FoundHost, Greet, GreetReport, Greeted, HostReason, HostScan, HostState, HostsProgress,
+    HostsReport, PortState, Scan, ScanProgress, ScanReason, ScanReport, ScanSession, ScannedPort,
+    SpeaksTls, Technique, service_name,
+};
+pub use spread::Percentile;
+pub use sweep::{
+    AddrRange, Sweep, SweepProgress, SweepReport, SweepSession, SweepSummary, SweepVerdict,
+    SweptHost,
+};
 pub use tcp::{
     ExchangeEnd, Payload, ResetTtl, TcpAttempt, TcpExchange, TcpOutcome, TcpProbe, TcpReport,
     TcpSession, TcpSummary, Until,
 };
-pub use udp::{UdpOutcome, UdpProbe, UdpReport};
+pub use udp::{UdpOutcome, UdpPayload, UdpProbe, UdpReport};
 
 use crate::base::{Budget, Family, Result, Timestamp};
 use crate::netns::Target;
@@ -39,6 +54,8 @@ use crate::socket::IcmpFault;
 
 pub use crate::socket::Df;
 pub use crate::wire::icmp::describe_icmp;
+
+pub(crate) use ping::is_group;
 
 /// A question that can be put to the network from inside a target.
 pub trait Probe {

@@ -1,6 +1,7 @@
 //! The kernel's edge: the only room with `unsafe` code, ten lines at a time.
 #![allow(unsafe_code)]
 
+pub(crate) mod batch;
 pub(crate) mod dir;
 pub(crate) mod ethtool;
 pub(crate) mod nsfs;

@@ -16,6 +16,19 @@ pub(crate) fn set_int(fd: impl AsFd, level: i32, name: i32, value: i32) -> io::R
     }
 }
 
+/// Undoes what connect(2) did: a TCP connection ends with a reset, an attempt without a word, and
+/// the socket can connect again.
+pub(crate) fn disconnect(fd: impl AsFd) -> io::Result<()> {
+    let nowhere = libc::sockaddr { sa_family: libc::AF_UNSPEC as u16, sa_data: [0; 14] };
+    let size = size_of::<libc::sockaddr>() as libc::socklen_t;
+    let fd = fd.as_fd().as_raw_fd();
+    // SAFETY: the pointer and the size describe `nowhere`, which lives through the call.
+    match unsafe { libc::connect(fd, &raw const nowhere, size) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Sets a socket option whose value is a structure, given as its bytes.
 #[cfg(feature = "capture")]
 pub(crate) fn set_bytes(fd: impl AsFd, level: i32, name: i32, value: &[u8]) -> io::Result<()> {

@@ -31,15 +31,23 @@ impl<'a> EchoMessage<'a> {
     /// Writes a request. The kernel fills in the ICMPv6 checksum, and ours for IPv4 is complete.
     pub(crate) fn request(&self, family: Family) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER_BYTES + self.payload.len());
+        self.append_request(family, &mut bytes);
+        bytes
+    }
+
+    /// As [`EchoMessage::request`], behind what is there already.
+    pub(crate) fn append_request(&self, family: Family, bytes: &mut Vec<u8>) {
+        let start = bytes.len();
         bytes.extend([request_type(family), 0, 0, 0]);
         bytes.extend(self.id.to_be_bytes());
         bytes.extend(self.seq.to_be_bytes());
         bytes.extend(self.payload);
-        if family == Family::V4 {
-            let sum = super::checksum(&bytes).to_be_bytes();
-            bytes.splice(2..4, sum);
+        let message = bytes.get_mut(start..).unwrap_or_default();
+        if let (Family::V4, sum) = (family, super::checksum(message))
+            && let Some(place) = message.get_mut(2..4)
+        {
+            place.copy_from_slice(&sum.to_be_bytes());
         }
-        bytes
     }
 
     /// Reads a reply; any other message gives `Ok(None)`.

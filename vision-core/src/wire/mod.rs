@@ -8,6 +8,7 @@ mod link_type;
 pub(crate) mod ndp;
 pub mod packet;
 pub(crate) mod quote;
+pub(crate) mod segment;
 
 pub use self::link_type::LinkType;
 

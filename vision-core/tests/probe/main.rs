@@ -7,6 +7,8 @@ mod path_faults;
 mod ping;
 mod polite;
 mod release;
+mod scan;
+mod sweep;
 mod tcp;
 
 use std::time::Duration;

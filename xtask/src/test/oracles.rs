@@ -34,6 +34,9 @@ const ORACLES: &[(&str, &str)] = &[
     ("capsh", "libcap2-bin"),
     ("strace", "strace"),
     ("nc.openbsd", "netcat-openbsd"),
+    ("fping", "fping"),
+    ("nmap", "nmap"),
+    ("hping3", "hping3"),
     ("runc", "runc"),
 ];
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Serialize;
-use vision_core::probe::{Echo, EchoOutcome, PingReport, PingSummary};
+use vision_core::probe::{Echo, EchoOutcome, Percentile, PingReport, PingSummary};
 
 use super::millis;
 use crate::output::{Human, Style, esc};
@@ -120,19 +120,28 @@ pub struct Summed<'a> {
     #[serde(flatten)]
     report: &'a PingReport,
     summary: PingSummary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jitter_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    percentiles: Vec<Percentile>,
 }
 
 impl<'a> Summed<'a> {
     /// Adds the figures.
-    pub fn new(report: &'a PingReport) -> Self {
-        Self { report, summary: report.summary() }
+    pub fn new(report: &'a PingReport, percents: &[f64]) -> Self {
+        Self {
+            report,
+            summary: report.summary(),
+            jitter_ns: report.jitter_ns(),
+            percentiles: report.percentiles(percents),
+        }
     }
 }
 
 impl Human for Summed<'_> {
     fn human(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
         let Style { bold, .. } = style;
-        let Self { report, summary } = self;
+        let Self { report, summary, .. } = self;
         writeln!(out, "\n--- {} ping statistics ---", report.to)?;
         let PingSummary { sent, received, .. } = summary;
         write!(
@@ -153,7 +162,27 @@ impl Human for Summed<'_> {
                 .map(|ns| millis(Duration::from_nanos(ns)));
             writeln!(out, "rtt min/avg/max/mdev = {min}/{avg}/{max}/{mdev} ms")?;
         }
+        percentiles(&self.percentiles, self.jitter_ns, out)?;
         footnotes(report, out, style)
+    }
+}
+
+/// Writes how times are spread, where shares were asked for.
+pub fn percentiles(
+    found: &[Percentile],
+    jitter_ns: Option<u64>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    if found.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = found.iter().map(|at| format!("p{}", percent(at.percent))).collect();
+    let time = |ns| millis(Duration::from_nanos(ns));
+    let times: Vec<_> = found.iter().map(|at| time(at.rtt_ns)).collect();
+    write!(out, "rtt {} = {} ms", names.join("/"), times.join("/"))?;
+    match jitter_ns {
+        Some(jitter) => writeln!(out, ", jitter = {} ms", time(jitter)),
+        None => writeln!(out),
     }
 }
 
@@ -217,7 +246,7 @@ fn ranges(report: &PingReport) -> String {
 }
 
 /// As ping writes it: whole numbers without a point, others with up to six digits in all.
-fn percent(value: f64) -> String {
+pub fn percent(value: f64) -> String {
     let text = format!("{value:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

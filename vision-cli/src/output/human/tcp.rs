@@ -156,7 +156,7 @@ fn heard(exchange: &TcpExchange, out: &mut dyn Write, style: &Style) -> io::Resu
     }
 }
 
-fn said(icmp: &IcmpError) -> String {
+pub fn said(icmp: &IcmpError) -> String {
     let from = icmp.from.map_or_else(|| "an unknown host".to_owned(), |ip| ip.to_string());
     let IcmpError { kind, code, .. } = icmp;
     let mtu = icmp.mtu_bytes.map(|mtu| format!(", mtu = {mtu}")).unwrap_or_default();

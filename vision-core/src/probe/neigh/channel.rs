@@ -85,7 +85,11 @@ impl NeighChannel {
 }
 
 /// A socket on the interface, and the link-layer address it sends to.
-fn open_packet(station: &Station, ethertype: u16, to: [u8; 6]) -> Result<(Socket, SockAddr)> {
+pub(crate) fn open_packet(
+    station: &Station,
+    ethertype: u16,
+    to: [u8; 6],
+) -> Result<(Socket, SockAddr)> {
     let ifindex = station.ifindex;
     // Of IPv6 packets nothing is to be heard: there may be very many.
     let heard = if ethertype == arp::ETHERTYPE { ethertype } else { 0 };
@@ -93,7 +97,7 @@ fn open_packet(station: &Station, ethertype: u16, to: [u8; 6]) -> Result<(Socket
     Ok((socket, packet::address(ifindex, ethertype, Some(to))))
 }
 
-fn open_icmpv6(station: &Station) -> Result<Socket> {
+pub(crate) fn open_icmpv6(station: &Station) -> Result<Socket> {
     let source = socket::with_scope(station.source, 0, station.ifindex);
     let options = Options {
         interface: station.name_text().map(str::to_owned),

@@ -12,8 +12,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use self::channel::NeighChannel;
+pub(crate) use self::channel::{open_icmpv6, open_packet};
 use self::machine::NeighMachine;
 pub use self::report::{NeighAnswer, NeighReport, OwnAddress};
+pub(crate) use self::station::{Station, find as find_station};
 use super::driver::Session;
 use super::{Anchor, Probe};
 use crate::base::{Budget, Error, EventSource, Result};

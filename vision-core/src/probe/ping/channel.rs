@@ -29,14 +29,7 @@ impl PingChannel {
     /// Opens the socket in the namespace of the calling thread.
     pub(crate) fn open(to: IpAddr, scope: u32, options: &Options) -> Result<Self> {
         let family = Family::of(to);
-        let (socket, method) = match socket::open(Kind::IcmpDatagram(family), options) {
-            Ok(socket) => (socket, Method::Datagram),
-            // Outside ping_group_range; what else is wrong shows with the raw socket again.
-            Err(Error::Permission { op: Op::OpenRaw, .. } | Error::Sys { .. }) => {
-                (socket::open(Kind::IcmpRaw(family), options)?, Method::Raw)
-            }
-            Err(e) => return Err(e),
-        };
+        let (socket, method) = open_icmp(family, options)?;
         let to = socket::with_scope(to, 0, scope).into();
         // Without the kernel's stamp a reply counts from the moment it is read.
         let _ = setsockopt(&socket, ReceiveTimestampns, &true);
@@ -75,7 +68,19 @@ impl PingChannel {
     }
 }
 
-fn is_network_error(error: &std::io::Error) -> bool {
+/// Opens the socket that needs the fewest rights.
+pub(crate) fn open_icmp(family: Family, options: &Options) -> Result<(Socket, Method)> {
+    match socket::open(Kind::IcmpDatagram(family), options) {
+        Ok(socket) => Ok((socket, Method::Datagram)),
+        // Outside ping_group_range; what else is wrong shows with the raw socket again.
+        Err(Error::Permission { op: Op::OpenRaw, .. } | Error::Sys { .. }) => {
+            Ok((socket::open(Kind::IcmpRaw(family), options)?, Method::Raw))
+        }
+        Err(e) => Err(e),
+    }
+}
+
+pub(crate) fn is_network_error(error: &std::io::Error) -> bool {
     use nix::libc::{EACCES, ECONNREFUSED, EHOSTUNREACH, EMSGSIZE, ENETDOWN, ENETUNREACH, EPROTO};
     let errno = error.raw_os_error().unwrap_or_default();
     [EACCES, ECONNREFUSED, EHOSTUNREACH, EMSGSIZE, ENETDOWN, ENETUNREACH, EPROTO].contains(&errno)

@@ -25,7 +25,7 @@ impl Clocks {
         self.arrival_by(&Self::read(), stamp)
     }
 
-    fn arrival_by(&self, now: &Self, stamp: Option<Timestamp>) -> Instant {
+    pub(crate) fn arrival_by(&self, now: &Self, stamp: Option<Timestamp>) -> Instant {
         let by_stamp = stamp.and_then(|stamp| {
             let elapsed = now.monotonic.checked_duration_since(self.monotonic)?;
             let on_the_wall = since(self.wall, now.wall)?;

@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use self::channel::PingChannel;
+pub(crate) use self::channel::{is_network_error, open_icmp};
 pub(crate) use self::clocks::Clocks;
 use self::machine::PingMachine;
 pub use self::report::{Echo, EchoOutcome, PingReport, PingSummary, RttSummary, Stall};
@@ -169,7 +170,7 @@ impl Ping {
 }
 
 /// Whether many hosts may answer.
-fn is_group(to: IpAddr) -> bool {
+pub(crate) fn is_group(to: IpAddr) -> bool {
     match to {
         IpAddr::V4(to) => to.is_multicast() || to.is_broadcast(),
         IpAddr::V6(to) => to.is_multicast(),

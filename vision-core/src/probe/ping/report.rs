@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use crate::base::{Gap, Reason, Timestamp, Ttl};
 use crate::netns::NetnsId;
-use crate::probe::{IcmpError, Method};
+use crate::probe::spread::{RttHistogram, jitter_ns};
+use crate::probe::{IcmpError, Method, Percentile};
 
 /// What a ping found.
 #[derive(Debug, Clone, PartialEq)]
@@ -158,6 +159,19 @@ impl PingReport {
         };
         let sent = self.echoes.len();
         PingSummary { sent, received: rtts.len(), loss_percent, rtt: RttSummary::of(&rtts) }
+    }
+}
+
+impl PingReport {
+    /// Gives the round-trip times that shares of all answers stay under, `50.0` for the median;
+    /// shares outside of 0 to 100 count as the nearer of these.
+    pub fn percentiles(&self, percents: &[f64]) -> Vec<Percentile> {
+        RttHistogram::of(self.echoes.iter().filter_map(Echo::rtt_ns)).percentiles(percents)
+    }
+
+    /// Gives the mean difference between one round-trip time and the next, in nanoseconds.
+    pub fn jitter_ns(&self) -> Option<u64> {
+        jitter_ns([self.echoes.iter().filter_map(Echo::rtt_ns)])
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod channel;
 mod machine;
+mod payload;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use self::channel::UdpChannel;
 use self::machine::UdpMachine;
+pub use self::payload::UdpPayload;
 pub use self::report::{UdpOutcome, UdpReport};
 use super::driver::Session;
 use super::{Anchor, Probe};
