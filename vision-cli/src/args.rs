@@ -1,5 +1,6 @@
 //! The command line as types.
 
+mod dns;
 mod packet;
 mod probe;
 mod read;
@@ -12,8 +13,9 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use vision_core::netns::Lookup;
 use vision_core::{Error, Result, Selector};
 
+pub use self::dns::{DnsArgs, DnsQueryArgs, LibcArg};
 pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs, WriteFormat};
-pub use self::probe::{ArpArgs, DnsArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
+pub use self::probe::{ArpArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
 pub use self::read::{
     CtArgs, FwArgs, FwVerb, LinkArgs, NeighArgs, NsArgs, NsVerb, RouteArgs, RouteGet, RouteVerb,
     SockArgs,
@@ -234,7 +236,7 @@ impl Verb {
             Self::Ping(_) => "vision/ping@1",
             Self::Tcp(_) => "vision/tcp@1",
             Self::Arp(_) => "vision/arp@1",
-            Self::Dns(_) => "vision/dns@1",
+            Self::Dns(args) => args.schema(),
             Self::Capture(_) => "vision/capture@1",
             Self::Decode(_) => "vision/decode@1",
             Self::Filter(_) => "vision/filter@1",

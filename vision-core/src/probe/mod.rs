@@ -14,9 +14,11 @@ use std::time::Instant;
 
 #[cfg(feature = "dns")]
 pub use dns::{
-    Checking, DnsAttempt, DnsCause, DnsIgnored, DnsIgnoredReply, DnsMismatch, DnsOutcome, DnsQuery,
-    DnsReport, DnsTransport, DnssecOk, HostsEntry, HostsTable, Letters, Recursion, Resolution,
-    Resolve, ResolveOutcome, ResolvedBy, ResolverConfig, Transport, Tried,
+    Checking, DnsAttempt, DnsCause, DnsCompare, DnsComparison, DnsGroup, DnsIgnored,
+    DnsIgnoredReply, DnsMismatch, DnsOutcome, DnsQuery, DnsReport, DnsTransport, DnssecOk,
+    HostsEntry, HostsTable, Letters, Recursion, Resolution, Resolve, ResolveOutcome, ResolvedBy,
+    ResolverConfig, Trace, TraceEnd, TraceReport, TraceResult, TraceStep, Transport, Tried,
+    ZoneCheck, ZoneReport, ZoneServer,
 };
 pub use neigh::{NeighAnswer, NeighProbe, NeighReport, NeighSession, OwnAddress};
 pub use ping::{Echo, EchoOutcome, Ping, PingReport, PingSession, PingSummary, RttSummary, Stall};

@@ -1,9 +1,11 @@
 //! DNS queries, and names resolved as the target itself would.
 
 mod channel;
+mod compare;
 mod flight;
 mod machine;
 mod nonce;
+mod plan;
 mod report;
 mod resolve;
 mod schedule;
@@ -11,13 +13,17 @@ mod schedule;
 mod sim;
 #[cfg(test)]
 mod tests;
+mod trace;
+mod zone;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use self::channel::DnsChannel;
+pub use self::compare::{DnsCompare, DnsComparison, DnsGroup};
 use self::machine::{Ask, DnsMachine};
 use self::nonce::Nonces;
+use self::plan::{Asked, Plan, PlanMachine};
 pub use self::report::{
     DnsAttempt, DnsCause, DnsIgnored, DnsIgnoredReply, DnsMismatch, DnsOutcome, DnsReport,
     DnsTransport,
@@ -26,6 +32,8 @@ pub use self::resolve::{
     HostsEntry, HostsTable, Resolution, Resolve, ResolveOutcome, ResolvedBy, ResolverConfig, Tried,
 };
 use self::schedule::{Policy, Verdict};
+pub use self::trace::{Trace, TraceEnd, TraceReport, TraceResult, TraceStep};
+pub use self::zone::{ZoneCheck, ZoneReport, ZoneServer};
 use super::driver::Session;
 use super::{Anchor, Probe};
 use crate::base::{Budget, Error, Family, Result};
@@ -235,15 +243,41 @@ impl DnsQuery {
         self
     }
 
-    fn policy(&self) -> Policy {
+    /// Asks for another type of the same name.
+    fn asking(mut self, rtype: RecordType) -> Self {
+        self.question.rtype = rtype;
+        self
+    }
+
+    fn ask(&self) -> Ask {
+        Ask { question: self.question.clone(), flags: self.flags, edns: self.edns.clone() }
+    }
+
+    fn policy_for(&self, servers: &[SocketAddr], verdict: Verdict) -> Policy {
         Policy {
-            servers: self.servers.iter().map(|server| (*server, self.timeout)).collect(),
+            servers: servers.iter().map(|server| (*server, self.timeout)).collect(),
             tries: self.tries,
             transport: self.transport,
             edns: self.edns.is_some(),
             letters: self.letters,
-            verdict: Verdict::Any,
+            verdict,
         }
+    }
+
+    /// Puts another question to the query's own servers, as stub resolvers do.
+    fn asked_of(&self, name: &Name, rtype: RecordType) -> Asked {
+        let mut ask = self.ask();
+        ask.question = Question::new(name.clone(), rtype);
+        Asked { ask, policy: self.policy_for(&self.servers, Verdict::Stub) }
+    }
+
+    /// Asks what a plan says with the sockets of this query.
+    fn carry_out<P: Plan>(&self, plan: P, target: &Target, budget: &Budget) -> Result<P::Report> {
+        let netns = target.open()?;
+        let place = (netns.id(), Anchor::now());
+        let machine = PlanMachine::new(plan, Nonces::draw, place);
+        let channel = DnsChannel::open(netns, self.options.clone())?;
+        Session::new(machine, channel, target)?.run(budget)
     }
 
     fn check(&self) -> Result<()> {
@@ -270,12 +304,10 @@ impl Probe for DnsQuery {
     fn run(&self, target: &Target, budget: &Budget) -> Result<DnsReport> {
         self.check()?;
         let netns = target.open()?;
-        let policy = self.policy();
+        let policy = self.policy_for(&self.servers, Verdict::Any);
         let nonces = Nonces::draw(policy.most_queries())?;
-        let ask =
-            Ask { question: self.question.clone(), flags: self.flags, edns: self.edns.clone() };
         let place = (netns.id(), Anchor::now());
-        let machine = DnsMachine::new(ask, policy, nonces, 0, place);
+        let machine = DnsMachine::new(self.ask(), policy, nonces, 0, place);
         let channel = DnsChannel::open(netns, self.options.clone())?;
         Session::new(machine, channel, target)?.run(budget)
     }

@@ -1,3 +1,5 @@
+mod walks;
+
 use std::io::{self, Write};
 
 use serde::{Serialize, Serializer};
@@ -28,7 +30,7 @@ impl Human for Answered<'_, DnsReport> {
             let records = report.answer().into_iter().flat_map(|message| &message.answers);
             return records
                 .into_iter()
-                .try_for_each(|r| writeln!(out, "{}", esc(&r.data.to_string())));
+                .try_for_each(|r| writeln!(out, "{}", esc_text(&r.data.to_string())));
         }
         let decisive = report.decisive();
         for attempt in &report.attempts {

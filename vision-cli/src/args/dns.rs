@@ -1,0 +1,110 @@
+//! Arguments of `vision dns`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use vision_core::base::parse_duration;
+
+/// `vision dns`
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub struct DnsArgs {
+    /// The name, and in any order a type such as AAAA and servers such as @10.96.0.10; several
+    /// servers are compared
+    #[arg(value_name = "NAME [TYPE] [@SERVER]", required_unless_present = "from", num_args = 1..=12)]
+    pub words: Vec<String>,
+    /// NAME is an address: ask for its name
+    #[arg(short = 'x', long)]
+    pub reverse: bool,
+    /// The data of the answer only
+    #[arg(long)]
+    pub short: bool,
+    /// Ask over TCP
+    #[arg(long)]
+    pub tcp: bool,
+    /// Resolve as the target's programs would: hosts file, search list, all servers
+    #[arg(long, group = "mode")]
+    pub search: bool,
+    /// Follow the delegations from the root
+    #[arg(long, group = "mode")]
+    pub trace: bool,
+    /// With --trace, start at this server, not at the thirteen roots; may be repeated
+    #[arg(long, value_name = "ADDR", requires = "trace")]
+    pub root: Vec<String>,
+    /// Ask every server of the zone NAME which version it holds
+    #[arg(short = 'C', long = "check-soa", group = "mode")]
+    pub check_soa: bool,
+    /// Ask for every name of this file, one `NAME [TYPE]` a line, many at a time; - reads standard
+    /// input
+    #[arg(long, value_name = "FILE", group = "mode")]
+    pub from: Option<PathBuf>,
+    /// Time to wait for each answer
+    #[arg(short = 'W', long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    pub wait: Duration,
+    /// Ask each server so many times
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
+    pub tries: u8,
+    /// What the question and its extensions carry.
+    #[command(flatten)]
+    pub query: DnsQueryArgs,
+}
+
+impl DnsArgs {
+    /// Returns the schema of its JSON.
+    pub fn schema(&self) -> &'static str {
+        let servers = self.words.iter().filter(|word| word.starts_with('@')).count();
+        match () {
+            () if self.from.is_some() => "vision/dns-bulk@1",
+            () if self.search => "vision/dns-search@1",
+            () if self.trace => "vision/dns-trace@1",
+            () if self.check_soa => "vision/dns-soa@1",
+            () if servers > 1 => "vision/dns-compare@1",
+            () => "vision/dns@1",
+        }
+    }
+}
+
+/// What the question and its extensions carry.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Query")]
+pub struct DnsQueryArgs {
+    /// Ask for signatures too (DO bit)
+    #[arg(long)]
+    pub dnssec: bool,
+    /// Ask for data that fails validation too (CD bit)
+    #[arg(long)]
+    pub cd: bool,
+    /// Do not ask for recursion
+    #[arg(long)]
+    pub norec: bool,
+    /// Largest datagram to ask for, in bytes
+    #[arg(long, value_name = "BYTES", conflicts_with = "noedns")]
+    pub bufsize: Option<u16>,
+    /// Ask without extensions (EDNS)
+    #[arg(long)]
+    pub noedns: bool,
+    /// Write the name as given, not in random letters
+    #[arg(long)]
+    pub plain_case: bool,
+    /// Class: IN, CH or HS
+    #[arg(long, value_name = "CLASS", default_value = "IN")]
+    pub class: vision_core::wire::dns::Class,
+}
+
+/// Whose way through the search list is taken.
+// closed: the two C libraries of Linux, or both side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LibcArg {
+    /// GNU
+    Glibc,
+    /// Alpine
+    Musl,
+    /// One after the other
+    Both,
+}
+
+const HELP: &str = "Exits 0 if there is an answer (or the servers agree, or the zone is in step), \
+else 1.\n\nExamples:\n  vision dns example.com AAAA @10.96.0.10\n  \
+vision --in pid:4242 dns -x 10.0.0.9 --short\n  vision dns db MX @10.0.0.1 @10.0.0.2\n  \
+vision dns www.example.com --trace\n  vision dns example.com --check-soa";

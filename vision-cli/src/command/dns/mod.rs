@@ -1,0 +1,158 @@
+//! `vision dns`
+
+mod words;
+
+use std::net::{IpAddr, SocketAddr};
+
+use vision_core::probe::{
+    Checking, DnsCompare, DnsQuery, DnssecOk, Letters, Probe, Recursion, ResolveOutcome, Trace,
+    TraceEnd, Transport, ZoneCheck,
+};
+use vision_core::wire::dns::{Name, Rcode, RecordType};
+use vision_core::{Budget, Error, Family, Result, Target};
+
+use self::words::Words;
+use super::Ended;
+use super::resolver::Files;
+use crate::args::{DnsArgs, DnsQueryArgs};
+use crate::context::Context;
+use crate::exit::Outcome;
+use crate::output::human::dns::Answered;
+
+/// Where one `vision dns` runs.
+struct Place<'a> {
+    target: &'a Target,
+    budget: &'a Budget,
+}
+
+/// Asks a server, or resolves as the target would.
+pub fn run(args: &DnsArgs, context: &mut Context) -> Ended {
+    let words = Words::sort(&args.words, args.from.is_some())?;
+    let target = context.target()?;
+    let budget = context.probing_budget(None)?;
+    let place = Place { target: &target, budget: &budget };
+    match () {
+        () if args.search => search(args, &words, &place, context),
+        () if args.trace => trace(args, &words, &place, context),
+        () if args.check_soa => check_soa(args, &words, &place, context),
+        () if words.servers.len() > 1 => compare(args, &words, &place, context),
+        () => ask(args, &words, &place, context),
+    }
+}
+
+/// What a command line asks, still without servers.
+fn question(args: &DnsArgs, words: &Words<'_>, context: &Context) -> Result<DnsQuery> {
+    let (name, default) = match args.reverse {
+        true => (Name::reverse(address(words.name())?), RecordType::Ptr),
+        false => (words.name().parse()?, RecordType::A),
+    };
+    let query = DnsQuery::new(name, words.rtype.unwrap_or(default));
+    Ok(dress(query, args, context))
+}
+
+fn dress(query: DnsQuery, args: &DnsArgs, context: &Context) -> DnsQuery {
+    let transport = if args.tcp { Transport::Tcp } else { Transport::Auto };
+    let DnsQueryArgs { dnssec, cd, norec, bufsize, noedns, plain_case, class } = &args.query;
+    let edns = if *noedns { None } else { Some(bufsize.unwrap_or(1232)) };
+    let mut query = query
+        .transport(transport)
+        .timeout(args.wait)
+        .tries(args.tries)
+        .class(*class)
+        .edns(edns)
+        .dnssec_ok(if *dnssec { DnssecOk::Set } else { DnssecOk::Unset })
+        .checking(if *cd { Checking::Disabled } else { Checking::Enabled })
+        .recursion(if *norec { Recursion::Unwanted } else { Recursion::Desired })
+        .letters(if *plain_case { Letters::AsGiven } else { Letters::Mixed });
+    if let Some(name) = &context.global.interface {
+        query = query.interface(name);
+    }
+    if let Some(source) = context.global.source {
+        query = query.source(SocketAddr::new(source, 0));
+    }
+    query
+}
+
+/// The same with the servers of the command line, or those of the target.
+fn addressed(
+    args: &DnsArgs,
+    words: &Words<'_>,
+    place: &Place<'_>,
+    context: &mut Context,
+) -> Result<DnsQuery> {
+    let query = question(args, words, context)?;
+    let servers = words.addresses(53, place.target, place.budget, context)?;
+    Ok(servers.into_iter().fold(query, DnsQuery::server))
+}
+
+fn ask(args: &DnsArgs, words: &Words<'_>, place: &Place<'_>, context: &mut Context) -> Ended {
+    let query = addressed(args, words, place, context)?;
+    let report = query.run(place.target, place.budget)?;
+    let found = report.answer().is_some_and(|message| {
+        message.header.rcode == Rcode::NoError && !message.answers.is_empty()
+    });
+    context.out.report(&Answered { report: &report, short: args.short })?;
+    Ok(if found { Outcome::Yes } else { Outcome::No })
+}
+
+fn compare(args: &DnsArgs, words: &Words<'_>, place: &Place<'_>, context: &mut Context) -> Ended {
+    let query = addressed(args, words, place, context)?;
+    let report = DnsCompare::new(query).run(place.target, place.budget)?;
+    context.out.report(&Answered { report: &report, short: args.short })?;
+    Ok(if report.agrees() { Outcome::Yes } else { Outcome::No })
+}
+
+fn trace(args: &DnsArgs, words: &Words<'_>, place: &Place<'_>, context: &mut Context) -> Ended {
+    if let Some(server) = words.servers.first() {
+        let why = format!("`@{server}`: --trace starts at the root; name one with --root {server}");
+        return Err(Error::Invalid { what: "server", why }.into());
+    }
+    let mut trace = Trace::new(question(args, words, context)?);
+    for text in &args.root {
+        let root = words::server(text, 53, place.target, place.budget, context)?;
+        trace = trace.root(root).port(root.port());
+    }
+    if let Some(family) = context.family()? {
+        trace = trace.family(family);
+    }
+    let report = trace.run(place.target, place.budget)?;
+    context.out.report(&Answered { report: &report, short: args.short })?;
+    Ok(match report.end {
+        TraceEnd::Answered => Outcome::Yes,
+        TraceEnd::Unfinished => Outcome::Unknown,
+        _ => Outcome::No,
+    })
+}
+
+fn check_soa(args: &DnsArgs, words: &Words<'_>, place: &Place<'_>, context: &mut Context) -> Ended {
+    let query = addressed(args, words, place, context)?;
+    let report = ZoneCheck::from_query(query).run(place.target, place.budget)?;
+    context.out.report(&Answered { report: &report, short: args.short })?;
+    Ok(if report.agrees() { Outcome::Yes } else { Outcome::No })
+}
+
+fn search(args: &DnsArgs, words: &Words<'_>, place: &Place<'_>, context: &mut Context) -> Ended {
+    let refuse = |why: &str| Err(Error::Invalid { what: "flag", why: why.to_owned() }.into());
+    let family = match words.rtype {
+        _ if args.reverse || args.tcp || !words.servers.is_empty() => {
+            return refuse("--search asks as the target would: without -x, --tcp and @SERVER");
+        }
+        None => context.family()?,
+        Some(RecordType::A) => Some(Family::V4),
+        Some(RecordType::Aaaa) => Some(Family::V6),
+        Some(_) => return refuse("--search looks for addresses: A or AAAA"),
+    };
+    let Place { target, budget } = place;
+    let found = Files::read(target, budget)?.resolve(words.name(), family, target, budget)?;
+    context.out.report(&Answered { report: &found, short: args.short })?;
+    match found.outcome {
+        ResolveOutcome::Found => Ok(Outcome::Yes),
+        ResolveOutcome::Unfinished => Ok(Outcome::Unknown),
+        _ => Ok(Outcome::No),
+    }
+}
+
+fn address(text: &str) -> Result<IpAddr> {
+    let why = || format!("`{text}` is no address; -x asks for the name of one");
+    text.parse().map_err(|_| Error::Invalid { what: "address", why: why() })
+}
