@@ -12,7 +12,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("netlink", "base sys netns", "nix netlink_bindings"),
     ("inventory", "base netns netlink wire", "nix"),
     ("firewall", "base sys netns netlink inventory", "nix"),
-    ("probe", "base sys netns socket wire inventory", "nix socket2"),
+    ("probe", "base sys netns socket wire inventory", "nix socket2 hdrhistogram"),
     ("doctor", "base netns wire inventory probe", "nix serde_json"),
     ("capture", "base sys netns netlink wire", "nix socket2 flate2 ruzstd"),
     ("aio", "base", "tokio futures_core"),

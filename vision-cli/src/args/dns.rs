@@ -26,6 +26,9 @@ pub struct DnsArgs {
     /// Resolve as the target's programs would: hosts file, search list, all servers
     #[arg(long, group = "mode")]
     pub search: bool,
+    /// With --search, the C library whose way is taken
+    #[arg(long, value_name = "LIBC", requires = "search", default_value = "glibc")]
+    pub libc: LibcArg,
     /// Follow the delegations from the root
     #[arg(long, group = "mode")]
     pub trace: bool,
@@ -39,6 +42,16 @@ pub struct DnsArgs {
     /// input
     #[arg(long, value_name = "FILE", group = "mode")]
     pub from: Option<PathBuf>,
+    /// With --from, keep so many questions under way
+    #[arg(long, value_name = "N", requires = "from", default_value_t = 256,
+          value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub window: u16,
+    /// With --from, send at most so many questions a second
+    #[arg(long, value_name = "N", requires = "from", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: Option<u32>,
+    /// With --from, ask round and round for so long and only count
+    #[arg(long = "for", value_name = "TIME", requires = "from", value_parser = parse_duration)]
+    pub lasting: Option<Duration>,
     /// Time to wait for each answer
     #[arg(short = 'W', long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     pub wait: Duration,
@@ -55,7 +68,9 @@ impl DnsArgs {
     pub fn schema(&self) -> &'static str {
         let servers = self.words.iter().filter(|word| word.starts_with('@')).count();
         match () {
+            () if self.lasting.is_some() => "vision/dns-load@1",
             () if self.from.is_some() => "vision/dns-bulk@1",
+            () if self.search && self.libc == LibcArg::Both => "vision/dns-searches@1",
             () if self.search => "vision/dns-search@1",
             () if self.trace => "vision/dns-trace@1",
             () if self.check_soa => "vision/dns-soa@1",
@@ -107,4 +122,5 @@ pub enum LibcArg {
 const HELP: &str = "Exits 0 if there is an answer (or the servers agree, or the zone is in step), \
 else 1.\n\nExamples:\n  vision dns example.com AAAA @10.96.0.10\n  \
 vision --in pid:4242 dns -x 10.0.0.9 --short\n  vision dns db MX @10.0.0.1 @10.0.0.2\n  \
-vision dns www.example.com --trace\n  vision dns example.com --check-soa";
+vision dns www.example.com --trace\n  vision dns example.com --check-soa\n  vision dns --from names.txt @10.96.0.10 --short\n  \
+vision dns --from names.txt @10.96.0.10 --for 10s";

@@ -117,6 +117,22 @@ impl Output {
         self.out.flush()
     }
 
+    /// Writes one item of a stream without pushing it out at once, for streams of many thousands.
+    ///
+    /// # Errors
+    /// What writing to standard output says.
+    pub fn record<E: Serialize>(
+        &mut self,
+        event: &E,
+        human: impl FnOnce(&mut dyn Write, &Style) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match self.json {
+            _ if self.quiet => Ok(()),
+            true => json::line(&mut self.out, &envelope::Event::new(self.schema, event)),
+            false => human(&mut self.out, &self.style),
+        }
+    }
+
     /// Writes a packet, in whatever form; [`Output::finish`] pushes it out.
     ///
     /// # Errors

@@ -14,11 +14,11 @@ use std::time::Instant;
 
 #[cfg(feature = "dns")]
 pub use dns::{
-    Checking, DnsAttempt, DnsCause, DnsCompare, DnsComparison, DnsGroup, DnsIgnored,
-    DnsIgnoredReply, DnsMismatch, DnsOutcome, DnsQuery, DnsReport, DnsTransport, DnssecOk,
-    HostsEntry, HostsTable, Letters, Recursion, Resolution, Resolve, ResolveOutcome, ResolvedBy,
-    ResolverConfig, Trace, TraceEnd, TraceReport, TraceResult, TraceStep, Transport, Tried,
-    ZoneCheck, ZoneReport, ZoneServer,
+    Checking, DnsAttempt, DnsBulk, DnsBulkAnswer, DnsBulkReport, DnsBulkSession, DnsCause,
+    DnsCompare, DnsComparison, DnsGroup, DnsIgnored, DnsIgnoredReply, DnsMismatch, DnsOutcome,
+    DnsQuery, DnsReport, DnsTimes, DnsTransport, DnssecOk, HostsEntry, HostsTable, Letters, Libc,
+    Recursion, Resolution, Resolve, ResolveOutcome, ResolvedBy, ResolverConfig, Trace, TraceEnd,
+    TraceReport, TraceResult, TraceStep, Transport, Tried, ZoneCheck, ZoneReport, ZoneServer,
 };
 pub use neigh::{NeighAnswer, NeighProbe, NeighReport, NeighSession, OwnAddress};
 pub use ping::{Echo, EchoOutcome, Ping, PingReport, PingSession, PingSummary, RttSummary, Stall};

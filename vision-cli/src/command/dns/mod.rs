@@ -1,12 +1,13 @@
 //! `vision dns`
 
+mod bulk;
 mod words;
 
 use std::net::{IpAddr, SocketAddr};
 
 use vision_core::probe::{
-    Checking, DnsCompare, DnsQuery, DnssecOk, Letters, Probe, Recursion, ResolveOutcome, Trace,
-    TraceEnd, Transport, ZoneCheck,
+    Checking, DnsCompare, DnsQuery, DnssecOk, Letters, Libc, Probe, Recursion, Resolve,
+    ResolveOutcome, Trace, TraceEnd, Transport, ZoneCheck,
 };
 use vision_core::wire::dns::{Name, Rcode, RecordType};
 use vision_core::{Budget, Error, Family, Result, Target};
@@ -14,10 +15,11 @@ use vision_core::{Budget, Error, Family, Result, Target};
 use self::words::Words;
 use super::Ended;
 use super::resolver::Files;
-use crate::args::{DnsArgs, DnsQueryArgs};
+use crate::args::{DnsArgs, DnsQueryArgs, LibcArg};
 use crate::context::Context;
 use crate::exit::Outcome;
 use crate::output::human::dns::Answered;
+use crate::output::human::resolution::Walks;
 
 /// Where one `vision dns` runs.
 struct Place<'a> {
@@ -32,6 +34,7 @@ pub fn run(args: &DnsArgs, context: &mut Context) -> Ended {
     let budget = context.probing_budget(None)?;
     let place = Place { target: &target, budget: &budget };
     match () {
+        () if args.from.is_some() => bulk::run(args, &words, &place, context),
         () if args.search => search(args, &words, &place, context),
         () if args.trace => trace(args, &words, &place, context),
         () if args.check_soa => check_soa(args, &words, &place, context),
@@ -142,14 +145,27 @@ fn search(args: &DnsArgs, words: &Words<'_>, place: &Place<'_>, context: &mut Co
         Some(RecordType::Aaaa) => Some(Family::V6),
         Some(_) => return refuse("--search looks for addresses: A or AAAA"),
     };
-    let Place { target, budget } = place;
-    let found = Files::read(target, budget)?.resolve(words.name(), family, target, budget)?;
-    context.out.report(&Answered { report: &found, short: args.short })?;
-    match found.outcome {
-        ResolveOutcome::Found => Ok(Outcome::Yes),
-        ResolveOutcome::Unfinished => Ok(Outcome::Unknown),
-        _ => Ok(Outcome::No),
+    let files = Files::read(place.target, place.budget)?;
+    let resolve = |libc| {
+        let resolve = Resolve::new(words.name()).libc(libc);
+        let resolve = family.into_iter().fold(resolve, Resolve::family);
+        files.run(&resolve, place.target, place.budget)
+    };
+    let found = match args.libc {
+        LibcArg::Glibc => vec![resolve(Libc::Glibc)?],
+        LibcArg::Musl => vec![resolve(Libc::Musl)?],
+        LibcArg::Both => vec![resolve(Libc::Glibc)?, resolve(Libc::Musl)?],
+    };
+    match found.as_slice() {
+        [only] => context.out.report(&Answered { report: only, short: args.short })?,
+        _ => context.out.report(&Walks { walks: &found, short: args.short })?,
     }
+    let ended = |outcome| found.iter().all(|walk| walk.outcome == outcome);
+    Ok(match () {
+        () if ended(ResolveOutcome::Found) => Outcome::Yes,
+        () if found.iter().any(|w| w.outcome == ResolveOutcome::Unfinished) => Outcome::Unknown,
+        () => Outcome::No,
+    })
 }
 
 fn address(text: &str) -> Result<IpAddr> {

@@ -2,8 +2,9 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::libc;
 use nix::poll::PollFlags;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -14,11 +15,15 @@ use crate::base::{Error, Family, Op, Reason, Result};
 use crate::netns::Netns;
 use crate::probe::IcmpError;
 use crate::probe::machine::{Channel, Machine};
-use crate::socket::{self, Kind, Options};
+use crate::socket::{self, BATCH, Inbox, Kind, Options};
 
 /// Datagrams taken from one socket before the machine's clock is looked at again, so that a
 /// flood cannot hold up a deadline.
 const BURST: usize = 256;
+/// How long a lane that had replies is left to gather more before it is read again.
+const GATHER: Duration = Duration::from_micros(60);
+/// Bytes of answers a lane may hold.
+const LANE_BUFFER: usize = 1 << 20;
 
 /// The sockets of DNS queries: one per query, each with a port the kernel picks at random.
 ///
@@ -32,6 +37,10 @@ pub(crate) struct DnsChannel {
     epoll: Epoll,
     sockets: HashMap<u64, Entry>,
     buffer: Vec<u8>,
+    /// Present once there are lanes.
+    inbox: Option<Inbox>,
+    /// Whether the last look at the lanes found something.
+    busy: bool,
 }
 
 struct Entry {
@@ -42,6 +51,8 @@ struct Entry {
 
 enum State {
     Udp,
+    /// Datagrams of many queries.
+    Lane,
     /// What is still to be sent once the handshake is over.
     Connecting(Vec<u8>),
     Connected,
@@ -60,7 +71,7 @@ impl DnsChannel {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC);
         let epoll = epoll.map_err(|e| Error::sys(Op::Poll, e))?;
         let (sockets, buffer) = (HashMap::new(), vec![0; 0x1_0000]);
-        Ok(Self { netns, options, epoll, sockets, buffer })
+        Ok(Self { netns, options, epoll, sockets, buffer, inbox: None, busy: false })
     }
 
     /// Opens the socket of one query; a family the kernel lacks is an answer, not an error.
@@ -84,6 +95,54 @@ impl DnsChannel {
         }
         self.keep(slot, socket, to, State::Udp, EpollFlags::EPOLLIN)?;
         Ok(None)
+    }
+
+    fn send_batch<M: DnsSpeaker>(
+        &mut self,
+        lane: u64,
+        to: SocketAddr,
+        datagrams: &[Vec<u8>],
+        (machine, now): (&mut M, Instant),
+    ) -> Result<()> {
+        let mut refused = None;
+        if !self.sockets.contains_key(&lane) {
+            match self.socket(Kind::Udp, to)? {
+                Ok(socket) => {
+                    // Many answers arrive at once; what the kernel grants is its own affair.
+                    let _ = socket.set_recv_buffer_size(LANE_BUFFER);
+                    self.keep(lane, socket, to, State::Lane, EpollFlags::EPOLLIN)?;
+                    self.inbox.get_or_insert_with(Inbox::new);
+                }
+                Err(reason) => refused = Some(reason),
+            }
+        }
+        let mut sent = 0;
+        if let Some(entry) = self.sockets.get(&lane) {
+            let _ = entry.socket.take_error();
+            let mut full = 0;
+            while sent < datagrams.len() {
+                let rest = datagrams.get(sent..).unwrap_or_default();
+                let (count, errno) = socket::send_many(&entry.socket, to, rest);
+                sent += count;
+                match errno {
+                    None if count > 0 => {}
+                    // The device's queue is full: it empties within moments.
+                    Some(Errno::EAGAIN | Errno::ENOBUFS) if full < 100 => {
+                        full += 1;
+                        std::thread::sleep(GATHER);
+                    }
+                    other => {
+                        refused = Some(Reason::new(other.unwrap_or(Errno::EIO) as i32));
+                        break;
+                    }
+                }
+            }
+        }
+        for bytes in datagrams.get(sent..).unwrap_or_default() {
+            let reason = refused.unwrap_or(Reason::new(libc::EIO));
+            machine.handle(DnsInput::Bounced { slot: lane, bytes, reason, icmp: None }, now);
+        }
+        Ok(())
     }
 
     fn connect(&mut self, slot: u64, to: SocketAddr, bytes: Vec<u8>) -> Result<Option<Reason>> {
@@ -117,9 +176,18 @@ impl DnsChannel {
         let Some(entry) = self.sockets.get_mut(&slot) else {
             return Ok(());
         };
-        if let State::Udp = entry.kind {
-            read_udp(slot, entry, &mut self.buffer, machine, now);
-            return Ok(());
+        match entry.kind {
+            State::Udp => {
+                read_udp(slot, entry, &mut self.buffer, machine, now);
+                return Ok(());
+            }
+            State::Lane => {
+                if let Some(inbox) = &mut self.inbox {
+                    self.busy |= read_lane(slot, entry, inbox, machine, now);
+                }
+                return Ok(());
+            }
+            _ => {}
         }
         if let State::Connecting(_) = entry.kind {
             match entry.advance() {
@@ -205,6 +273,39 @@ fn read_udp<M: DnsSpeaker>(
     }
 }
 
+/// Reads a batch of a lane's replies; `true` means that there were some.
+fn read_lane<M: DnsSpeaker>(
+    slot: u64,
+    entry: &Entry,
+    inbox: &mut Inbox,
+    machine: &mut M,
+    now: Instant,
+) -> bool {
+    let mut any = false;
+    for _ in 0..BURST / BATCH {
+        let count = inbox.receive(&entry.socket, |from, bytes| {
+            machine.handle(DnsInput::Datagram { slot, from, bytes }, now);
+        });
+        match count {
+            Ok(count) => {
+                any |= count > 0;
+                if count < BATCH {
+                    break;
+                }
+            }
+            // An error waits in the queue.
+            Err(_) => {
+                while let Some(queued) = socket::next_error(&entry.socket, entry.family) {
+                    let icmp = queued.icmp.map(|fault| IcmpError::new(entry.family, fault));
+                    let (bytes, reason) = (&queued.payload, Reason::new(queued.errno));
+                    machine.handle(DnsInput::Bounced { slot, bytes, reason, icmp }, now);
+                }
+            }
+        }
+    }
+    any
+}
+
 /// Reads what there is; `true` means that nothing more will come.
 fn read_tcp<M: DnsSpeaker>(
     slot: u64,
@@ -239,6 +340,9 @@ impl<M: DnsSpeaker> Channel<M> for DnsChannel {
         let (slot, refused) = match command {
             DnsCommand::Udp { slot, to, bytes } => (slot, self.send_udp(slot, to, &bytes)?),
             DnsCommand::Tcp { slot, to, bytes } => (slot, self.connect(slot, to, bytes)?),
+            DnsCommand::Batch { lane, to, datagrams } => {
+                return self.send_batch(lane, to, &datagrams, (machine, now));
+            }
             DnsCommand::Close { slot } => {
                 // Dropping the socket takes it out of the epoll as well.
                 self.sockets.remove(&slot);
@@ -252,11 +356,15 @@ impl<M: DnsSpeaker> Channel<M> for DnsChannel {
     }
 
     fn drain(&mut self, machine: &mut M, now: Instant) -> Result<()> {
+        if std::mem::take(&mut self.busy) {
+            // More replies are on their way: a batch costs little more than one.
+            std::thread::sleep(GATHER);
+        }
         let mut events = [EpollEvent::empty(); 64];
         let count = match self.epoll.wait(&mut events, EpollTimeout::ZERO) {
             Ok(count) => count,
             // Whatever is ready stays so and is found the next time.
-            Err(nix::errno::Errno::EINTR) => return Ok(()),
+            Err(Errno::EINTR) => return Ok(()),
             Err(e) => return Err(Error::sys(Op::Poll, e)),
         };
         for event in events.iter().take(count) {

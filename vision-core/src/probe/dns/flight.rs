@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use super::report::{DnsAttempt, DnsIgnored, DnsMismatch, DnsOutcome, DnsTransport};
 use super::schedule::Planned;
 use crate::base::{Error, Result, Timestamp};
-use crate::wire::dns::{Message, Query, Rcode};
+use crate::wire::dns::{Message, Name, Query, Rcode};
 
 /// One query under way: what was sent, and which reply would be believed.
 #[derive(Debug)]
@@ -148,6 +148,12 @@ impl Flight {
     /// Tells whether the only fault of the replies was their case.
     pub(super) fn saw_other_case(&self) -> bool {
         self.ignored.wrong_case > 0
+    }
+
+    /// Returns the name in the random letters it was asked for with, if it was.
+    pub(super) fn mixed_name(&self) -> Option<&Name> {
+        let question = self.query.question().filter(|_| self.planned.mixed_case);
+        question.map(|question| &question.name)
     }
 
     pub(super) fn has_connected(&self) -> bool {

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::flight::Flight;
+use super::letters;
 use super::nonce::{Nonce, Nonces};
 use super::report::{DnsOutcome, DnsReport, DnsTransport};
 use super::schedule::{Next, Planned, Policy, Schedule};
@@ -17,6 +18,8 @@ use crate::wire::dns::{Flags, Message, Query, QueryEdns, Question};
 pub(crate) enum DnsCommand {
     /// Open a socket and send one datagram.
     Udp { slot: u64, to: SocketAddr, bytes: Vec<u8> },
+    /// Send datagrams from a socket that is kept for more, one per lane.
+    Batch { lane: u64, to: SocketAddr, datagrams: Vec<Vec<u8>> },
     /// Connect, then send.
     Tcp { slot: u64, to: SocketAddr, bytes: Vec<u8> },
     /// Forget the socket.
@@ -47,6 +50,13 @@ pub(crate) enum DnsInput<'a> {
         reason: Reason,
         icmp: Option<IcmpError>,
     },
+    /// One datagram of a lane did not get through: these were its bytes, as far as they are known.
+    Bounced {
+        slot: u64,
+        bytes: &'a [u8],
+        reason: Reason,
+        icmp: Option<IcmpError>,
+    },
 }
 
 /// What is asked, apart from how often and whom.
@@ -55,6 +65,13 @@ pub(crate) struct Ask {
     pub(crate) question: Question,
     pub(crate) flags: Flags,
     pub(crate) edns: Option<QueryEdns>,
+}
+
+impl Ask {
+    /// Gives the query with this identifier.
+    pub(super) fn query(self, id: u16) -> Query {
+        Query { id, flags: self.flags, question: self.question, edns: self.edns }
+    }
 }
 
 /// Asks one question until something settles it.
@@ -100,6 +117,15 @@ impl DnsMachine {
         self.base..self.base + self.flights.len() as u64
     }
 
+    /// Tells whether an answer of that kind has come.
+    pub(crate) fn has_answer(&self, of_kind: impl Fn(&Message) -> bool) -> bool {
+        let answers = self.flights.iter().filter_map(|flight| match &flight.outcome {
+            Some(DnsOutcome::Answer { message, .. }) => Some(message),
+            _ => None,
+        });
+        answers.into_iter().any(|message| of_kind(message))
+    }
+
     fn send(&mut self, planned: Planned, now: Instant) -> Option<DnsCommand> {
         let Some(nonce) = self.nonces.next() else {
             self.gaps.push(Gap::new("further queries", "more were needed than planned"));
@@ -135,10 +161,13 @@ impl DnsMachine {
         Query { id: nonce.id, flags: self.ask.flags, question, edns }
     }
 
-    fn answered(&mut self, index: usize, message: Message, now: Instant) {
+    fn answered(&mut self, index: usize, mut message: Message, now: Instant) {
         let Some(flight) = self.flights.get_mut(index) else {
             return;
         };
+        if let Some(sent) = flight.mixed_name() {
+            letters::restore(&mut message, sent, &self.ask.question.name);
+        }
         let late = flight.outcome.is_some();
         let rtt = now.saturating_duration_since(flight.sent);
         let planned = flight.planned;
@@ -286,7 +315,7 @@ impl Machine for DnsMachine {
                 let outcome = flight.cut(None);
                 self.failed(index, outcome);
             }
-            DnsInput::Failed { reason, icmp, .. } => {
+            DnsInput::Failed { reason, icmp, .. } | DnsInput::Bounced { reason, icmp, .. } => {
                 let outcome = Self::failure(flight, reason, icmp, now);
                 self.failed(index, outcome);
             }
@@ -322,7 +351,8 @@ impl DnsInput<'_> {
             | Self::Connected { slot }
             | Self::Stream { slot, .. }
             | Self::Closed { slot }
-            | Self::Failed { slot, .. } => *slot,
+            | Self::Failed { slot, .. }
+            | Self::Bounced { slot, .. } => *slot,
         }
     }
 }

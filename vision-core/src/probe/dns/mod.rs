@@ -1,8 +1,10 @@
 //! DNS queries, and names resolved as the target itself would.
 
+mod bulk;
 mod channel;
 mod compare;
 mod flight;
+mod letters;
 mod machine;
 mod nonce;
 mod plan;
@@ -19,6 +21,7 @@ mod zone;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use self::bulk::{DnsBulk, DnsBulkAnswer, DnsBulkReport, DnsBulkSession, DnsTimes};
 use self::channel::DnsChannel;
 pub use self::compare::{DnsCompare, DnsComparison, DnsGroup};
 use self::machine::{Ask, DnsMachine};
@@ -29,7 +32,8 @@ pub use self::report::{
     DnsTransport,
 };
 pub use self::resolve::{
-    HostsEntry, HostsTable, Resolution, Resolve, ResolveOutcome, ResolvedBy, ResolverConfig, Tried,
+    HostsEntry, HostsTable, Libc, Resolution, Resolve, ResolveOutcome, ResolvedBy, ResolverConfig,
+    Tried,
 };
 use self::schedule::{Policy, Verdict};
 pub use self::trace::{Trace, TraceEnd, TraceReport, TraceResult, TraceStep};

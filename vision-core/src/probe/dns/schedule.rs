@@ -36,6 +36,8 @@ pub(crate) enum Verdict {
     Any,
     /// As glibc: SERVFAIL, NOTIMP, REFUSED and lame referrals go on to the next server.
     Stub,
+    /// As musl: only NOERROR and NXDOMAIN count.
+    Conclusive,
 }
 
 impl Policy {
@@ -111,6 +113,7 @@ impl Schedule {
         }
         match self.policy.verdict {
             Verdict::Stub if is_refusal(answer) => Next::GoOn,
+            Verdict::Conclusive if !is_conclusive(answer) => Next::GoOn,
             _ => {
                 self.planned.clear();
                 Next::Nothing
@@ -131,6 +134,11 @@ impl Schedule {
     fn follow_up(&mut self, planned: Planned) {
         self.planned.push_front(planned);
     }
+}
+
+/// Tells whether musl would take the answer (src/network/res_msend.c).
+pub(super) fn is_conclusive(answer: &Message) -> bool {
+    matches!(answer.header.rcode, Rcode::NoError | Rcode::NxDomain)
 }
 
 /// Tells whether glibc would ask the next server (resolv/res_send.c, `send_dg`).

@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::machine::{Ask, DnsMachine};
 use super::nonce::Nonces;
 use super::report::{DnsCause, DnsMismatch, DnsOutcome, DnsReport};
+use super::schedule::Verdict;
 use super::sim::{React, Sent, ms, place, run};
 use super::{DnsQuery, Letters, Transport};
 use crate::wire::dns::{Rcode, RecordType};
@@ -25,7 +26,13 @@ fn ask(
     let ask =
         Ask { question: query.question.clone(), flags: query.flags, edns: query.edns.clone() };
     let nonces = Nonces::scripted(1000..2000);
-    let machine = DnsMachine::new(ask, query.policy(), nonces, 7 << 32, place());
+    let machine = DnsMachine::new(
+        ask,
+        query.policy_for(&query.servers, Verdict::Any),
+        nonces,
+        7 << 32,
+        place(),
+    );
     run(machine, ms(60_000), network)
 }
 
@@ -214,7 +221,13 @@ fn a_server_that_changes_case_is_asked_in_the_plain_case() {
 fn a_run_that_ends_early_says_so() {
     let query = query();
     let ask = Ask { question: query.question.clone(), flags: query.flags, edns: None };
-    let machine = DnsMachine::new(ask, query.policy(), Nonces::scripted(0..9), 0, place());
+    let machine = DnsMachine::new(
+        ask,
+        query.policy_for(&query.servers, Verdict::Any),
+        Nonces::scripted(0..9),
+        0,
+        place(),
+    );
     let (report, _) = run(machine, ms(400), |_| Vec::new());
     assert_eq!(report.attempts[0].outcome, DnsOutcome::Abandoned);
     assert_eq!(report.gaps.len(), 1);

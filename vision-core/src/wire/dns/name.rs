@@ -121,6 +121,31 @@ impl Name {
         Self { wire }
     }
 
+    /// Swaps the longest tail that this name has in common with `from`, letter by letter, for the
+    /// same labels of `to`; `None` when there is none. Both must differ in case only.
+    pub(crate) fn with_tail(&self, from: &Self, to: &Self) -> Option<Self> {
+        let mut at = 0;
+        while let Some(length) = from.wire.get(at).filter(|length| **length > 0) {
+            let tail = from.wire.get(at..)?;
+            if let Some(head) = self.wire.strip_suffix(tail)
+                && self.starts_label(head.len())
+            {
+                let own = to.wire.get(at..)?;
+                return Some(Self { wire: [head, own].concat() });
+            }
+            at += 1 + usize::from(*length);
+        }
+        None
+    }
+
+    fn starts_label(&self, place: usize) -> bool {
+        let mut at = 0;
+        while let Some(length) = self.wire.get(at).filter(|_| at < place) {
+            at += 1 + usize::from(*length);
+        }
+        at == place
+    }
+
     /// Takes labels of at most 63 bytes; `None` when one is empty or longer, or all together are.
     pub(super) fn from_labels<'a>(labels: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
         let mut wire = Vec::new();

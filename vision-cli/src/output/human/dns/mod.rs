@@ -1,3 +1,4 @@
+pub mod bulk;
 mod walks;
 
 use std::io::{self, Write};
