@@ -12,7 +12,7 @@ use vision_core::base::parse_duration;
 pub struct DnsArgs {
     /// The name, and in any order a type such as AAAA and servers such as @10.96.0.10; several
     /// servers are compared
-    #[arg(value_name = "NAME [TYPE] [@SERVER]", required_unless_present = "from", num_args = 1..=12)]
+    #[arg(value_name = "NAME [TYPE] [@SERVER]", required_unless_present_any = ["from", "wire_in"], num_args = 1..=12)]
     pub words: Vec<String>,
     /// NAME is an address: ask for its name
     #[arg(short = 'x', long)]
@@ -58,18 +58,37 @@ pub struct DnsArgs {
     /// Ask each server so many times
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
     pub tries: u8,
+    /// Write the bytes of the answer to this file
+    #[arg(long, alias = "save-wire", value_name = "FILE")]
+    pub wire_out: Option<PathBuf>,
+    /// Show the message in this file, raw or in hexadecimal, instead of asking
+    #[arg(
+        long,
+        alias = "read-wire",
+        value_name = "FILE",
+        group = "mode",
+        conflicts_with = "words"
+    )]
+    pub wire_in: Option<PathBuf>,
     /// What the question and its extensions carry.
     #[command(flatten)]
     pub query: DnsQueryArgs,
 }
 
 impl DnsArgs {
+    /// Tells whether a whole zone is asked for.
+    pub fn is_transfer(&self) -> bool {
+        self.words.iter().any(|word| word.eq_ignore_ascii_case("AXFR"))
+    }
+
     /// Returns the schema of its JSON.
     pub fn schema(&self) -> &'static str {
         let servers = self.words.iter().filter(|word| word.starts_with('@')).count();
         match () {
             () if self.lasting.is_some() => "vision/dns-load@1",
             () if self.from.is_some() => "vision/dns-bulk@1",
+            () if self.wire_in.is_some() => "vision/dns-message@1",
+            () if self.is_transfer() => "vision/dns-axfr@1",
             () if self.search && self.libc == LibcArg::Both => "vision/dns-searches@1",
             () if self.search => "vision/dns-search@1",
             () if self.trace => "vision/dns-trace@1",
@@ -99,6 +118,15 @@ pub struct DnsQueryArgs {
     /// Ask without extensions (EDNS)
     #[arg(long)]
     pub noedns: bool,
+    /// Ask the server who it is (NSID)
+    #[arg(long)]
+    pub nsid: bool,
+    /// Ask on behalf of this network (client subnet), such as 192.0.2.0/24
+    #[arg(long, value_name = "NET")]
+    pub subnet: Option<ipnet::IpNet>,
+    /// Send a cookie and believe no reply with another
+    #[arg(long)]
+    pub cookie: bool,
     /// Write the name as given, not in random letters
     #[arg(long)]
     pub plain_case: bool,

@@ -16,9 +16,10 @@ use std::time::Instant;
 pub use dns::{
     Checking, DnsAttempt, DnsBulk, DnsBulkAnswer, DnsBulkReport, DnsBulkSession, DnsCause,
     DnsCompare, DnsComparison, DnsGroup, DnsIgnored, DnsIgnoredReply, DnsMismatch, DnsOutcome,
-    DnsQuery, DnsReport, DnsTimes, DnsTransport, DnssecOk, HostsEntry, HostsTable, Letters, Libc,
-    Recursion, Resolution, Resolve, ResolveOutcome, ResolvedBy, ResolverConfig, Trace, TraceEnd,
-    TraceReport, TraceResult, TraceStep, Transport, Tried, ZoneCheck, ZoneReport, ZoneServer,
+    DnsQuery, DnsReport, DnsTimes, DnsTransport, DnsWire, DnssecOk, HostsEntry, HostsTable,
+    Letters, Libc, Recursion, Resolution, Resolve, ResolveOutcome, ResolvedBy, ResolverConfig,
+    Trace, TraceEnd, TraceReport, TraceResult, TraceStep, TransferEnd, TransferReport,
+    TransferSession, Transport, Tried, ZoneCheck, ZoneReport, ZoneServer, ZoneTransfer,
 };
 pub use neigh::{NeighAnswer, NeighProbe, NeighReport, NeighSession, OwnAddress};
 pub use ping::{Echo, EchoOutcome, Ping, PingReport, PingSession, PingSummary, RttSummary, Stall};

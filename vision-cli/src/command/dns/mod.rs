@@ -1,6 +1,8 @@
 //! `vision dns`
 
 mod bulk;
+mod transfer;
+mod wire;
 mod words;
 
 use std::net::{IpAddr, SocketAddr};
@@ -9,7 +11,7 @@ use vision_core::probe::{
     Checking, DnsCompare, DnsQuery, DnssecOk, Letters, Libc, Probe, Recursion, Resolve,
     ResolveOutcome, Trace, TraceEnd, Transport, ZoneCheck,
 };
-use vision_core::wire::dns::{Name, Rcode, RecordType};
+use vision_core::wire::dns::{EdnsOption, Name, Rcode, RecordType};
 use vision_core::{Budget, Error, Family, Result, Target};
 
 use self::words::Words;
@@ -29,6 +31,9 @@ struct Place<'a> {
 
 /// Asks a server, or resolves as the target would.
 pub fn run(args: &DnsArgs, context: &mut Context) -> Ended {
+    if let Some(path) = &args.wire_in {
+        return wire::show(path, context);
+    }
     let words = Words::sort(&args.words, args.from.is_some())?;
     let target = context.target()?;
     let budget = context.probing_budget(None)?;
@@ -37,6 +42,7 @@ pub fn run(args: &DnsArgs, context: &mut Context) -> Ended {
         () if args.from.is_some() => bulk::run(args, &words, &place, context),
         () if args.search => search(args, &words, &place, context),
         () if args.trace => trace(args, &words, &place, context),
+        () if words.rtype == Some(RecordType::Axfr) => transfer::run(args, &words, &place, context),
         () if args.check_soa => check_soa(args, &words, &place, context),
         () if words.servers.len() > 1 => compare(args, &words, &place, context),
         () => ask(args, &words, &place, context),
@@ -55,7 +61,7 @@ fn question(args: &DnsArgs, words: &Words<'_>, context: &Context) -> Result<DnsQ
 
 fn dress(query: DnsQuery, args: &DnsArgs, context: &Context) -> DnsQuery {
     let transport = if args.tcp { Transport::Tcp } else { Transport::Auto };
-    let DnsQueryArgs { dnssec, cd, norec, bufsize, noedns, plain_case, class } = &args.query;
+    let DnsQueryArgs { dnssec, cd, norec, bufsize, noedns, plain_case, class, .. } = &args.query;
     let edns = if *noedns { None } else { Some(bufsize.unwrap_or(1232)) };
     let mut query = query
         .transport(transport)
@@ -67,6 +73,18 @@ fn dress(query: DnsQuery, args: &DnsArgs, context: &Context) -> DnsQuery {
         .checking(if *cd { Checking::Disabled } else { Checking::Enabled })
         .recursion(if *norec { Recursion::Unwanted } else { Recursion::Desired })
         .letters(if *plain_case { Letters::AsGiven } else { Letters::Mixed });
+    if args.query.nsid {
+        query = query.option(EdnsOption::nsid());
+    }
+    if let Some(net) = args.query.subnet {
+        query = query.option(EdnsOption::subnet(net));
+    }
+    if args.query.cookie {
+        query = query.cookies();
+    }
+    if args.wire_out.is_some() {
+        query = query.keep_wire();
+    }
     if let Some(name) = &context.global.interface {
         query = query.interface(name);
     }
@@ -91,6 +109,9 @@ fn addressed(
 fn ask(args: &DnsArgs, words: &Words<'_>, place: &Place<'_>, context: &mut Context) -> Ended {
     let query = addressed(args, words, place, context)?;
     let report = query.run(place.target, place.budget)?;
+    if let Some(path) = &args.wire_out {
+        wire::save(path, &report)?;
+    }
     let found = report.answer().is_some_and(|message| {
         message.header.rcode == Rcode::NoError && !message.answers.is_empty()
     });

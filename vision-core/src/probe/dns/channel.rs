@@ -39,8 +39,8 @@ pub(crate) struct DnsChannel {
     buffer: Vec<u8>,
     /// Present once there are lanes.
     inbox: Option<Inbox>,
-    /// Whether the last look at the lanes found something.
-    busy: bool,
+    /// Replies that the last look at the lanes found.
+    found: usize,
 }
 
 struct Entry {
@@ -71,7 +71,7 @@ impl DnsChannel {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC);
         let epoll = epoll.map_err(|e| Error::sys(Op::Poll, e))?;
         let (sockets, buffer) = (HashMap::new(), vec![0; 0x1_0000]);
-        Ok(Self { netns, options, epoll, sockets, buffer, inbox: None, busy: false })
+        Ok(Self { netns, options, epoll, sockets, buffer, inbox: None, found: 0 })
     }
 
     /// Opens the socket of one query; a family the kernel lacks is an answer, not an error.
@@ -183,7 +183,7 @@ impl DnsChannel {
             }
             State::Lane => {
                 if let Some(inbox) = &mut self.inbox {
-                    self.busy |= read_lane(slot, entry, inbox, machine, now);
+                    self.found += read_lane(slot, entry, inbox, machine, now);
                 }
                 return Ok(());
             }
@@ -273,22 +273,22 @@ fn read_udp<M: DnsSpeaker>(
     }
 }
 
-/// Reads a batch of a lane's replies; `true` means that there were some.
+/// Reads a batch of a lane's replies; returns how many there were.
 fn read_lane<M: DnsSpeaker>(
     slot: u64,
     entry: &Entry,
     inbox: &mut Inbox,
     machine: &mut M,
     now: Instant,
-) -> bool {
-    let mut any = false;
+) -> usize {
+    let mut all = 0;
     for _ in 0..BURST / BATCH {
         let count = inbox.receive(&entry.socket, |from, bytes| {
             machine.handle(DnsInput::Datagram { slot, from, bytes }, now);
         });
         match count {
             Ok(count) => {
-                any |= count > 0;
+                all += count;
                 if count < BATCH {
                     break;
                 }
@@ -303,7 +303,7 @@ fn read_lane<M: DnsSpeaker>(
             }
         }
     }
-    any
+    all
 }
 
 /// Reads what there is; `true` means that nothing more will come.
@@ -356,7 +356,7 @@ impl<M: DnsSpeaker> Channel<M> for DnsChannel {
     }
 
     fn drain(&mut self, machine: &mut M, now: Instant) -> Result<()> {
-        if std::mem::take(&mut self.busy) {
+        if (1..BATCH).contains(&std::mem::take(&mut self.found)) {
             // More replies are on their way: a batch costs little more than one.
             std::thread::sleep(GATHER);
         }

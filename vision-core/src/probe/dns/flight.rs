@@ -1,10 +1,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::report::{DnsAttempt, DnsIgnored, DnsMismatch, DnsOutcome, DnsTransport};
+use super::report::{DnsAttempt, DnsIgnored, DnsMismatch, DnsOutcome, DnsTransport, DnsWire};
 use super::schedule::Planned;
 use crate::base::{Error, Result, Timestamp};
-use crate::wire::dns::{Message, Name, Query, Rcode};
+use crate::wire::dns::{Message, Name, Opaque, Query, Rcode};
 
 /// One query under way: what was sent, and which reply would be believed.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(super) struct Flight {
     query: Message,
     connect: Option<Duration>,
     ignored: DnsIgnored,
+    /// The bytes sent, and those of the answer, if they are wanted.
+    wire: Option<[Vec<u8>; 2]>,
     /// What came over TCP so far; at most one message with its length.
     stream: Vec<u8>,
 }
@@ -31,9 +33,11 @@ impl Flight {
         query: &Query,
         now: Instant,
         sent_at: Timestamp,
+        keep_wire: bool,
     ) -> Result<(Self, Vec<u8>)> {
         let mut bytes = query.encode()?;
         let message = Message::decode(&bytes)?;
+        let wire = keep_wire.then(|| [bytes.clone(), Vec::new()]);
         if planned.transport == DnsTransport::Tcp {
             let length = u16::try_from(bytes.len())
                 .map_err(|_| Error::invalid("query", "longer than 65535 bytes"))?;
@@ -48,6 +52,7 @@ impl Flight {
             query: message,
             connect: None,
             ignored: DnsIgnored::default(),
+            wire,
             stream: Vec::new(),
         };
         Ok((flight, bytes))
@@ -95,7 +100,12 @@ impl Flight {
 
     fn judge(&mut self, from: Option<SocketAddr>, bytes: &[u8]) -> Option<Message> {
         match self.check(bytes) {
-            Ok(message) => Some(message),
+            Ok(message) => {
+                if let Some([_, answer]) = &mut self.wire {
+                    *answer = bytes.to_vec();
+                }
+                Some(message)
+            }
             Err(why) => {
                 self.ignored.count(why, from, bytes);
                 None
@@ -116,6 +126,9 @@ impl Flight {
         if !message.header.flags.qr {
             return Err(DnsMismatch::Malformed);
         }
+        if !self.echoes_cookie(&message) {
+            return Err(DnsMismatch::WrongCookie);
+        }
         match message.questions.as_slice() {
             // A server that did not understand the query may not repeat its question.
             [] if message.header.rcode != Rcode::NoError && message.answers.is_empty() => {
@@ -133,6 +146,18 @@ impl Flight {
                 Ok(message)
             }
             _ => Err(DnsMismatch::WrongQuestion),
+        }
+    }
+
+    /// A cookie in a reply begins with one's own (RFC 7873 §5.3); none at all is allowed.
+    fn echoes_cookie(&self, reply: &Message) -> bool {
+        let cookie = |message: &Message| -> Option<Vec<u8>> {
+            let mut options = message.edns.iter().flat_map(|edns| &edns.options);
+            options.find(|o| o.code == 10).map(|o| o.data.as_bytes().to_vec())
+        };
+        match (cookie(&self.query), cookie(reply)) {
+            (Some(sent), Some(given)) => given.first_chunk::<8>() == sent.first_chunk::<8>(),
+            _ => true,
         }
     }
 
@@ -170,6 +195,10 @@ impl Flight {
             connect: self.connect,
             outcome: self.outcome.unwrap_or(DnsOutcome::Abandoned),
             ignored: self.ignored,
+            wire: self.wire.map(|[query, answer]| DnsWire {
+                query: Opaque::new(query),
+                answer: Opaque::new(answer),
+            }),
         }
     }
 }

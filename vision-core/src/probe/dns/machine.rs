@@ -10,7 +10,7 @@ use crate::base::{Gap, Reason};
 use crate::netns::NetnsId;
 use crate::probe::machine::{Machine, Step};
 use crate::probe::{Anchor, IcmpError};
-use crate::wire::dns::{Flags, Message, Query, QueryEdns, Question};
+use crate::wire::dns::{EdnsOption, Flags, Message, Query, QueryEdns, Question};
 
 /// What a DNS machine asks its channel to do; every query has a slot, and with it a socket and a
 /// port, of its own.
@@ -65,6 +65,16 @@ pub(crate) struct Ask {
     pub(crate) question: Question,
     pub(crate) flags: Flags,
     pub(crate) edns: Option<QueryEdns>,
+    pub(crate) extras: Extras,
+}
+
+/// What is done beside asking.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Extras {
+    /// Send cookies and insist on one's own in replies (RFC 7873).
+    pub(crate) cookies: bool,
+    /// Keep the bytes of the answer and of the query.
+    pub(crate) keep_wire: bool,
 }
 
 impl Ask {
@@ -88,6 +98,8 @@ pub(crate) struct DnsMachine {
     current: Option<usize>,
     to_close: Vec<u64>,
     gaps: Vec<Gap>,
+    /// Each server's cookie, after the client's own eight bytes.
+    cookies: Vec<(SocketAddr, Vec<u8>)>,
 }
 
 impl DnsMachine {
@@ -109,6 +121,7 @@ impl DnsMachine {
             current: None,
             to_close: Vec::new(),
             gaps: Vec::new(),
+            cookies: Vec::new(),
         }
     }
 
@@ -133,7 +146,8 @@ impl DnsMachine {
             return None;
         };
         let query = self.query(&planned, &nonce);
-        let started = Flight::start(planned, &query, now, self.anchor.wall(now));
+        let keep = self.ask.extras.keep_wire;
+        let started = Flight::start(planned, &query, now, self.anchor.wall(now), keep);
         let (flight, bytes) = match started {
             Ok(started) => started,
             Err(error) => {
@@ -152,12 +166,24 @@ impl DnsMachine {
         })
     }
 
-    fn query(&self, planned: &Planned, nonce: &Nonce) -> Query {
+    fn query(&mut self, planned: &Planned, nonce: &Nonce) -> Query {
         let mut question = self.ask.question.clone();
         if planned.mixed_case {
             question.name = question.name.with_case(&nonce.case);
         }
-        let edns = self.ask.edns.clone().filter(|_| planned.edns);
+        let mut edns = self.ask.edns.clone().filter(|_| planned.edns);
+        if let Some(edns) = edns.as_mut().filter(|_| self.ask.extras.cookies) {
+            let known = self.cookies.iter().find(|(server, _)| *server == planned.server);
+            let cookie = match known {
+                Some((_, cookie)) => cookie.clone(),
+                None => {
+                    let own = nonce.cookie.to_vec();
+                    self.cookies.push((planned.server, own.clone()));
+                    own
+                }
+            };
+            edns.options.push(EdnsOption::cookie(cookie));
+        }
         Query { id: nonce.id, flags: self.ask.flags, question, edns }
     }
 
@@ -171,6 +197,12 @@ impl DnsMachine {
         let late = flight.outcome.is_some();
         let rtt = now.saturating_duration_since(flight.sent);
         let planned = flight.planned;
+        let given = message.edns.iter().flat_map(|edns| &edns.options).find(|o| o.code == 10);
+        if let Some(given) = given
+            && let Some(known) = self.cookies.iter_mut().find(|(to, _)| *to == planned.server)
+        {
+            known.1 = given.data.as_bytes().to_vec();
+        }
         let next = self.schedule.answered(&planned, &message);
         flight.outcome = Some(DnsOutcome::Answer { message: Box::new(message), rtt, late });
         match self.current {

@@ -16,6 +16,7 @@ mod sim;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod transfer;
 mod zone;
 
 use std::net::SocketAddr;
@@ -24,12 +25,12 @@ use std::time::Duration;
 pub use self::bulk::{DnsBulk, DnsBulkAnswer, DnsBulkReport, DnsBulkSession, DnsTimes};
 use self::channel::DnsChannel;
 pub use self::compare::{DnsCompare, DnsComparison, DnsGroup};
-use self::machine::{Ask, DnsMachine};
+use self::machine::{Ask, DnsMachine, Extras};
 use self::nonce::Nonces;
 use self::plan::{Asked, Plan, PlanMachine};
 pub use self::report::{
     DnsAttempt, DnsCause, DnsIgnored, DnsIgnoredReply, DnsMismatch, DnsOutcome, DnsReport,
-    DnsTransport,
+    DnsTransport, DnsWire,
 };
 pub use self::resolve::{
     HostsEntry, HostsTable, Libc, Resolution, Resolve, ResolveOutcome, ResolvedBy, ResolverConfig,
@@ -37,6 +38,7 @@ pub use self::resolve::{
 };
 use self::schedule::{Policy, Verdict};
 pub use self::trace::{Trace, TraceEnd, TraceReport, TraceResult, TraceStep};
+pub use self::transfer::{TransferEnd, TransferReport, TransferSession, ZoneTransfer};
 pub use self::zone::{ZoneCheck, ZoneReport, ZoneServer};
 use super::driver::Session;
 use super::{Anchor, Probe};
@@ -78,6 +80,7 @@ pub struct DnsQuery {
     tries: u8,
     transport: Transport,
     letters: Letters,
+    extras: Extras,
     options: Options,
 }
 
@@ -153,6 +156,7 @@ impl DnsQuery {
             tries: 3,
             transport: Transport::Auto,
             letters: Letters::Mixed,
+            extras: Extras::default(),
             options: Options::default(),
         }
     }
@@ -201,6 +205,19 @@ impl DnsQuery {
         if let Some(edns) = &mut self.edns {
             edns.options.push(option);
         }
+        self
+    }
+
+    /// Sends cookies, if there is an extension record, and believes no reply with a wrong one
+    /// (RFC 7873).
+    pub fn cookies(mut self) -> Self {
+        self.extras.cookies = true;
+        self
+    }
+
+    /// Keeps the bytes of queries and answers in [`DnsAttempt::wire`].
+    pub fn keep_wire(mut self) -> Self {
+        self.extras.keep_wire = true;
         self
     }
 
@@ -254,7 +271,8 @@ impl DnsQuery {
     }
 
     fn ask(&self) -> Ask {
-        Ask { question: self.question.clone(), flags: self.flags, edns: self.edns.clone() }
+        let (question, flags, edns) = (self.question.clone(), self.flags, self.edns.clone());
+        Ask { question, flags, edns, extras: self.extras }
     }
 
     fn policy_for(&self, servers: &[SocketAddr], verdict: Verdict) -> Policy {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use crate::base::{Gap, Reason, Timestamp};
 use crate::netns::NetnsId;
 use crate::probe::IcmpError;
-use crate::wire::dns::{Message, Question};
+use crate::wire::dns::{Message, Opaque, Question};
 
 /// What became of a question put to one or more servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +51,20 @@ pub struct DnsAttempt {
     pub outcome: DnsOutcome,
     /// Replies that came and were not believed.
     pub ignored: DnsIgnored,
+    /// The bytes on the wire, if they were asked for ([`super::DnsQuery::keep_wire`]).
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub wire: Option<DnsWire>,
+}
+
+/// The bytes of a query and of the answer to it, without the length that a stream puts before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct DnsWire {
+    /// What was sent.
+    pub query: Opaque,
+    /// What was believed; empty without an answer.
+    pub answer: Opaque,
 }
 
 /// The transport of one query.
@@ -79,6 +93,8 @@ pub enum DnsCause {
     Truncated,
     /// The server did not understand the extension record (RFC 6891 §7).
     WithoutEdns,
+    /// The server wants its own cookie back (RFC 7873 §5.2.3).
+    BadCookie,
     /// The server's answers had another case than the question, so this one was asked in one case.
     PlainCase,
 }
@@ -154,6 +170,9 @@ pub struct DnsIgnored {
     pub malformed: u32,
     /// After the answer had been taken already.
     pub duplicate: u32,
+    /// With another cookie than the one sent (RFC 7873 §5.3).
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub wrong_cookie: u32,
     /// The first of them.
     pub first: Option<DnsIgnoredReply>,
 }
@@ -184,6 +203,7 @@ pub enum DnsMismatch {
     WrongCase,
     Malformed,
     Duplicate,
+    WrongCookie,
 }
 
 impl DnsReport {
@@ -219,6 +239,7 @@ impl DnsIgnored {
             self.wrong_case,
             self.malformed,
             self.duplicate,
+            self.wrong_cookie,
         ];
         counts.iter().fold(0, |sum, n| sum.saturating_add(*n))
     }
@@ -232,6 +253,7 @@ impl DnsIgnored {
             DnsMismatch::WrongCase => &mut self.wrong_case,
             DnsMismatch::Malformed => &mut self.malformed,
             DnsMismatch::Duplicate => &mut self.duplicate,
+            DnsMismatch::WrongCookie => &mut self.wrong_cookie,
         };
         *counter = counter.saturating_add(1);
         self.first.get_or_insert_with(|| DnsIgnoredReply {

@@ -43,7 +43,7 @@ pub(crate) enum Verdict {
 impl Policy {
     /// Upper bound of the queries sent: each try may be repeated without EDNS and over TCP.
     pub(crate) fn most_queries(&self) -> usize {
-        self.servers.len() * usize::from(self.tries) * 4
+        self.servers.len() * usize::from(self.tries) * 6
     }
 }
 
@@ -101,14 +101,23 @@ impl Schedule {
             self.follow_up(Planned { edns: false, cause: DnsCause::WithoutEdns, ..*asked });
             return Next::FollowUp;
         }
+        if rcode == Rcode::BadCookie && answer.edns.is_some() {
+            // Its cookie is known now; if that does not do, a handshake proves as much.
+            match asked.cause {
+                DnsCause::BadCookie if asked.transport == DnsTransport::Udp => {
+                    self.over_tcp(asked, DnsCause::BadCookie);
+                    return Next::FollowUp;
+                }
+                DnsCause::BadCookie => {}
+                _ => {
+                    self.follow_up(Planned { cause: DnsCause::BadCookie, ..*asked });
+                    return Next::FollowUp;
+                }
+            }
+        }
         let may_use_tcp = self.policy.transport == super::Transport::Auto;
         if answer.header.flags.tc && asked.transport == DnsTransport::Udp && may_use_tcp {
-            self.follow_up(Planned {
-                transport: DnsTransport::Tcp,
-                cause: DnsCause::Truncated,
-                mixed_case: false,
-                ..*asked
-            });
+            self.over_tcp(asked, DnsCause::Truncated);
             return Next::FollowUp;
         }
         match self.policy.verdict {
@@ -129,6 +138,11 @@ impl Schedule {
                 later.cause = DnsCause::PlainCase;
             }
         }
+    }
+
+    fn over_tcp(&mut self, asked: &Planned, cause: DnsCause) {
+        let transport = DnsTransport::Tcp;
+        self.follow_up(Planned { transport, cause, mixed_case: false, ..*asked });
     }
 
     fn follow_up(&mut self, planned: Planned) {

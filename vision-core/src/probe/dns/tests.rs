@@ -23,8 +23,7 @@ fn ask(
     query: &DnsQuery,
     network: impl FnMut(&Sent) -> Vec<(Duration, React)>,
 ) -> (DnsReport, Vec<Sent>) {
-    let ask =
-        Ask { question: query.question.clone(), flags: query.flags, edns: query.edns.clone() };
+    let ask = query.ask();
     let nonces = Nonces::scripted(1000..2000);
     let machine = DnsMachine::new(
         ask,
@@ -220,7 +219,7 @@ fn a_server_that_changes_case_is_asked_in_the_plain_case() {
 #[test]
 fn a_run_that_ends_early_says_so() {
     let query = query();
-    let ask = Ask { question: query.question.clone(), flags: query.flags, edns: None };
+    let ask = Ask { edns: None, ..query.ask() };
     let machine = DnsMachine::new(
         ask,
         query.policy_for(&query.servers, Verdict::Any),

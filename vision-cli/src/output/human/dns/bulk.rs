@@ -57,7 +57,7 @@ impl Human for Answered<'_, DnsBulkReport> {
         let rcodes = report.rcodes.iter().map(|(rcode, count)| format!("{rcode} {count}"));
         let rcodes: Vec<_> = rcodes.collect();
         let (sent, again, tcp) = (report.datagrams, report.retries, report.over_tcp);
-        let rcodes = rcodes.join(", ");
+        let rcodes = if rcodes.is_empty() { "no result".to_owned() } else { rcodes.join(", ") };
         writeln!(out, ";; {rcodes}; {sent} datagrams, {again} repeated, {tcp} over TCP")?;
         if let Some(times) = &report.times {
             let [min, p50, p95, p99, max] =

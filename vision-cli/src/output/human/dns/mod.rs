@@ -4,7 +4,9 @@ mod walks;
 use std::io::{self, Write};
 
 use serde::{Serialize, Serializer};
-use vision_core::probe::{DnsAttempt, DnsOutcome, DnsReport, DnsTransport};
+use vision_core::probe::{
+    DnsAttempt, DnsOutcome, DnsReport, DnsTransport, TransferEnd, TransferReport,
+};
 use vision_core::wire::dns::{Message, Name, Record};
 
 use super::millis;
@@ -45,6 +47,73 @@ impl Human for Answered<'_, DnsReport> {
         }
         gaps(&report.gaps, out)
     }
+}
+
+/// A message from a file.
+pub struct Shown<'a>(pub &'a Message);
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl Human for Shown<'_> {
+    fn human(&self, out: &mut dyn Write, _: &Style) -> io::Result<()> {
+        let message = self.0;
+        write_header("message", message, out)?;
+        writeln!(out, ";; QUESTION SECTION:")?;
+        for question in &message.questions {
+            writeln!(out, ";{}", columns(&question.to_string()))?;
+        }
+        section("ANSWER", &message.answers, true, None, out)?;
+        section("AUTHORITY", &message.authorities, true, None, out)?;
+        section("ADDITIONAL", &message.additionals, true, None, out)?;
+        if let Some(stopped) = &message.stopped {
+            writeln!(out, ";; the rest could not be read: {}", esc(&stopped.to_string()))?;
+        }
+        writeln!(out, ";; MSG SIZE: {}", message.size_bytes)
+    }
+}
+
+impl Human for Answered<'_, TransferReport> {
+    fn human(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
+        let report = self.report;
+        if self.short && report.end == TransferEnd::Complete {
+            return Ok(());
+        }
+        let Style { bad, .. } = style;
+        let serial = report.serial.map(|serial| format!("serial {serial}, ")).unwrap_or_default();
+        let TransferReport { server, records, messages, received_bytes, elapsed, .. } = report;
+        let took = millis(*elapsed);
+        writeln!(
+            out,
+            ";; {serial}{records} records in {messages} messages, {received_bytes} bytes, {took} \
+             ms, {server} over TCP"
+        )?;
+        match &report.end {
+            TransferEnd::Complete => {}
+            TransferEnd::Refused { rcode } => {
+                writeln!(out, ";; {bad}the server refuses: {rcode}{bad:#}")?;
+            }
+            TransferEnd::Malformed { why } => {
+                writeln!(out, ";; {bad}what came is no transfer: {}{bad:#}", esc(why))?;
+            }
+            TransferEnd::Failed { outcome: how } => {
+                writeln!(out, ";; {bad}incomplete: {}{bad:#}", outcome(how))?;
+            }
+            _ => writeln!(out, ";; {bad}not finished{bad:#}")?,
+        }
+        gaps(&report.gaps, out)
+    }
+}
+
+/// Writes a record as in a zone file.
+///
+/// # Errors
+/// What writing says.
+pub fn write_record(record: &Record, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", columns(&record.to_string()))
 }
 
 pub(super) fn gaps(gaps: &[vision_core::Gap], out: &mut dyn Write) -> io::Result<()> {
@@ -115,6 +184,10 @@ fn write_answer(
         for question in &message.questions {
             writeln!(out, ";{}", columns(&question.to_string()))?;
         }
+    }
+    if style.verbose < 2 {
+        let options = message.edns.iter().flat_map(|edns| &edns.options);
+        options.into_iter().try_for_each(|o| writeln!(out, ";; {}", esc_text(&o.to_string())))?;
     }
     let all = style.verbose > 0;
     let asked = message.question().filter(|_| style.verbose < 2).map(|_| &report.question.name);

@@ -91,6 +91,9 @@ impl DnsBulkReport {
     }
 }
 
+/// Microseconds that a histogram tells apart; longer times count as so much: ten minutes.
+const LONGEST: u64 = 600_000_000;
+
 /// What is counted while under way.
 pub(super) struct Tally {
     pub(super) asked: u64,
@@ -102,7 +105,7 @@ pub(super) struct Tally {
     over_tcp: u64,
     rcodes: Vec<(Rcode, u64)>,
     /// Microseconds.
-    times: Histogram<u32>,
+    times: Option<Histogram<u64>>,
     begun: Option<Instant>,
     ended: Option<Instant>,
 }
@@ -118,8 +121,7 @@ impl Default for Tally {
             unanswered: 0,
             over_tcp: 0,
             rcodes: Vec::new(),
-            // Two digits always make a histogram, and it grows by itself.
-            times: Histogram::new(2).unwrap_or_else(|_| unreachable!("two digits are allowed")),
+            times: Histogram::new_with_bounds(1, LONGEST, 2).ok(),
             begun: None,
             ended: None,
         }
@@ -143,7 +145,9 @@ impl Tally {
             None => self.rcodes.push((rcode, 1)),
         }
         let micros = u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX);
-        self.times.saturating_record(micros);
+        if let Some(times) = &mut self.times {
+            times.saturating_record(micros);
+        }
     }
 
     pub(super) fn conclude(&mut self, outcome: &DnsOutcome) {
@@ -166,13 +170,16 @@ impl Tally {
         unfinished: u64,
         gaps: Vec<Gap>,
     ) -> DnsBulkReport {
-        let quantile = |q| Duration::from_micros(self.times.value_at_quantile(q));
-        let times = (!self.times.is_empty()).then(|| DnsTimes {
-            min: Duration::from_micros(self.times.min()),
-            p50: quantile(0.5),
-            p95: quantile(0.95),
-            p99: quantile(0.99),
-            max: Duration::from_micros(self.times.max()),
+        let times = self.times.as_ref().filter(|times| !times.is_empty());
+        let times = times.map(|times| {
+            let quantile = |q| Duration::from_micros(times.value_at_quantile(q));
+            DnsTimes {
+                min: Duration::from_micros(times.min()),
+                p50: quantile(0.5),
+                p95: quantile(0.95),
+                p99: quantile(0.99),
+                max: Duration::from_micros(times.max()),
+            }
         });
         let elapsed = self.ended.zip(self.begun).map(|(end, begin)| end - begin);
         self.rcodes.sort_by_key(|(_, count)| std::cmp::Reverse(*count));

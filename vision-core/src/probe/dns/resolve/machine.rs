@@ -8,7 +8,7 @@ use super::report::{Resolution, ResolveOutcome, ResolvedBy, Tried};
 use crate::base::Gap;
 use crate::netns::NetnsId;
 use crate::probe::Anchor;
-use crate::probe::dns::machine::{Ask, DnsCommand, DnsInput, DnsMachine};
+use crate::probe::dns::machine::{Ask, DnsCommand, DnsInput, DnsMachine, Extras};
 use crate::probe::dns::nonce::Nonces;
 use crate::probe::dns::report::{DnsOutcome, DnsReport};
 use crate::probe::dns::schedule::{Policy, is_conclusive};
@@ -79,6 +79,7 @@ impl ResolveMachine {
                     question: Question::new(candidate.name.clone(), rtype),
                     flags: Flags { rd: true, ..Flags::default() },
                     edns: self.edns.clone(),
+                    extras: Extras::default(),
                 };
                 let base = self.next_query << SLOTS;
                 self.next_query += 1;
