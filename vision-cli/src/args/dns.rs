@@ -35,6 +35,13 @@ pub struct DnsArgs {
     /// With --trace, start at this server, not at the thirteen roots; may be repeated
     #[arg(long, value_name = "ADDR", requires = "trace")]
     pub root: Vec<String>,
+    /// Validate the answer from the root's keys down, whatever the server says of it
+    #[arg(long, group = "mode")]
+    pub validate: bool,
+    /// With --validate, trust the DS or DNSKEY records in this file instead of the root's; may be
+    /// repeated
+    #[arg(long, value_name = "FILE", requires = "validate")]
+    pub anchor: Vec<PathBuf>,
     /// Ask every server of the zone NAME which version it holds
     #[arg(short = 'C', long = "check-soa", group = "mode")]
     pub check_soa: bool,
@@ -91,6 +98,7 @@ impl DnsArgs {
             () if self.is_transfer() => "vision/dns-axfr@1",
             () if self.search && self.libc == LibcArg::Both => "vision/dns-searches@1",
             () if self.search => "vision/dns-search@1",
+            () if self.validate => "vision/dns-validate@1",
             () if self.trace => "vision/dns-trace@1",
             () if self.check_soa => "vision/dns-soa@1",
             () if servers > 1 => "vision/dns-compare@1",
@@ -150,5 +158,6 @@ pub enum LibcArg {
 const HELP: &str = "Exits 0 if there is an answer (or the servers agree, or the zone is in step), \
 else 1.\n\nExamples:\n  vision dns example.com AAAA @10.96.0.10\n  \
 vision --in pid:4242 dns -x 10.0.0.9 --short\n  vision dns db MX @10.0.0.1 @10.0.0.2\n  \
-vision dns www.example.com --trace\n  vision dns example.com --check-soa\n  vision dns --from names.txt @10.96.0.10 --short\n  \
+vision dns www.example.com --trace\n  vision dns example.com --check-soa\n  \
+vision dns www.example.com --validate -v\n  vision dns --from names.txt @10.96.0.10 --short\n  \
 vision dns --from names.txt @10.96.0.10 --for 10s";

@@ -12,6 +12,8 @@ mod udp;
 use std::net::IpAddr;
 use std::time::Instant;
 
+#[cfg(feature = "dnssec")]
+pub use dns::{ChainKey, ChainLink, SetVerdict, TrustAnchor, Validate, Validity, ValidityReport};
 #[cfg(feature = "dns")]
 pub use dns::{
     Checking, DnsAttempt, DnsBulk, DnsBulkAnswer, DnsBulkReport, DnsBulkSession, DnsCause,

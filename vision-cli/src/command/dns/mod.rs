@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use vision_core::probe::{
     Checking, DnsCompare, DnsQuery, DnssecOk, Letters, Libc, Probe, Recursion, Resolve,
-    ResolveOutcome, Trace, TraceEnd, Transport, ZoneCheck,
+    ResolveOutcome, Trace, TraceEnd, Transport, TrustAnchor, Validate, Validity, ZoneCheck,
 };
 use vision_core::wire::dns::{EdnsOption, Name, Rcode, RecordType};
 use vision_core::{Budget, Error, Family, Result, Target};
@@ -41,6 +41,7 @@ pub fn run(args: &DnsArgs, context: &mut Context) -> Ended {
     match () {
         () if args.from.is_some() => bulk::run(args, &words, &place, context),
         () if args.search => search(args, &words, &place, context),
+        () if args.validate => validate(args, &words, &place, context),
         () if args.trace => trace(args, &words, &place, context),
         () if words.rtype == Some(RecordType::Axfr) => transfer::run(args, &words, &place, context),
         () if args.check_soa => check_soa(args, &words, &place, context),
@@ -144,6 +145,26 @@ fn trace(args: &DnsArgs, words: &Words<'_>, place: &Place<'_>, context: &mut Con
     Ok(match report.end {
         TraceEnd::Answered => Outcome::Yes,
         TraceEnd::Unfinished => Outcome::Unknown,
+        _ => Outcome::No,
+    })
+}
+
+fn validate(args: &DnsArgs, words: &Words<'_>, place: &Place<'_>, context: &mut Context) -> Ended {
+    let mut validate = Validate::new(addressed(args, words, place, context)?);
+    for path in &args.anchor {
+        let text = std::fs::read_to_string(path).map_err(|source| {
+            let why = format!("`{}`: {source}", path.display());
+            Error::Invalid { what: "trust anchor", why }
+        })?;
+        for anchor in TrustAnchor::read_all(&text)? {
+            validate = validate.anchor(anchor);
+        }
+    }
+    let report = validate.run(place.target, place.budget)?;
+    context.out.report(&Answered { report: &report, short: args.short })?;
+    Ok(match report.validity {
+        Validity::Secure => Outcome::Yes,
+        Validity::Indeterminate => Outcome::Unknown,
         _ => Outcome::No,
     })
 }

@@ -17,6 +17,8 @@ mod sim;
 mod tests;
 mod trace;
 mod transfer;
+#[cfg(feature = "dnssec")]
+mod validate;
 mod zone;
 
 use std::net::SocketAddr;
@@ -39,6 +41,10 @@ pub use self::resolve::{
 use self::schedule::{Policy, Verdict};
 pub use self::trace::{Trace, TraceEnd, TraceReport, TraceResult, TraceStep};
 pub use self::transfer::{TransferEnd, TransferReport, TransferSession, ZoneTransfer};
+#[cfg(feature = "dnssec")]
+pub use self::validate::{
+    ChainKey, ChainLink, SetVerdict, TrustAnchor, Validate, Validity, ValidityReport,
+};
 pub use self::zone::{ZoneCheck, ZoneReport, ZoneServer};
 use super::driver::Session;
 use super::{Anchor, Probe};

@@ -1,4 +1,5 @@
 pub mod bulk;
+mod validity;
 mod walks;
 
 use std::io::{self, Write};
