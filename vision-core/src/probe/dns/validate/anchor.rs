@@ -51,18 +51,22 @@ impl TrustAnchor {
     /// [`Error::Invalid`] naming the line that is neither, or when there is none at all.
     pub fn read_all(text: &str) -> Result<Vec<Self>> {
         let mut anchors = Vec::new();
+        let is_bind = text.contains("trust-anchors") || text.contains("managed-keys");
         for (line, number) in text.lines().zip(1..) {
-            let line = line.split("//").next().unwrap_or_default();
-            let line = line.split('#').next().unwrap_or_default();
             // The semicolon ends a statement of BIND and begins a comment of a zone file.
-            let line = line.split(';').next().unwrap_or_default().trim();
-            let is_frame = line.ends_with('{') || line.starts_with('}');
-            if line.is_empty() || is_frame {
-                continue;
+            let records: Vec<_> = match is_bind {
+                true => line.split(['{', '}', ';']).collect(),
+                false => line.split(';').take(1).collect(),
+            };
+            for record in records.into_iter().map(str::trim) {
+                let is_frame = matches!(record, "" | "trust-anchors" | "managed-keys");
+                if is_frame || record.starts_with('#') || record.starts_with("//") {
+                    continue;
+                }
+                anchors.push(record.parse().map_err(|error| {
+                    Error::invalid("trust anchor", format!("line {number}: {error}"))
+                })?);
             }
-            anchors.push(line.parse().map_err(|error| {
-                Error::invalid("trust anchor", format!("line {number}: {error}"))
-            })?);
         }
         match anchors.is_empty() {
             false => Ok(anchors),
