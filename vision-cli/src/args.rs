@@ -13,7 +13,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use vision_core::netns::Lookup;
 use vision_core::{Error, Result, Selector};
 
-pub use self::dns::{DnsArgs, DnsQueryArgs, LibcArg};
+pub use self::dns::{DnsArgs, DnsQueryArgs, DnsTlsArgs, LibcArg};
 pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs, WriteFormat};
 pub use self::probe::{ArpArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
 pub use self::read::{

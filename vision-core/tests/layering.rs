@@ -12,7 +12,11 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("netlink", "base sys netns", "nix netlink_bindings"),
     ("inventory", "base netns netlink wire", "nix"),
     ("firewall", "base sys netns netlink inventory", "nix"),
-    ("probe", "base sys netns socket wire inventory", "nix socket2 hdrhistogram"),
+    (
+        "probe",
+        "base sys netns socket wire inventory",
+        "nix socket2 hdrhistogram rustls webpki_roots",
+    ),
     ("doctor", "base netns wire inventory probe", "nix serde_json"),
     ("capture", "base sys netns netlink wire", "nix socket2 flate2 ruzstd"),
     ("aio", "base", "tokio futures_core"),
@@ -20,6 +24,8 @@ const ROOMS: &[(&str, &str, &str)] = &[
 /// Foreign crates that these files only may name.
 const DOORS: &[(&str, &str)] = &[
     ("hickory_proto", "wire/dns/rdata/foreign.rs wire/dns/verify.rs"),
+    ("rustls", "probe/dns/secure.rs"),
+    ("webpki_roots", "probe/dns/secure.rs"),
     ("netlink_sys", "netlink/socket.rs"),
     ("pcap_file", "capture/file/foreign.rs"),
     ("httparse", "netns/runtime/http.rs"),

@@ -77,6 +77,9 @@ pub struct DnsArgs {
         conflicts_with = "words"
     )]
     pub wire_in: Option<PathBuf>,
+    /// How connections are secured.
+    #[command(flatten)]
+    pub secure: DnsTlsArgs,
     /// What the question and its extensions carry.
     #[command(flatten)]
     pub query: DnsQueryArgs,
@@ -143,6 +146,39 @@ pub struct DnsQueryArgs {
     pub class: vision_core::wire::dns::Class,
 }
 
+/// How connections are secured.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Secured connections")]
+pub struct DnsTlsArgs {
+    /// Ask over TLS, at port 853 unless told
+    #[arg(long, conflicts_with = "tcp")]
+    pub tls: bool,
+    /// Ask over HTTPS (HTTP/2) at this path, at port 443 unless told
+    #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true,
+          default_missing_value = "/dns-query", conflicts_with_all = ["tls", "tcp"])]
+    pub https: Option<String>,
+    /// Expect this name in the server's certificate, not its address
+    #[arg(long, value_name = "NAME")]
+    pub tls_name: Option<String>,
+    /// Trust the authorities in this PEM file, not those of browsers
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+    /// Take any certificate
+    #[arg(long, conflicts_with = "tls_ca")]
+    pub tls_unverified: bool,
+}
+
+impl DnsTlsArgs {
+    /// Returns the port servers are asked at unless told.
+    pub fn port(&self) -> u16 {
+        match &self.https {
+            Some(_) => 443,
+            None if self.tls => 853,
+            None => 53,
+        }
+    }
+}
+
 /// Whose way through the search list is taken.
 // closed: the two C libraries of Linux, or both side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -159,5 +195,7 @@ const HELP: &str = "Exits 0 if there is an answer (or the servers agree, or the 
 else 1.\n\nExamples:\n  vision dns example.com AAAA @10.96.0.10\n  \
 vision --in pid:4242 dns -x 10.0.0.9 --short\n  vision dns db MX @10.0.0.1 @10.0.0.2\n  \
 vision dns www.example.com --trace\n  vision dns example.com --check-soa\n  \
-vision dns www.example.com --validate -v\n  vision dns --from names.txt @10.96.0.10 --short\n  \
+vision dns www.example.com --validate -v\n  \
+vision dns example.com @9.9.9.9 --tls --tls-name dns.quad9.net\n  \
+vision dns example.com @1.1.1.1 --https\n  vision dns --from names.txt @10.96.0.10 --short\n  \
 vision dns --from names.txt @10.96.0.10 --for 10s";

@@ -12,16 +12,19 @@ mod udp;
 use std::net::IpAddr;
 use std::time::Instant;
 
+#[cfg(feature = "tls")]
+pub use dns::DnsTls;
 #[cfg(feature = "dnssec")]
 pub use dns::{ChainKey, ChainLink, SetVerdict, TrustAnchor, Validate, Validity, ValidityReport};
 #[cfg(feature = "dns")]
 pub use dns::{
     Checking, DnsAttempt, DnsBulk, DnsBulkAnswer, DnsBulkReport, DnsBulkSession, DnsCause,
     DnsCompare, DnsComparison, DnsGroup, DnsIgnored, DnsIgnoredReply, DnsMismatch, DnsOutcome,
-    DnsQuery, DnsReport, DnsTimes, DnsTransport, DnsWire, DnssecOk, HostsEntry, HostsTable,
-    Letters, Libc, Recursion, Resolution, Resolve, ResolveOutcome, ResolvedBy, ResolverConfig,
-    Trace, TraceEnd, TraceReport, TraceResult, TraceStep, TransferEnd, TransferReport,
-    TransferSession, Transport, Tried, ZoneCheck, ZoneReport, ZoneServer, ZoneTransfer,
+    DnsQuery, DnsReport, DnsSecured, DnsTimes, DnsTransport, DnsWire, DnssecOk, HostsEntry,
+    HostsTable, Letters, Libc, Recursion, Resolution, Resolve, ResolveOutcome, ResolvedBy,
+    ResolverConfig, Trace, TraceEnd, TraceReport, TraceResult, TraceStep, TransferEnd,
+    TransferReport, TransferSession, Transport, Tried, ZoneCheck, ZoneReport, ZoneServer,
+    ZoneTransfer,
 };
 pub use neigh::{NeighAnswer, NeighProbe, NeighReport, NeighSession, OwnAddress};
 pub use ping::{Echo, EchoOutcome, Ping, PingReport, PingSession, PingSummary, RttSummary, Stall};

@@ -27,8 +27,8 @@ pub fn run(args: &DnsArgs, words: &Words<'_>, place: &Place<'_>, context: &mut C
         let why = format!("`{}` holds no names: give one `NAME [TYPE]` a line", path.display());
         return Err(Error::Invalid { what: "names", why }.into());
     };
-    let mut query = dress(DnsQuery::new(first, RecordType::A), args, context);
-    for server in words.addresses(53, place.target, place.budget, context)? {
+    let mut query = dress(DnsQuery::new(first, RecordType::A), args, context)?;
+    for server in words.addresses(args.secure.port(), place.target, place.budget, context)? {
         query = query.server(server);
     }
     let mut bulk = DnsBulk::new(query, questions).window(args.window.into());

@@ -8,7 +8,7 @@ mod words;
 use std::net::{IpAddr, SocketAddr};
 
 use vision_core::probe::{
-    Checking, DnsCompare, DnsQuery, DnssecOk, Letters, Libc, Probe, Recursion, Resolve,
+    Checking, DnsCompare, DnsQuery, DnsTls, DnssecOk, Letters, Libc, Probe, Recursion, Resolve,
     ResolveOutcome, Trace, TraceEnd, Transport, TrustAnchor, Validate, Validity, ZoneCheck,
 };
 use vision_core::wire::dns::{EdnsOption, Name, Rcode, RecordType};
@@ -17,7 +17,7 @@ use vision_core::{Budget, Error, Family, Result, Target};
 use self::words::Words;
 use super::Ended;
 use super::resolver::Files;
-use crate::args::{DnsArgs, DnsQueryArgs, LibcArg};
+use crate::args::{DnsArgs, DnsQueryArgs, DnsTlsArgs, LibcArg};
 use crate::context::Context;
 use crate::exit::Outcome;
 use crate::output::human::dns::Answered;
@@ -57,10 +57,10 @@ fn question(args: &DnsArgs, words: &Words<'_>, context: &Context) -> Result<DnsQ
         false => (words.name().parse()?, RecordType::A),
     };
     let query = DnsQuery::new(name, words.rtype.unwrap_or(default));
-    Ok(dress(query, args, context))
+    dress(query, args, context)
 }
 
-fn dress(query: DnsQuery, args: &DnsArgs, context: &Context) -> DnsQuery {
+fn dress(query: DnsQuery, args: &DnsArgs, context: &Context) -> Result<DnsQuery> {
     let transport = if args.tcp { Transport::Tcp } else { Transport::Auto };
     let DnsQueryArgs { dnssec, cd, norec, bufsize, noedns, plain_case, class, .. } = &args.query;
     let edns = if *noedns { None } else { Some(bufsize.unwrap_or(1232)) };
@@ -86,13 +86,37 @@ fn dress(query: DnsQuery, args: &DnsArgs, context: &Context) -> DnsQuery {
     if args.wire_out.is_some() {
         query = query.keep_wire();
     }
+    if let Some(tls) = secured(&args.secure)? {
+        query = query.tls(tls);
+    }
     if let Some(name) = &context.global.interface {
         query = query.interface(name);
     }
     if let Some(source) = context.global.source {
         query = query.source(SocketAddr::new(source, 0));
     }
-    query
+    Ok(query)
+}
+
+fn secured(args: &DnsTlsArgs) -> Result<Option<DnsTls>> {
+    if !args.tls && args.https.is_none() {
+        return Ok(None);
+    }
+    let mut tls = DnsTls::new();
+    if let Some(path) = &args.https {
+        tls = tls.https(path);
+    }
+    if let Some(name) = &args.tls_name {
+        tls = tls.name(name);
+    }
+    if let Some(path) = &args.tls_ca {
+        let pem = std::fs::read(path).map_err(|source| {
+            let why = format!("`{}`: {source}", path.display());
+            Error::Invalid { what: "certificate authorities", why }
+        })?;
+        tls = tls.authorities(&pem)?;
+    }
+    Ok(Some(if args.tls_unverified { tls.unverified() } else { tls }))
 }
 
 /// The same with the servers of the command line, or those of the target.
@@ -103,7 +127,7 @@ fn addressed(
     context: &mut Context,
 ) -> Result<DnsQuery> {
     let query = question(args, words, context)?;
-    let servers = words.addresses(53, place.target, place.budget, context)?;
+    let servers = words.addresses(args.secure.port(), place.target, place.budget, context)?;
     Ok(servers.into_iter().fold(query, DnsQuery::server))
 }
 

@@ -11,6 +11,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use socket2::Socket;
 
 use super::machine::{DnsCommand, DnsInput};
+use super::secure::{Client, Session, Told};
 use crate::base::{Error, Family, Op, Reason, Result};
 use crate::netns::Netns;
 use crate::probe::IcmpError;
@@ -37,6 +38,8 @@ pub(crate) struct DnsChannel {
     epoll: Epoll,
     sockets: HashMap<u64, Entry>,
     buffer: Vec<u8>,
+    /// How connections are secured, if they are.
+    client: Option<Client>,
     /// Present once there are lanes.
     inbox: Option<Inbox>,
     /// Replies that the last look at the lanes found.
@@ -45,6 +48,7 @@ pub(crate) struct DnsChannel {
 
 struct Entry {
     socket: Socket,
+    to: SocketAddr,
     family: Family,
     kind: State,
 }
@@ -56,6 +60,8 @@ enum State {
     /// What is still to be sent once the handshake is over.
     Connecting(Vec<u8>),
     Connected,
+    /// The handshake of TCP is over, and that of TLS under way or over.
+    Secured(Box<Session>),
 }
 
 /// Any machine that speaks to this channel.
@@ -71,7 +77,13 @@ impl DnsChannel {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC);
         let epoll = epoll.map_err(|e| Error::sys(Op::Poll, e))?;
         let (sockets, buffer) = (HashMap::new(), vec![0; 0x1_0000]);
-        Ok(Self { netns, options, epoll, sockets, buffer, inbox: None, found: 0 })
+        Ok(Self { netns, options, epoll, sockets, buffer, client: None, inbox: None, found: 0 })
+    }
+
+    /// Secures every connection.
+    #[cfg(feature = "tls")]
+    pub(super) fn secured(self, client: Client) -> Self {
+        Self { client: Some(client), ..self }
     }
 
     /// Opens the socket of one query; a family the kernel lacks is an answer, not an error.
@@ -168,7 +180,7 @@ impl DnsChannel {
     ) -> Result<()> {
         let event = EpollEvent::new(flags, slot);
         self.epoll.add(&socket, event).map_err(|e| Error::sys(Op::Poll, e))?;
-        self.sockets.insert(slot, Entry { socket, family: Family::of(to.ip()), kind });
+        self.sockets.insert(slot, Entry { socket, to, family: Family::of(to.ip()), kind });
         Ok(())
     }
 
@@ -190,7 +202,7 @@ impl DnsChannel {
             _ => {}
         }
         if let State::Connecting(_) = entry.kind {
-            match entry.advance() {
+            match entry.advance(self.client.as_ref()) {
                 Ok(false) => return Ok(()),
                 Ok(true) => {
                     machine.handle(DnsInput::Connected { slot }, now);
@@ -206,6 +218,18 @@ impl DnsChannel {
                 }
             }
         }
+        if let State::Secured(session) = &mut entry.kind {
+            let ended = turn(slot, (&mut entry.socket, session), machine, now);
+            let mut flags = EpollFlags::EPOLLIN;
+            flags.set(EpollFlags::EPOLLOUT, session.wants_write());
+            let event = &mut EpollEvent::new(flags, slot);
+            let modified = self.epoll.modify(&entry.socket, event);
+            modified.map_err(|e| Error::sys(Op::Poll, e))?;
+            if ended {
+                self.sockets.remove(&slot);
+            }
+            return Ok(());
+        }
         if read_tcp(slot, entry, &mut self.buffer, machine, now) {
             self.sockets.remove(&slot);
         }
@@ -219,13 +243,18 @@ fn is_pending(error: &io::Error) -> bool {
 
 impl Entry {
     /// Finishes the handshake and sends the query; `false` means that it is not over yet.
-    fn advance(&mut self) -> io::Result<bool> {
+    fn advance(&mut self, client: Option<&Client>) -> io::Result<bool> {
         if let Some(error) = self.socket.take_error()? {
             return Err(error);
         }
         let State::Connecting(pending) = &mut self.kind else {
             return Ok(true);
         };
+        if let Some(client) = client {
+            let session = client.session(self.to, pending).map_err(io::Error::other)?;
+            self.kind = State::Secured(Box::new(session));
+            return Ok(true);
+        }
         while !pending.is_empty() {
             match self.socket.write(pending) {
                 Ok(sent) => drop(pending.drain(..sent)),
@@ -304,6 +333,36 @@ fn read_lane<M: DnsSpeaker>(
         }
     }
     all
+}
+
+/// Moves a secured connection on; `true` means that nothing more will come.
+fn turn<M: DnsSpeaker>(
+    slot: u64,
+    (socket, session): (&mut Socket, &mut Session),
+    machine: &mut M,
+    now: Instant,
+) -> bool {
+    let mut fault = false;
+    let turned = session.turn(socket, &mut |told| match told {
+        Told::Ready(version) => machine.handle(DnsInput::Secured { slot, version }, now),
+        Told::Bytes(bytes) => machine.handle(DnsInput::Stream { slot, bytes }, now),
+        Told::Fault(why) => {
+            fault = true;
+            machine.handle(DnsInput::NotSecured { slot, why }, now);
+        }
+    });
+    match turned {
+        Ok(false) => fault,
+        Ok(true) => {
+            machine.handle(DnsInput::Closed { slot }, now);
+            true
+        }
+        Err(error) => {
+            let reason = Reason::from(error);
+            machine.handle(DnsInput::Failed { slot, reason, icmp: None }, now);
+            true
+        }
+    }
 }
 
 /// Reads what there is; `true` means that nothing more will come.

@@ -1,7 +1,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::report::{DnsAttempt, DnsIgnored, DnsMismatch, DnsOutcome, DnsTransport, DnsWire};
+use super::report::{
+    DnsAttempt, DnsIgnored, DnsMismatch, DnsOutcome, DnsSecured, DnsTransport, DnsWire,
+};
 use super::schedule::Planned;
 use crate::base::{Error, Result, Timestamp};
 use crate::wire::dns::{Message, Name, Opaque, Query, Rcode};
@@ -16,6 +18,7 @@ pub(super) struct Flight {
     sent_at: Timestamp,
     query: Message,
     connect: Option<Duration>,
+    secured: Option<DnsSecured>,
     ignored: DnsIgnored,
     /// The bytes sent, and those of the answer, if they are wanted.
     wire: Option<[Vec<u8>; 2]>,
@@ -38,7 +41,7 @@ impl Flight {
         let mut bytes = query.encode()?;
         let message = Message::decode(&bytes)?;
         let wire = keep_wire.then(|| [bytes.clone(), Vec::new()]);
-        if planned.transport == DnsTransport::Tcp {
+        if planned.transport != DnsTransport::Udp {
             let length = u16::try_from(bytes.len())
                 .map_err(|_| Error::invalid("query", "longer than 65535 bytes"))?;
             bytes.splice(0..0, length.to_be_bytes());
@@ -51,6 +54,7 @@ impl Flight {
             sent_at,
             query: message,
             connect: None,
+            secured: None,
             ignored: DnsIgnored::default(),
             wire,
             stream: Vec::new(),
@@ -165,6 +169,12 @@ impl Flight {
         self.connect = Some(now.saturating_duration_since(self.sent));
     }
 
+    pub(super) fn secured(&mut self, version: &str, now: Instant) {
+        let since = now.saturating_duration_since(self.sent);
+        let handshake = since.saturating_sub(self.connect.unwrap_or_default());
+        self.secured = Some(DnsSecured { version: version.to_owned(), handshake });
+    }
+
     /// Tells how the connection ended early: bytes of the answer so far.
     pub(super) fn cut(&self, reason: Option<crate::base::Reason>) -> DnsOutcome {
         DnsOutcome::Cut { reason, received_bytes: self.stream.len() }
@@ -193,6 +203,7 @@ impl Flight {
             sent_at: self.sent_at,
             query: self.query,
             connect: self.connect,
+            secured: self.secured,
             outcome: self.outcome.unwrap_or(DnsOutcome::Abandoned),
             ignored: self.ignored,
             wire: self.wire.map(|[query, answer]| DnsWire {

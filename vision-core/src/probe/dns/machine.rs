@@ -37,6 +37,16 @@ pub(crate) enum DnsInput<'a> {
     Connected {
         slot: u64,
     },
+    /// The connection is secured, with this version of TLS.
+    Secured {
+        slot: u64,
+        version: &'a str,
+    },
+    /// The connection cannot be secured, or the server says no on a level above.
+    NotSecured {
+        slot: u64,
+        why: String,
+    },
     Stream {
         slot: u64,
         bytes: &'a [u8],
@@ -162,7 +172,7 @@ impl DnsMachine {
         let to = planned.server;
         Some(match planned.transport {
             DnsTransport::Udp => DnsCommand::Udp { slot, to, bytes },
-            DnsTransport::Tcp => DnsCommand::Tcp { slot, to, bytes },
+            _ => DnsCommand::Tcp { slot, to, bytes },
         })
     }
 
@@ -244,7 +254,7 @@ impl DnsMachine {
 
     /// Connections are of no use once decided; datagram sockets stay to see what still comes.
     fn release(&mut self, index: usize) {
-        let over_tcp = |f: &&Flight| f.planned.transport == DnsTransport::Tcp;
+        let over_tcp = |f: &&Flight| f.planned.transport != DnsTransport::Udp;
         if self.flights.get(index).filter(over_tcp).is_some() {
             self.to_close.push(self.base + index as u64);
         }
@@ -281,7 +291,7 @@ impl DnsMachine {
             None if flight.has_connected() => flight.cut(Some(reason)),
             None if refused => {
                 // A reset comes from the server; a datagram's error without a sender does not say.
-                let over_tcp = flight.planned.transport == DnsTransport::Tcp;
+                let over_tcp = flight.planned.transport != DnsTransport::Udp;
                 let from = over_tcp.then(|| flight.planned.server.ip());
                 DnsOutcome::PortClosed { from, rtt }
             }
@@ -343,6 +353,10 @@ impl Machine for DnsMachine {
                 }
             }
             DnsInput::Connected { .. } => flight.connected(now),
+            DnsInput::Secured { version, .. } => flight.secured(version, now),
+            DnsInput::NotSecured { why, .. } => {
+                self.failed(index, DnsOutcome::NotSecured { why });
+            }
             DnsInput::Closed { .. } => {
                 let outcome = flight.cut(None);
                 self.failed(index, outcome);
@@ -381,6 +395,8 @@ impl DnsInput<'_> {
         match self {
             Self::Datagram { slot, .. }
             | Self::Connected { slot }
+            | Self::Secured { slot, .. }
+            | Self::NotSecured { slot, .. }
             | Self::Stream { slot, .. }
             | Self::Closed { slot }
             | Self::Failed { slot, .. }

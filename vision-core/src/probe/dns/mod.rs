@@ -4,6 +4,8 @@ mod bulk;
 mod channel;
 mod compare;
 mod flight;
+#[cfg(feature = "tls")]
+mod http2;
 mod letters;
 mod machine;
 mod nonce;
@@ -11,6 +13,8 @@ mod plan;
 mod report;
 mod resolve;
 mod schedule;
+#[cfg_attr(not(feature = "tls"), path = "secure_none.rs")]
+mod secure;
 #[cfg(test)]
 mod sim;
 #[cfg(test)]
@@ -32,13 +36,15 @@ use self::nonce::Nonces;
 use self::plan::{Asked, Plan, PlanMachine};
 pub use self::report::{
     DnsAttempt, DnsCause, DnsIgnored, DnsIgnoredReply, DnsMismatch, DnsOutcome, DnsReport,
-    DnsTransport, DnsWire,
+    DnsSecured, DnsTransport, DnsWire,
 };
 pub use self::resolve::{
     HostsEntry, HostsTable, Libc, Resolution, Resolve, ResolveOutcome, ResolvedBy, ResolverConfig,
     Tried,
 };
 use self::schedule::{Policy, Verdict};
+#[cfg(feature = "tls")]
+pub use self::secure::DnsTls;
 pub use self::trace::{Trace, TraceEnd, TraceReport, TraceResult, TraceStep};
 pub use self::transfer::{TransferEnd, TransferReport, TransferSession, ZoneTransfer};
 #[cfg(feature = "dnssec")]
@@ -49,7 +55,7 @@ pub use self::zone::{ZoneCheck, ZoneReport, ZoneServer};
 use super::driver::Session;
 use super::{Anchor, Probe};
 use crate::base::{Budget, Error, Family, Result};
-use crate::netns::Target;
+use crate::netns::{Netns, Target};
 use crate::socket::Options;
 use crate::wire::dns::{Class, EdnsOption, Flags, Name, QueryEdns, Question, RecordType};
 
@@ -88,10 +94,12 @@ pub struct DnsQuery {
     letters: Letters,
     extras: Extras,
     options: Options,
+    #[cfg(feature = "tls")]
+    tls: DnsTls,
 }
 
 /// Over what a question is asked.
-// closed: a datagram, a connection, or the one after the other.
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Transport {
     /// UDP, then TCP if the answer was truncated.
@@ -101,6 +109,10 @@ pub enum Transport {
     Udp,
     /// TCP only (RFC 7766).
     Tcp,
+    /// TLS (RFC 7858); see `DnsQuery::tls`.
+    Tls,
+    /// HTTPS (RFC 8484); see `DnsQuery::tls`.
+    Https,
 }
 
 /// Whether signatures are wanted in the answer.
@@ -164,6 +176,8 @@ impl DnsQuery {
             letters: Letters::Mixed,
             extras: Extras::default(),
             options: Options::default(),
+            #[cfg(feature = "tls")]
+            tls: DnsTls::default(),
         }
     }
 
@@ -182,6 +196,14 @@ impl DnsQuery {
     /// Chooses the transport.
     pub fn transport(self, transport: Transport) -> Self {
         Self { transport, ..self }
+    }
+
+    /// Asks over secured connections, DNS over TLS or over HTTPS.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: DnsTls) -> Self {
+        self.transport = if tls.is_https() { Transport::Https } else { Transport::Tls };
+        self.tls = tls;
+        self
     }
 
     /// Waits this long for each answer.
@@ -299,12 +321,26 @@ impl DnsQuery {
         Asked { ask, policy: self.policy_for(&self.servers, Verdict::Stub) }
     }
 
+    /// Opens what the question is asked through.
+    fn channel(&self, netns: Netns) -> Result<DnsChannel> {
+        let channel = DnsChannel::open(netns, self.options.clone())?;
+        match self.transport {
+            #[cfg(feature = "tls")]
+            Transport::Tls | Transport::Https => Ok(channel.secured(self.tls.client()?)),
+            #[cfg(not(feature = "tls"))]
+            Transport::Tls | Transport::Https => {
+                Err(Error::invalid("transport", "built without the feature tls"))
+            }
+            _ => Ok(channel),
+        }
+    }
+
     /// Asks what a plan says with the sockets of this query.
     fn carry_out<P: Plan>(&self, plan: P, target: &Target, budget: &Budget) -> Result<P::Report> {
         let netns = target.open()?;
         let place = (netns.id(), Anchor::now());
         let machine = PlanMachine::new(plan, Nonces::draw, place);
-        let channel = DnsChannel::open(netns, self.options.clone())?;
+        let channel = self.channel(netns)?;
         Session::new(machine, channel, target)?.run(budget)
     }
 
@@ -336,7 +372,7 @@ impl Probe for DnsQuery {
         let nonces = Nonces::draw(policy.most_queries())?;
         let place = (netns.id(), Anchor::now());
         let machine = DnsMachine::new(self.ask(), policy, nonces, 0, place);
-        let channel = DnsChannel::open(netns, self.options.clone())?;
+        let channel = self.channel(netns)?;
         Session::new(machine, channel, target)?.run(budget)
     }
 }

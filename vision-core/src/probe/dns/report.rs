@@ -47,6 +47,9 @@ pub struct DnsAttempt {
         )
     )]
     pub connect: Option<Duration>,
+    /// How the connection was secured, if it was.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub secured: Option<DnsSecured>,
     /// What became of it.
     pub outcome: DnsOutcome,
     /// Replies that came and were not believed.
@@ -54,6 +57,18 @@ pub struct DnsAttempt {
     /// The bytes on the wire, if they were asked for ([`super::DnsQuery::keep_wire`]).
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub wire: Option<DnsWire>,
+}
+
+/// How a connection was secured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct DnsSecured {
+    /// The version of TLS.
+    pub version: String,
+    /// From the TCP handshake's end to the end of that of TLS.
+    #[cfg_attr(feature = "serde", serde(rename = "handshake_ns", with = "crate::base::nanos"))]
+    pub handshake: Duration,
 }
 
 /// The bytes of a query and of the answer to it, without the length that a stream puts before.
@@ -77,6 +92,10 @@ pub enum DnsTransport {
     Udp,
     /// A connection (RFC 7766).
     Tcp,
+    /// A connection secured by TLS (RFC 7858).
+    Tls,
+    /// HTTP over a connection secured by TLS (RFC 8484).
+    Https,
 }
 
 /// Why a query was sent.
@@ -148,6 +167,11 @@ pub enum DnsOutcome {
         reason: Option<Reason>,
         /// Bytes of the answer that came, its two bytes of length included.
         received_bytes: usize,
+    },
+    /// The connection stands, but its security or its protocol fails.
+    NotSecured {
+        /// Why: the certificate, the handshake, or what the server says over HTTP.
+        why: String,
     },
     /// Given up because another query was answered or the run ended.
     Abandoned,

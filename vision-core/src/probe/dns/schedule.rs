@@ -67,6 +67,8 @@ impl Schedule {
     pub(super) fn new(policy: Policy) -> Self {
         let transport = match policy.transport {
             super::Transport::Tcp => DnsTransport::Tcp,
+            super::Transport::Tls => DnsTransport::Tls,
+            super::Transport::Https => DnsTransport::Https,
             _ => DnsTransport::Udp,
         };
         let rounds = (0..policy.tries).flat_map(|_| policy.servers.iter());

@@ -139,6 +139,8 @@ fn transport(transport: DnsTransport) -> &'static str {
     match transport {
         DnsTransport::Udp => "UDP",
         DnsTransport::Tcp => "TCP",
+        DnsTransport::Tls => "TLS",
+        DnsTransport::Https => "HTTPS",
         _ => "another transport",
     }
 }
@@ -162,6 +164,7 @@ pub(super) fn outcome(outcome: &DnsOutcome) -> String {
             let why = reason.map_or_else(|| "closed".to_owned(), |reason| reason.to_string());
             format!("the connection ended after {received_bytes} bytes: {why}")
         }
+        DnsOutcome::NotSecured { why } => format!("not secured: {}", esc_text(why)),
         DnsOutcome::Abandoned => "given up".to_owned(),
         _ => "something else".to_owned(),
     }
@@ -260,6 +263,13 @@ fn trailer(attempt: &DnsAttempt, message: &Message, out: &mut dyn Write) -> io::
         writeln!(out, ";; Query time: {} ms", millis(*rtt))?;
     }
     writeln!(out, ";; SERVER: {} over {}", attempt.server, transport(attempt.transport))?;
+    if let Some(took) = attempt.connect {
+        writeln!(out, ";; CONNECT: {} ms", millis(took))?;
+    }
+    if let Some(secured) = &attempt.secured {
+        let took = millis(secured.handshake);
+        writeln!(out, ";; SECURED: {}, handshake {took} ms", esc_text(&secured.version))?;
+    }
     let when = serde_json::to_string(&attempt.sent_at).unwrap_or_default();
     writeln!(out, ";; WHEN: {}", when.trim_matches('"'))?;
     writeln!(out, ";; MSG SIZE rcvd: {}", message.size_bytes)

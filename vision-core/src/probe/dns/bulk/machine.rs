@@ -132,7 +132,7 @@ impl BulkMachine {
 
     /// Collects datagrams that leave together from one port of one server.
     fn batch(&mut self, now: Instant) -> Option<DnsCommand> {
-        if self.query.transport == Transport::Tcp {
+        if !matches!(self.query.transport, Transport::Auto | Transport::Udp) {
             while self.waiting.len() < CAREFUL && self.careful.len() < CAREFUL {
                 match self.next_question(now) {
                     Some(question) => self.waiting.push_back(question),

@@ -94,7 +94,7 @@ impl DnsBulk {
         machine.pacer.clone_from(&self.pacer);
         machine.until = self.lasting.map(|time| driver::now() + time);
         machine.deliver = self.lasting.is_none();
-        let channel = DnsChannel::open(netns, self.query.options.clone())?;
+        let channel = self.query.channel(netns)?;
         Ok(DnsBulkSession { session: Session::new(machine, channel, target)? })
     }
 }

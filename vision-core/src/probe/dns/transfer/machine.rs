@@ -203,7 +203,8 @@ impl Machine for TransferMachine {
                 };
                 self.fail(outcome, now);
             }
-            DnsInput::Datagram { .. } | DnsInput::Bounced { .. } => {}
+            DnsInput::NotSecured { why, .. } => self.fail(DnsOutcome::NotSecured { why }, now),
+            _ => {}
         }
     }
 

@@ -129,7 +129,7 @@ impl ZoneTransfer {
         let place = (netns.id(), Anchor::now());
         let machine =
             TransferMachine::new(self.query.ask(), (server, self.query.timeout), nonces, place)?;
-        let channel = DnsChannel::open(netns, self.query.options.clone())?;
+        let channel = self.query.channel(netns)?;
         Ok(TransferSession { session: Session::new(machine, channel, target)? })
     }
 }
