@@ -162,6 +162,8 @@ impl DnsChannel {
             Ok(socket) => socket,
             Err(reason) => return Ok(Some(reason)),
         };
+        // A query behind the end of a handshake must not wait for its acknowledgement.
+        let _ = socket.set_tcp_nodelay(true);
         match socket.connect(&to.into()) {
             Err(e) if !is_pending(&e) => return Ok(Some(Reason::from(e))),
             _ => {}

@@ -314,9 +314,10 @@ mod tests {
         assert_eq!(status(&[0x88]), Some(200));
         assert_eq!(status(&[0x20, 0x3f, 0xe1, 0x1f, 0x8d]), Some(404));
         assert_eq!(status(&[0x48, 3, b'4', b'1', b'5']), Some(415));
-        // 502 and 415 in Huffman code, as servers send them.
+        // In Huffman code (RFC 7541, appendix C.6).
         assert_eq!(status(&[0x48, 0x82, 0x6c, 0x02]), Some(502));
-        assert_eq!(status(&[0x08, 0x82, 0x68, 0x5b]).is_some(), true);
+        assert_eq!(status(&[0x08, 0x82, 0x64, 0x02]), Some(302));
+        assert_eq!(status(&[0x48, 0x83, 0x64, 0x0e, 0xff]), Some(307));
         assert_eq!(
             status(&[0x00, 7, b':', b's', b't', b'a', b't', b'u', b's', 3, b'5', b'0', b'3']),
             Some(503)

@@ -231,3 +231,43 @@ fn a_run_that_ends_early_says_so() {
     assert_eq!(report.attempts[0].outcome, DnsOutcome::Abandoned);
     assert_eq!(report.gaps.len(), 1);
 }
+
+#[test]
+fn a_server_that_wants_its_cookie_gets_it_and_a_wrong_one_is_not_believed() {
+    let with_cookie = |sent: &Sent, rcode: u8, high: u8, own: &[u8], given: &[u8]| {
+        let mut bytes = sent.reply(rcode, &[HERE]);
+        bytes[11] = 1;
+        bytes.extend([0, 0, 41, 4, 208, high, 0, 0, 0, 0, (4 + own.len() + given.len()) as u8]);
+        bytes.extend([0, 10, 0, (own.len() + given.len()) as u8]);
+        bytes.extend([own, given].concat());
+        bytes
+    };
+    let cookie = |sent: &Sent| -> Vec<u8> {
+        let edns = sent.message().edns.expect("an extension record");
+        edns.options.iter().find(|o| o.code == 10).expect("a cookie").data.as_bytes().to_vec()
+    };
+    let (report, sent) = ask(&query().cookies(), |sent| {
+        let own = cookie(sent);
+        match own.len() {
+            // BADCOOKIE is 23: seven below, one above.
+            8 => vec![
+                (ms(1), React::Reply(with_cookie(sent, 0, 0, b"forged!!", b"12345678"))),
+                (ms(2), React::Reply(with_cookie(sent, 7, 1, &own, b"12345678"))),
+            ],
+            _ => vec![(ms(1), React::Reply(with_cookie(sent, 0, 0, &own[..8], b"12345678")))],
+        }
+    });
+    assert_eq!(sent.len(), 2);
+    assert_eq!(report.attempts[0].ignored.wrong_cookie, 1);
+    assert_eq!(report.attempts[1].cause, DnsCause::BadCookie);
+    assert_eq!(cookie(&sent[1]), [&cookie(&sent[0])[..], b"12345678"].concat());
+    assert_eq!(report.answer().map(|m| m.header.rcode), Some(Rcode::NoError));
+}
+
+#[test]
+fn the_bytes_are_kept_on_request() {
+    let (report, sent) = ask(&query().keep_wire(), |sent| vec![(ms(1), good(sent))]);
+    let wire = report.attempts[0].wire.as_ref().expect("kept");
+    assert_eq!(wire.query.as_bytes(), sent[0].bytes);
+    assert_eq!(wire.answer.as_bytes(), sent[0].reply(0, &[HERE]));
+}
