@@ -1,5 +1,6 @@
 //! The command line as types.
 
+mod dns;
 mod packet;
 mod path;
 mod probe;
@@ -15,9 +16,10 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use vision_core::netns::Lookup;
 use vision_core::{Error, Result, Selector};
 
+pub use self::dns::{DnsArgs, DnsQueryArgs, DnsTlsArgs, LibcArg};
 pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs, WriteFormat};
 pub use self::path::PathArgs;
-pub use self::probe::{ArpArgs, DnsArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
+pub use self::probe::{ArpArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
 pub use self::read::{
     BridgeArgs, BridgeVerb, CtArgs, FwArgs, FwVerb, LinkArgs, NeighArgs, NsArgs, NsVerb, QdiscArgs,
     RouteArgs, RouteGet, RouteVerb, SockArgs, SockFamily, StatArgs,
@@ -261,7 +263,7 @@ impl Verb {
             Self::Scan(_) => "vision/scan@1",
             Self::Udp(_) => "vision/udp@1",
             Self::Arp(_) => "vision/arp@1",
-            Self::Dns(_) => "vision/dns@1",
+            Self::Dns(args) => args.schema(),
             Self::Capture(_) => "vision/capture@1",
             Self::Decode(_) => "vision/decode@1",
             Self::Filter(_) => "vision/filter@1",

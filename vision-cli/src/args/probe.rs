@@ -136,31 +136,6 @@ pub struct ArpArgs {
     pub wait: Duration,
 }
 
-/// `vision dns`
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  vision dns example.com AAAA @10.96.0.10\n  \
-                        vision --in pid:4242 dns -x 10.0.0.9 --short")]
-pub struct DnsArgs {
-    /// The name, and in any order a type such as AAAA and a server such as @10.96.0.10
-    #[arg(value_name = "NAME [TYPE] [@SERVER]", required = true, num_args = 1..=3)]
-    pub words: Vec<String>,
-    /// NAME is an address: ask for its name
-    #[arg(short = 'x', long)]
-    pub reverse: bool,
-    /// The data of the answer only
-    #[arg(long)]
-    pub short: bool,
-    /// Ask over TCP
-    #[arg(long)]
-    pub tcp: bool,
-    /// Resolve as the target's programs would: hosts file, search list, all servers
-    #[arg(long)]
-    pub search: bool,
-    /// Time to wait for each answer
-    #[arg(short = 'W', long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
-    pub wait: Duration,
-}
-
 /// `vision doctor`
 #[derive(Debug, Args)]
 #[command(

@@ -44,6 +44,14 @@ impl Files {
     ) -> Result<Resolution> {
         let resolve = Resolve::new(name);
         let resolve = family.into_iter().fold(resolve, Resolve::family);
+        self.run(&resolve, target, budget)
+    }
+
+    /// Carries out a lookup that is more than a name and a family.
+    ///
+    /// # Errors
+    /// As [`Resolve::run`].
+    pub fn run(&self, resolve: &Resolve, target: &Target, budget: &Budget) -> Result<Resolution> {
         resolve.run(&self.config, &self.hosts, target, budget)
     }
 }

@@ -18,11 +18,19 @@ mod udp;
 use std::net::IpAddr;
 use std::time::Instant;
 
+#[cfg(feature = "tls")]
+pub use dns::DnsTls;
+#[cfg(feature = "dnssec")]
+pub use dns::{ChainKey, ChainLink, SetVerdict, TrustAnchor, Validate, Validity, ValidityReport};
 #[cfg(feature = "dns")]
 pub use dns::{
-    Checking, DnsAttempt, DnsCause, DnsIgnored, DnsIgnoredReply, DnsMismatch, DnsOutcome, DnsQuery,
-    DnsReport, DnsTransport, DnssecOk, HostsEntry, HostsTable, Letters, Recursion, Resolution,
-    Resolve, ResolveOutcome, ResolvedBy, ResolverConfig, Transport, Tried,
+    Checking, DnsAttempt, DnsBulk, DnsBulkAnswer, DnsBulkReport, DnsBulkSession, DnsCause,
+    DnsCompare, DnsComparison, DnsGroup, DnsIgnored, DnsIgnoredReply, DnsMismatch, DnsOutcome,
+    DnsQuery, DnsReport, DnsSecured, DnsTimes, DnsTransport, DnsWire, DnssecOk, HostsEntry,
+    HostsTable, Letters, Libc, Recursion, Resolution, Resolve, ResolveOutcome, ResolvedBy,
+    ResolverConfig, Trace, TraceEnd, TraceReport, TraceResult, TraceStep, TransferEnd,
+    TransferReport, TransferSession, Transport, Tried, ZoneCheck, ZoneReport, ZoneServer,
+    ZoneTransfer,
 };
 pub use mtu::{BlackHole, CachedMtu, HopAt, MtuEnd, MtuProbe, MtuReport, MtuStep};
 pub use neigh::{NeighAnswer, NeighProbe, NeighReport, NeighSession, OwnAddress};

@@ -65,7 +65,7 @@ pub(super) fn ttl_of(message: ControlMessageOwned) -> Option<Ttl> {
     }
 }
 
-fn socket_addr(addr: SockaddrStorage) -> Option<SocketAddr> {
+pub(super) fn socket_addr(addr: SockaddrStorage) -> Option<SocketAddr> {
     let v4 = addr.as_sockaddr_in().map(|a| SocketAddr::from((a.ip(), a.port())));
     v4.or_else(|| {
         let v6 = addr.as_sockaddr_in6()?;

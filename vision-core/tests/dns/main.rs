@@ -3,6 +3,11 @@
 #![cfg(feature = "dns")]
 
 mod corpus;
+mod hostile;
+mod internet;
 mod net;
 mod real;
 mod scripted;
+mod secure;
+mod signed;
+mod walks;

@@ -1,7 +1,8 @@
 use std::io::{self, Write};
 
+use serde::Serialize;
 use vision_core::netns::FileOrigin;
-use vision_core::probe::{Resolution, ResolveOutcome, ResolvedBy, Tried};
+use vision_core::probe::{Libc, Resolution, ResolveOutcome, ResolvedBy, Tried};
 
 use super::dns::{Answered, esc_text, gaps, outcome};
 use super::millis;
@@ -26,6 +27,44 @@ impl Human for Answered<'_, Resolution> {
             write_tried(tried, out)?;
         }
         gaps(&found.gaps, out)
+    }
+}
+
+/// The same name looked up as different C libraries would.
+#[derive(Serialize)]
+pub struct Walks<'a> {
+    /// One walk for each library.
+    pub walks: &'a [Resolution],
+    /// Whether only the addresses are wanted.
+    #[serde(skip)]
+    pub short: bool,
+}
+
+impl Human for Walks<'_> {
+    fn human(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
+        let Style { bold, bad, .. } = style;
+        for walk in self.walks {
+            writeln!(out, "{bold}as {}{bold:#}: ", library(walk.libc))?;
+            Answered { report: walk, short: self.short }.human(out, style)?;
+        }
+        let ends: Vec<_> = self.walks.iter().map(|walk| (walk.outcome, sorted(walk))).collect();
+        match ends.windows(2).all(|pair| pair.first() == pair.last()) {
+            true => writeln!(out, "both libraries come to the same"),
+            false => writeln!(out, "{bad}the libraries do not come to the same{bad:#}"),
+        }
+    }
+}
+
+fn sorted(walk: &Resolution) -> Vec<std::net::IpAddr> {
+    let mut addresses = walk.addresses.clone();
+    addresses.sort();
+    addresses
+}
+
+fn library(libc: Libc) -> &'static str {
+    match libc {
+        Libc::Glibc => "glibc",
+        Libc::Musl => "musl",
     }
 }
 

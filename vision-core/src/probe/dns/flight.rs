@@ -1,10 +1,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::report::{DnsAttempt, DnsIgnored, DnsMismatch, DnsOutcome, DnsTransport};
+use super::report::{
+    DnsAttempt, DnsIgnored, DnsMismatch, DnsOutcome, DnsSecured, DnsTransport, DnsWire,
+};
 use super::schedule::Planned;
 use crate::base::{Error, Result, Timestamp};
-use crate::wire::dns::{Message, Query, Rcode};
+use crate::wire::dns::{Message, Name, Opaque, Query, Rcode};
 
 /// One query under way: what was sent, and which reply would be believed.
 #[derive(Debug)]
@@ -16,7 +18,10 @@ pub(super) struct Flight {
     sent_at: Timestamp,
     query: Message,
     connect: Option<Duration>,
+    secured: Option<DnsSecured>,
     ignored: DnsIgnored,
+    /// The bytes sent, and those of the answer, if they are wanted.
+    wire: Option<[Vec<u8>; 2]>,
     /// What came over TCP so far; at most one message with its length.
     stream: Vec<u8>,
 }
@@ -31,10 +36,12 @@ impl Flight {
         query: &Query,
         now: Instant,
         sent_at: Timestamp,
+        keep_wire: bool,
     ) -> Result<(Self, Vec<u8>)> {
         let mut bytes = query.encode()?;
         let message = Message::decode(&bytes)?;
-        if planned.transport == DnsTransport::Tcp {
+        let wire = keep_wire.then(|| [bytes.clone(), Vec::new()]);
+        if planned.transport != DnsTransport::Udp {
             let length = u16::try_from(bytes.len())
                 .map_err(|_| Error::invalid("query", "longer than 65535 bytes"))?;
             bytes.splice(0..0, length.to_be_bytes());
@@ -47,7 +54,9 @@ impl Flight {
             sent_at,
             query: message,
             connect: None,
+            secured: None,
             ignored: DnsIgnored::default(),
+            wire,
             stream: Vec::new(),
         };
         Ok((flight, bytes))
@@ -95,7 +104,12 @@ impl Flight {
 
     fn judge(&mut self, from: Option<SocketAddr>, bytes: &[u8]) -> Option<Message> {
         match self.check(bytes) {
-            Ok(message) => Some(message),
+            Ok(message) => {
+                if let Some([_, answer]) = &mut self.wire {
+                    *answer = bytes.to_vec();
+                }
+                Some(message)
+            }
             Err(why) => {
                 self.ignored.count(why, from, bytes);
                 None
@@ -115,6 +129,9 @@ impl Flight {
         let message = Message::decode(bytes).map_err(|_| DnsMismatch::Malformed)?;
         if !message.header.flags.qr {
             return Err(DnsMismatch::Malformed);
+        }
+        if !self.echoes_cookie(&message) {
+            return Err(DnsMismatch::WrongCookie);
         }
         match message.questions.as_slice() {
             // A server that did not understand the query may not repeat its question.
@@ -136,8 +153,26 @@ impl Flight {
         }
     }
 
+    /// A cookie in a reply begins with one's own (RFC 7873 §5.3); none at all is allowed.
+    fn echoes_cookie(&self, reply: &Message) -> bool {
+        let cookie = |message: &Message| -> Option<Vec<u8>> {
+            let mut options = message.edns.iter().flat_map(|edns| &edns.options);
+            options.find(|o| o.code == 10).map(|o| o.data.as_bytes().to_vec())
+        };
+        match (cookie(&self.query), cookie(reply)) {
+            (Some(sent), Some(given)) => given.first_chunk::<8>() == sent.first_chunk::<8>(),
+            _ => true,
+        }
+    }
+
     pub(super) fn connected(&mut self, now: Instant) {
         self.connect = Some(now.saturating_duration_since(self.sent));
+    }
+
+    pub(super) fn secured(&mut self, version: &str, now: Instant) {
+        let since = now.saturating_duration_since(self.sent);
+        let handshake = since.saturating_sub(self.connect.unwrap_or_default());
+        self.secured = Some(DnsSecured { version: version.to_owned(), handshake });
     }
 
     /// Tells how the connection ended early: bytes of the answer so far.
@@ -148,6 +183,12 @@ impl Flight {
     /// Tells whether the only fault of the replies was their case.
     pub(super) fn saw_other_case(&self) -> bool {
         self.ignored.wrong_case > 0
+    }
+
+    /// Returns the name in the random letters it was asked for with, if it was.
+    pub(super) fn mixed_name(&self) -> Option<&Name> {
+        let question = self.query.question().filter(|_| self.planned.mixed_case);
+        question.map(|question| &question.name)
     }
 
     pub(super) fn has_connected(&self) -> bool {
@@ -162,8 +203,13 @@ impl Flight {
             sent_at: self.sent_at,
             query: self.query,
             connect: self.connect,
+            secured: self.secured,
             outcome: self.outcome.unwrap_or(DnsOutcome::Abandoned),
             ignored: self.ignored,
+            wire: self.wire.map(|[query, answer]| DnsWire {
+                query: Opaque::new(query),
+                answer: Opaque::new(answer),
+            }),
         }
     }
 }

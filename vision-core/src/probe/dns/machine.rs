@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::flight::Flight;
+use super::letters;
 use super::nonce::{Nonce, Nonces};
 use super::report::{DnsOutcome, DnsReport, DnsTransport};
 use super::schedule::{Next, Planned, Policy, Schedule};
@@ -9,7 +10,7 @@ use crate::base::{Gap, Reason};
 use crate::netns::NetnsId;
 use crate::probe::machine::{Machine, Step};
 use crate::probe::{Anchor, IcmpError};
-use crate::wire::dns::{Flags, Message, Query, QueryEdns, Question};
+use crate::wire::dns::{EdnsOption, Flags, Message, Query, QueryEdns, Question};
 
 /// What a DNS machine asks its channel to do; every query has a slot, and with it a socket and a
 /// port, of its own.
@@ -17,6 +18,8 @@ use crate::wire::dns::{Flags, Message, Query, QueryEdns, Question};
 pub(crate) enum DnsCommand {
     /// Open a socket and send one datagram.
     Udp { slot: u64, to: SocketAddr, bytes: Vec<u8> },
+    /// Send datagrams from a socket that is kept for more, one per lane.
+    Batch { lane: u64, to: SocketAddr, datagrams: Vec<Vec<u8>> },
     /// Connect, then send.
     Tcp { slot: u64, to: SocketAddr, bytes: Vec<u8> },
     /// Forget the socket.
@@ -34,6 +37,16 @@ pub(crate) enum DnsInput<'a> {
     Connected {
         slot: u64,
     },
+    /// The connection is secured, with this version of TLS.
+    Secured {
+        slot: u64,
+        version: &'a str,
+    },
+    /// The connection cannot be secured, or the server says no on a level above.
+    NotSecured {
+        slot: u64,
+        why: String,
+    },
     Stream {
         slot: u64,
         bytes: &'a [u8],
@@ -47,6 +60,13 @@ pub(crate) enum DnsInput<'a> {
         reason: Reason,
         icmp: Option<IcmpError>,
     },
+    /// One datagram of a lane did not get through: these were its bytes, as far as they are known.
+    Bounced {
+        slot: u64,
+        bytes: &'a [u8],
+        reason: Reason,
+        icmp: Option<IcmpError>,
+    },
 }
 
 /// What is asked, apart from how often and whom.
@@ -55,6 +75,23 @@ pub(crate) struct Ask {
     pub(crate) question: Question,
     pub(crate) flags: Flags,
     pub(crate) edns: Option<QueryEdns>,
+    pub(crate) extras: Extras,
+}
+
+/// What is done beside asking.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Extras {
+    /// Send cookies and insist on one's own in replies (RFC 7873).
+    pub(crate) cookies: bool,
+    /// Keep the bytes of the answer and of the query.
+    pub(crate) keep_wire: bool,
+}
+
+impl Ask {
+    /// Gives the query with this identifier.
+    pub(super) fn query(self, id: u16) -> Query {
+        Query { id, flags: self.flags, question: self.question, edns: self.edns }
+    }
 }
 
 /// Asks one question until something settles it.
@@ -71,6 +108,8 @@ pub(crate) struct DnsMachine {
     current: Option<usize>,
     to_close: Vec<u64>,
     gaps: Vec<Gap>,
+    /// Each server's cookie, after the client's own eight bytes.
+    cookies: Vec<(SocketAddr, Vec<u8>)>,
 }
 
 impl DnsMachine {
@@ -92,12 +131,22 @@ impl DnsMachine {
             current: None,
             to_close: Vec::new(),
             gaps: Vec::new(),
+            cookies: Vec::new(),
         }
     }
 
     /// Returns the slots used so far.
     pub(crate) fn slots(&self) -> std::ops::Range<u64> {
         self.base..self.base + self.flights.len() as u64
+    }
+
+    /// Tells whether an answer of that kind has come.
+    pub(crate) fn has_answer(&self, of_kind: impl Fn(&Message) -> bool) -> bool {
+        let answers = self.flights.iter().filter_map(|flight| match &flight.outcome {
+            Some(DnsOutcome::Answer { message, .. }) => Some(message),
+            _ => None,
+        });
+        answers.into_iter().any(|message| of_kind(message))
     }
 
     fn send(&mut self, planned: Planned, now: Instant) -> Option<DnsCommand> {
@@ -107,7 +156,8 @@ impl DnsMachine {
             return None;
         };
         let query = self.query(&planned, &nonce);
-        let started = Flight::start(planned, &query, now, self.anchor.wall(now));
+        let keep = self.ask.extras.keep_wire;
+        let started = Flight::start(planned, &query, now, self.anchor.wall(now), keep);
         let (flight, bytes) = match started {
             Ok(started) => started,
             Err(error) => {
@@ -122,26 +172,47 @@ impl DnsMachine {
         let to = planned.server;
         Some(match planned.transport {
             DnsTransport::Udp => DnsCommand::Udp { slot, to, bytes },
-            DnsTransport::Tcp => DnsCommand::Tcp { slot, to, bytes },
+            _ => DnsCommand::Tcp { slot, to, bytes },
         })
     }
 
-    fn query(&self, planned: &Planned, nonce: &Nonce) -> Query {
+    fn query(&mut self, planned: &Planned, nonce: &Nonce) -> Query {
         let mut question = self.ask.question.clone();
         if planned.mixed_case {
             question.name = question.name.with_case(&nonce.case);
         }
-        let edns = self.ask.edns.clone().filter(|_| planned.edns);
+        let mut edns = self.ask.edns.clone().filter(|_| planned.edns);
+        if let Some(edns) = edns.as_mut().filter(|_| self.ask.extras.cookies) {
+            let known = self.cookies.iter().find(|(server, _)| *server == planned.server);
+            let cookie = match known {
+                Some((_, cookie)) => cookie.clone(),
+                None => {
+                    let own = nonce.cookie.to_vec();
+                    self.cookies.push((planned.server, own.clone()));
+                    own
+                }
+            };
+            edns.options.push(EdnsOption::cookie(cookie));
+        }
         Query { id: nonce.id, flags: self.ask.flags, question, edns }
     }
 
-    fn answered(&mut self, index: usize, message: Message, now: Instant) {
+    fn answered(&mut self, index: usize, mut message: Message, now: Instant) {
         let Some(flight) = self.flights.get_mut(index) else {
             return;
         };
+        if let Some(sent) = flight.mixed_name() {
+            letters::restore(&mut message, sent, &self.ask.question.name);
+        }
         let late = flight.outcome.is_some();
         let rtt = now.saturating_duration_since(flight.sent);
         let planned = flight.planned;
+        let given = message.edns.iter().flat_map(|edns| &edns.options).find(|o| o.code == 10);
+        if let Some(given) = given
+            && let Some(known) = self.cookies.iter_mut().find(|(to, _)| *to == planned.server)
+        {
+            known.1 = given.data.as_bytes().to_vec();
+        }
         let next = self.schedule.answered(&planned, &message);
         flight.outcome = Some(DnsOutcome::Answer { message: Box::new(message), rtt, late });
         match self.current {
@@ -183,7 +254,7 @@ impl DnsMachine {
 
     /// Connections are of no use once decided; datagram sockets stay to see what still comes.
     fn release(&mut self, index: usize) {
-        let over_tcp = |f: &&Flight| f.planned.transport == DnsTransport::Tcp;
+        let over_tcp = |f: &&Flight| f.planned.transport != DnsTransport::Udp;
         if self.flights.get(index).filter(over_tcp).is_some() {
             self.to_close.push(self.base + index as u64);
         }
@@ -220,7 +291,7 @@ impl DnsMachine {
             None if flight.has_connected() => flight.cut(Some(reason)),
             None if refused => {
                 // A reset comes from the server; a datagram's error without a sender does not say.
-                let over_tcp = flight.planned.transport == DnsTransport::Tcp;
+                let over_tcp = flight.planned.transport != DnsTransport::Udp;
                 let from = over_tcp.then(|| flight.planned.server.ip());
                 DnsOutcome::PortClosed { from, rtt }
             }
@@ -282,11 +353,15 @@ impl Machine for DnsMachine {
                 }
             }
             DnsInput::Connected { .. } => flight.connected(now),
+            DnsInput::Secured { version, .. } => flight.secured(version, now),
+            DnsInput::NotSecured { why, .. } => {
+                self.failed(index, DnsOutcome::NotSecured { why });
+            }
             DnsInput::Closed { .. } => {
                 let outcome = flight.cut(None);
                 self.failed(index, outcome);
             }
-            DnsInput::Failed { reason, icmp, .. } => {
+            DnsInput::Failed { reason, icmp, .. } | DnsInput::Bounced { reason, icmp, .. } => {
                 let outcome = Self::failure(flight, reason, icmp, now);
                 self.failed(index, outcome);
             }
@@ -320,9 +395,12 @@ impl DnsInput<'_> {
         match self {
             Self::Datagram { slot, .. }
             | Self::Connected { slot }
+            | Self::Secured { slot, .. }
+            | Self::NotSecured { slot, .. }
             | Self::Stream { slot, .. }
             | Self::Closed { slot }
-            | Self::Failed { slot, .. } => *slot,
+            | Self::Failed { slot, .. }
+            | Self::Bounced { slot, .. } => *slot,
         }
     }
 }

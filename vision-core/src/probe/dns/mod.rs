@@ -1,35 +1,61 @@
 //! DNS queries, and names resolved as the target itself would.
 
+mod bulk;
 mod channel;
+mod compare;
 mod flight;
+#[cfg(feature = "tls")]
+mod http2;
+mod letters;
 mod machine;
 mod nonce;
+mod plan;
 mod report;
 mod resolve;
 mod schedule;
+#[cfg_attr(not(feature = "tls"), path = "secure_none.rs")]
+mod secure;
 #[cfg(test)]
 mod sim;
 #[cfg(test)]
 mod tests;
+mod trace;
+mod transfer;
+#[cfg(feature = "dnssec")]
+mod validate;
+mod zone;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use self::bulk::{DnsBulk, DnsBulkAnswer, DnsBulkReport, DnsBulkSession, DnsTimes};
 use self::channel::DnsChannel;
-use self::machine::{Ask, DnsMachine};
+pub use self::compare::{DnsCompare, DnsComparison, DnsGroup};
+use self::machine::{Ask, DnsMachine, Extras};
 use self::nonce::Nonces;
+use self::plan::{Asked, Plan, PlanMachine};
 pub use self::report::{
     DnsAttempt, DnsCause, DnsIgnored, DnsIgnoredReply, DnsMismatch, DnsOutcome, DnsReport,
-    DnsTransport,
+    DnsSecured, DnsTransport, DnsWire,
 };
 pub use self::resolve::{
-    HostsEntry, HostsTable, Resolution, Resolve, ResolveOutcome, ResolvedBy, ResolverConfig, Tried,
+    HostsEntry, HostsTable, Libc, Resolution, Resolve, ResolveOutcome, ResolvedBy, ResolverConfig,
+    Tried,
 };
 use self::schedule::{Policy, Verdict};
+#[cfg(feature = "tls")]
+pub use self::secure::DnsTls;
+pub use self::trace::{Trace, TraceEnd, TraceReport, TraceResult, TraceStep};
+pub use self::transfer::{TransferEnd, TransferReport, TransferSession, ZoneTransfer};
+#[cfg(feature = "dnssec")]
+pub use self::validate::{
+    ChainKey, ChainLink, SetVerdict, TrustAnchor, Validate, Validity, ValidityReport,
+};
+pub use self::zone::{ZoneCheck, ZoneReport, ZoneServer};
 use super::driver::Session;
 use super::{Anchor, Probe};
 use crate::base::{Budget, Error, Family, Result};
-use crate::netns::Target;
+use crate::netns::{Netns, Target};
 use crate::socket::Options;
 use crate::wire::dns::{Class, EdnsOption, Flags, Name, QueryEdns, Question, RecordType};
 
@@ -66,11 +92,14 @@ pub struct DnsQuery {
     tries: u8,
     transport: Transport,
     letters: Letters,
+    extras: Extras,
     options: Options,
+    #[cfg(feature = "tls")]
+    tls: DnsTls,
 }
 
 /// Over what a question is asked.
-// closed: a datagram, a connection, or the one after the other.
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Transport {
     /// UDP, then TCP if the answer was truncated.
@@ -80,6 +109,10 @@ pub enum Transport {
     Udp,
     /// TCP only (RFC 7766).
     Tcp,
+    /// TLS (RFC 7858); see `DnsQuery::tls`.
+    Tls,
+    /// HTTPS (RFC 8484); see `DnsQuery::tls`.
+    Https,
 }
 
 /// Whether signatures are wanted in the answer.
@@ -141,7 +174,10 @@ impl DnsQuery {
             tries: 3,
             transport: Transport::Auto,
             letters: Letters::Mixed,
+            extras: Extras::default(),
             options: Options::default(),
+            #[cfg(feature = "tls")]
+            tls: DnsTls::default(),
         }
     }
 
@@ -160,6 +196,14 @@ impl DnsQuery {
     /// Chooses the transport.
     pub fn transport(self, transport: Transport) -> Self {
         Self { transport, ..self }
+    }
+
+    /// Asks over secured connections, DNS over TLS or over HTTPS.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: DnsTls) -> Self {
+        self.transport = if tls.is_https() { Transport::Https } else { Transport::Tls };
+        self.tls = tls;
+        self
     }
 
     /// Waits this long for each answer.
@@ -189,6 +233,19 @@ impl DnsQuery {
         if let Some(edns) = &mut self.edns {
             edns.options.push(option);
         }
+        self
+    }
+
+    /// Sends cookies, if there is an extension record, and believes no reply with a wrong one
+    /// (RFC 7873).
+    pub fn cookies(mut self) -> Self {
+        self.extras.cookies = true;
+        self
+    }
+
+    /// Keeps the bytes of queries and answers in [`DnsAttempt::wire`].
+    pub fn keep_wire(mut self) -> Self {
+        self.extras.keep_wire = true;
         self
     }
 
@@ -235,15 +292,56 @@ impl DnsQuery {
         self
     }
 
-    fn policy(&self) -> Policy {
+    /// Asks for another type of the same name.
+    fn asking(mut self, rtype: RecordType) -> Self {
+        self.question.rtype = rtype;
+        self
+    }
+
+    fn ask(&self) -> Ask {
+        let (question, flags, edns) = (self.question.clone(), self.flags, self.edns.clone());
+        Ask { question, flags, edns, extras: self.extras }
+    }
+
+    fn policy_for(&self, servers: &[SocketAddr], verdict: Verdict) -> Policy {
         Policy {
-            servers: self.servers.iter().map(|server| (*server, self.timeout)).collect(),
+            servers: servers.iter().map(|server| (*server, self.timeout)).collect(),
             tries: self.tries,
             transport: self.transport,
             edns: self.edns.is_some(),
             letters: self.letters,
-            verdict: Verdict::Any,
+            verdict,
         }
+    }
+
+    /// Puts another question to the query's own servers, as stub resolvers do.
+    fn asked_of(&self, name: &Name, rtype: RecordType) -> Asked {
+        let mut ask = self.ask();
+        ask.question = Question::new(name.clone(), rtype);
+        Asked { ask, policy: self.policy_for(&self.servers, Verdict::Stub) }
+    }
+
+    /// Opens what the question is asked through.
+    fn channel(&self, netns: Netns) -> Result<DnsChannel> {
+        let channel = DnsChannel::open(netns, self.options.clone())?;
+        match self.transport {
+            #[cfg(feature = "tls")]
+            Transport::Tls | Transport::Https => Ok(channel.secured(self.tls.client()?)),
+            #[cfg(not(feature = "tls"))]
+            Transport::Tls | Transport::Https => {
+                Err(Error::invalid("transport", "built without the feature tls"))
+            }
+            _ => Ok(channel),
+        }
+    }
+
+    /// Asks what a plan says with the sockets of this query.
+    fn carry_out<P: Plan>(&self, plan: P, target: &Target, budget: &Budget) -> Result<P::Report> {
+        let netns = target.open()?;
+        let place = (netns.id(), Anchor::now());
+        let machine = PlanMachine::new(plan, Nonces::draw, place);
+        let channel = self.channel(netns)?;
+        Session::new(machine, channel, target)?.run(budget)
     }
 
     fn check(&self) -> Result<()> {
@@ -270,13 +368,11 @@ impl Probe for DnsQuery {
     fn run(&self, target: &Target, budget: &Budget) -> Result<DnsReport> {
         self.check()?;
         let netns = target.open()?;
-        let policy = self.policy();
+        let policy = self.policy_for(&self.servers, Verdict::Any);
         let nonces = Nonces::draw(policy.most_queries())?;
-        let ask =
-            Ask { question: self.question.clone(), flags: self.flags, edns: self.edns.clone() };
         let place = (netns.id(), Anchor::now());
-        let machine = DnsMachine::new(ask, policy, nonces, 0, place);
-        let channel = DnsChannel::open(netns, self.options.clone())?;
+        let machine = DnsMachine::new(self.ask(), policy, nonces, 0, place);
+        let channel = self.channel(netns)?;
         Session::new(machine, channel, target)?.run(budget)
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use crate::base::{Gap, Reason, Timestamp};
 use crate::netns::NetnsId;
 use crate::probe::IcmpError;
-use crate::wire::dns::{Message, Question};
+use crate::wire::dns::{Message, Opaque, Question};
 
 /// What became of a question put to one or more servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,10 +47,39 @@ pub struct DnsAttempt {
         )
     )]
     pub connect: Option<Duration>,
+    /// How the connection was secured, if it was.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub secured: Option<DnsSecured>,
     /// What became of it.
     pub outcome: DnsOutcome,
     /// Replies that came and were not believed.
     pub ignored: DnsIgnored,
+    /// The bytes on the wire, if they were asked for ([`super::DnsQuery::keep_wire`]).
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub wire: Option<DnsWire>,
+}
+
+/// How a connection was secured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct DnsSecured {
+    /// The version of TLS.
+    pub version: String,
+    /// From the TCP handshake's end to the end of that of TLS.
+    #[cfg_attr(feature = "serde", serde(rename = "handshake_ns", with = "crate::base::nanos"))]
+    pub handshake: Duration,
+}
+
+/// The bytes of a query and of the answer to it, without the length that a stream puts before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct DnsWire {
+    /// What was sent.
+    pub query: Opaque,
+    /// What was believed; empty without an answer.
+    pub answer: Opaque,
 }
 
 /// The transport of one query.
@@ -63,6 +92,10 @@ pub enum DnsTransport {
     Udp,
     /// A connection (RFC 7766).
     Tcp,
+    /// A connection secured by TLS (RFC 7858).
+    Tls,
+    /// HTTP over a connection secured by TLS (RFC 8484).
+    Https,
 }
 
 /// Why a query was sent.
@@ -79,6 +112,8 @@ pub enum DnsCause {
     Truncated,
     /// The server did not understand the extension record (RFC 6891 §7).
     WithoutEdns,
+    /// The server wants its own cookie back (RFC 7873 §5.2.3).
+    BadCookie,
     /// The server's answers had another case than the question, so this one was asked in one case.
     PlainCase,
 }
@@ -133,6 +168,11 @@ pub enum DnsOutcome {
         /// Bytes of the answer that came, its two bytes of length included.
         received_bytes: usize,
     },
+    /// The connection stands, but its security or its protocol fails.
+    NotSecured {
+        /// Why: the certificate, the handshake, or what the server says over HTTP.
+        why: String,
+    },
     /// Given up because another query was answered or the run ended.
     Abandoned,
 }
@@ -154,6 +194,9 @@ pub struct DnsIgnored {
     pub malformed: u32,
     /// After the answer had been taken already.
     pub duplicate: u32,
+    /// With another cookie than the one sent (RFC 7873 §5.3).
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub wrong_cookie: u32,
     /// The first of them.
     pub first: Option<DnsIgnoredReply>,
 }
@@ -184,6 +227,7 @@ pub enum DnsMismatch {
     WrongCase,
     Malformed,
     Duplicate,
+    WrongCookie,
 }
 
 impl DnsReport {
@@ -219,6 +263,7 @@ impl DnsIgnored {
             self.wrong_case,
             self.malformed,
             self.duplicate,
+            self.wrong_cookie,
         ];
         counts.iter().fold(0, |sum, n| sum.saturating_add(*n))
     }
@@ -232,6 +277,7 @@ impl DnsIgnored {
             DnsMismatch::WrongCase => &mut self.wrong_case,
             DnsMismatch::Malformed => &mut self.malformed,
             DnsMismatch::Duplicate => &mut self.duplicate,
+            DnsMismatch::WrongCookie => &mut self.wrong_cookie,
         };
         *counter = counter.saturating_add(1);
         self.first.get_or_insert_with(|| DnsIgnoredReply {

@@ -36,12 +36,14 @@ pub(crate) enum Verdict {
     Any,
     /// As glibc: SERVFAIL, NOTIMP, REFUSED and lame referrals go on to the next server.
     Stub,
+    /// As musl: only NOERROR and NXDOMAIN count.
+    Conclusive,
 }
 
 impl Policy {
     /// Upper bound of the queries sent: each try may be repeated without EDNS and over TCP.
     pub(crate) fn most_queries(&self) -> usize {
-        self.servers.len() * usize::from(self.tries) * 4
+        self.servers.len() * usize::from(self.tries) * 6
     }
 }
 
@@ -65,6 +67,8 @@ impl Schedule {
     pub(super) fn new(policy: Policy) -> Self {
         let transport = match policy.transport {
             super::Transport::Tcp => DnsTransport::Tcp,
+            super::Transport::Tls => DnsTransport::Tls,
+            super::Transport::Https => DnsTransport::Https,
             _ => DnsTransport::Udp,
         };
         let rounds = (0..policy.tries).flat_map(|_| policy.servers.iter());
@@ -99,18 +103,28 @@ impl Schedule {
             self.follow_up(Planned { edns: false, cause: DnsCause::WithoutEdns, ..*asked });
             return Next::FollowUp;
         }
+        if rcode == Rcode::BadCookie && answer.edns.is_some() {
+            // Its cookie is known now; if that does not do, a handshake proves as much.
+            match asked.cause {
+                DnsCause::BadCookie if asked.transport == DnsTransport::Udp => {
+                    self.over_tcp(asked, DnsCause::BadCookie);
+                    return Next::FollowUp;
+                }
+                DnsCause::BadCookie => {}
+                _ => {
+                    self.follow_up(Planned { cause: DnsCause::BadCookie, ..*asked });
+                    return Next::FollowUp;
+                }
+            }
+        }
         let may_use_tcp = self.policy.transport == super::Transport::Auto;
         if answer.header.flags.tc && asked.transport == DnsTransport::Udp && may_use_tcp {
-            self.follow_up(Planned {
-                transport: DnsTransport::Tcp,
-                cause: DnsCause::Truncated,
-                mixed_case: false,
-                ..*asked
-            });
+            self.over_tcp(asked, DnsCause::Truncated);
             return Next::FollowUp;
         }
         match self.policy.verdict {
             Verdict::Stub if is_refusal(answer) => Next::GoOn,
+            Verdict::Conclusive if !is_conclusive(answer) => Next::GoOn,
             _ => {
                 self.planned.clear();
                 Next::Nothing
@@ -128,9 +142,19 @@ impl Schedule {
         }
     }
 
+    fn over_tcp(&mut self, asked: &Planned, cause: DnsCause) {
+        let transport = DnsTransport::Tcp;
+        self.follow_up(Planned { transport, cause, mixed_case: false, ..*asked });
+    }
+
     fn follow_up(&mut self, planned: Planned) {
         self.planned.push_front(planned);
     }
+}
+
+/// Tells whether musl would take the answer (src/network/res_msend.c).
+pub(super) fn is_conclusive(answer: &Message) -> bool {
+    matches!(answer.header.rcode, Rcode::NoError | Rcode::NxDomain)
 }
 
 /// Tells whether glibc would ask the next server (resolv/res_send.c, `send_dg`).

@@ -104,6 +104,14 @@ pub(super) fn run<M: DnsSpeaker>(
                 sent.push(one);
                 continue;
             }
+            Step::Do(DnsCommand::Batch { lane, to, datagrams }) => {
+                for bytes in datagrams {
+                    let one = Sent { n: sent.len(), to, tcp: false, at: now - start, bytes };
+                    due.extend(network(&one).into_iter().map(|(at, r)| (now + at, lane, to, r)));
+                    sent.push(one);
+                }
+                continue;
+            }
             Step::Do(DnsCommand::Tcp { slot, to, bytes }) => {
                 let bytes = bytes[2..].to_vec();
                 let one = Sent { n: sent.len(), to, tcp: true, at: now - start, bytes };

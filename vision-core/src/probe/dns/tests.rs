@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::machine::{Ask, DnsMachine};
 use super::nonce::Nonces;
 use super::report::{DnsCause, DnsMismatch, DnsOutcome, DnsReport};
+use super::schedule::Verdict;
 use super::sim::{React, Sent, ms, place, run};
 use super::{DnsQuery, Letters, Transport};
 use crate::wire::dns::{Rcode, RecordType};
@@ -22,10 +23,15 @@ fn ask(
     query: &DnsQuery,
     network: impl FnMut(&Sent) -> Vec<(Duration, React)>,
 ) -> (DnsReport, Vec<Sent>) {
-    let ask =
-        Ask { question: query.question.clone(), flags: query.flags, edns: query.edns.clone() };
+    let ask = query.ask();
     let nonces = Nonces::scripted(1000..2000);
-    let machine = DnsMachine::new(ask, query.policy(), nonces, 7 << 32, place());
+    let machine = DnsMachine::new(
+        ask,
+        query.policy_for(&query.servers, Verdict::Any),
+        nonces,
+        7 << 32,
+        place(),
+    );
     run(machine, ms(60_000), network)
 }
 
@@ -213,9 +219,55 @@ fn a_server_that_changes_case_is_asked_in_the_plain_case() {
 #[test]
 fn a_run_that_ends_early_says_so() {
     let query = query();
-    let ask = Ask { question: query.question.clone(), flags: query.flags, edns: None };
-    let machine = DnsMachine::new(ask, query.policy(), Nonces::scripted(0..9), 0, place());
+    let ask = Ask { edns: None, ..query.ask() };
+    let machine = DnsMachine::new(
+        ask,
+        query.policy_for(&query.servers, Verdict::Any),
+        Nonces::scripted(0..9),
+        0,
+        place(),
+    );
     let (report, _) = run(machine, ms(400), |_| Vec::new());
     assert_eq!(report.attempts[0].outcome, DnsOutcome::Abandoned);
     assert_eq!(report.gaps.len(), 1);
+}
+
+#[test]
+fn a_server_that_wants_its_cookie_gets_it_and_a_wrong_one_is_not_believed() {
+    let with_cookie = |sent: &Sent, rcode: u8, high: u8, own: &[u8], given: &[u8]| {
+        let mut bytes = sent.reply(rcode, &[HERE]);
+        bytes[11] = 1;
+        bytes.extend([0, 0, 41, 4, 208, high, 0, 0, 0, 0, (4 + own.len() + given.len()) as u8]);
+        bytes.extend([0, 10, 0, (own.len() + given.len()) as u8]);
+        bytes.extend([own, given].concat());
+        bytes
+    };
+    let cookie = |sent: &Sent| -> Vec<u8> {
+        let edns = sent.message().edns.expect("an extension record");
+        edns.options.iter().find(|o| o.code == 10).expect("a cookie").data.as_bytes().to_vec()
+    };
+    let (report, sent) = ask(&query().cookies(), |sent| {
+        let own = cookie(sent);
+        match own.len() {
+            // BADCOOKIE is 23: seven below, one above.
+            8 => vec![
+                (ms(1), React::Reply(with_cookie(sent, 0, 0, b"forged!!", b"12345678"))),
+                (ms(2), React::Reply(with_cookie(sent, 7, 1, &own, b"12345678"))),
+            ],
+            _ => vec![(ms(1), React::Reply(with_cookie(sent, 0, 0, &own[..8], b"12345678")))],
+        }
+    });
+    assert_eq!(sent.len(), 2);
+    assert_eq!(report.attempts[0].ignored.wrong_cookie, 1);
+    assert_eq!(report.attempts[1].cause, DnsCause::BadCookie);
+    assert_eq!(cookie(&sent[1]), [&cookie(&sent[0])[..], b"12345678"].concat());
+    assert_eq!(report.answer().map(|m| m.header.rcode), Some(Rcode::NoError));
+}
+
+#[test]
+fn the_bytes_are_kept_on_request() {
+    let (report, sent) = ask(&query().keep_wire(), |sent| vec![(ms(1), good(sent))]);
+    let wire = report.attempts[0].wire.as_ref().expect("kept");
+    assert_eq!(wire.query.as_bytes(), sent[0].bytes);
+    assert_eq!(wire.answer.as_bytes(), sent[0].reply(0, &[HERE]));
 }

@@ -60,6 +60,27 @@ impl EdnsOption {
         Self { code, data: Opaque::new(data) }
     }
 
+    /// Asks which of several servers answers (RFC 5001).
+    pub fn nsid() -> Self {
+        Self::new(3, [])
+    }
+
+    /// Tells on whose behalf a question is asked (RFC 7871 §6); host bits are left out.
+    pub fn subnet(net: ipnet::IpNet) -> Self {
+        let (family, octets): (u8, Vec<u8>) = match net.trunc().addr() {
+            std::net::IpAddr::V4(addr) => (1, addr.octets().to_vec()),
+            std::net::IpAddr::V6(addr) => (2, addr.octets().to_vec()),
+        };
+        let used = usize::from(net.prefix_len()).div_ceil(8);
+        let head = [0, family, net.prefix_len(), 0];
+        Self::new(8, [&head, octets.get(..used).unwrap_or_default()].concat())
+    }
+
+    /// Carries a cookie: eight bytes of the client, then what the server gave (RFC 7873 §4).
+    pub fn cookie(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::new(10, bytes)
+    }
+
     fn decode(data: &mut Cursor<'_>) -> Result<Self, DecodeError> {
         let code = data.u16()?;
         let length = data.u16()?;

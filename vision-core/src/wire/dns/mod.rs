@@ -14,13 +14,19 @@ mod rdata;
 #[cfg(test)]
 mod tests;
 mod text;
+#[cfg(feature = "dnssec")]
+pub(crate) mod verify;
 
 pub use edns::{Edns, EdnsOption};
 pub use message::{Flags, Header, Message, Question, Record};
 pub use name::Name;
 pub use number::{Class, Opcode, Rcode, RecordType};
 pub(crate) use query::{Query, QueryEdns};
+#[cfg(feature = "dnssec")]
+pub(crate) use rdata::Moment;
 pub use rdata::{
     Loc, Naptr, Nsec3, RData, Rrsig, Soa, Srv, SvcParam, SvcParamKey, Tkey, TypeBitmap,
 };
+#[cfg(feature = "dnssec")]
+pub(crate) use text::base32hex;
 pub use text::{CharString, Opaque};

@@ -69,6 +69,28 @@ impl Name {
         self.wire.len() <= 1
     }
 
+    /// Tells whether this name is `zone` or lies below it.
+    pub fn is_within(&self, zone: &Self) -> bool {
+        let mut rest = self.wire.as_slice();
+        loop {
+            if rest.eq_ignore_ascii_case(&zone.wire) {
+                return true;
+            }
+            let after = rest.split_first().filter(|(length, _)| **length > 0);
+            match after.and_then(|(length, after)| after.get(usize::from(*length)..)) {
+                Some(after) => rest = after,
+                None => return false,
+            }
+        }
+    }
+
+    /// Returns the name without its first label; none for the root.
+    pub fn parent(&self) -> Option<Self> {
+        let (length, after) = self.wire.split_first()?;
+        let wire = after.get(usize::from(*length)..).filter(|_| *length > 0)?;
+        Some(Self { wire: wire.to_vec() })
+    }
+
     /// Appends another name; `None` when the result exceeds 255 bytes.
     pub fn join(&self, suffix: &Self) -> Option<Self> {
         Self::from_labels(self.labels().chain(suffix.labels()))
@@ -97,6 +119,31 @@ impl Name {
             }
         }
         Self { wire }
+    }
+
+    /// Swaps the longest tail that this name has in common with `from`, letter by letter, for the
+    /// same labels of `to`; `None` when there is none. Both must differ in case only.
+    pub(crate) fn with_tail(&self, from: &Self, to: &Self) -> Option<Self> {
+        let mut at = 0;
+        while let Some(length) = from.wire.get(at).filter(|length| **length > 0) {
+            let tail = from.wire.get(at..)?;
+            if let Some(head) = self.wire.strip_suffix(tail)
+                && self.starts_label(head.len())
+            {
+                let own = to.wire.get(at..)?;
+                return Some(Self { wire: [head, own].concat() });
+            }
+            at += 1 + usize::from(*length);
+        }
+        None
+    }
+
+    fn starts_label(&self, place: usize) -> bool {
+        let mut at = 0;
+        while let Some(length) = self.wire.get(at).filter(|_| at < place) {
+            at += 1 + usize::from(*length);
+        }
+        at == place
     }
 
     /// Takes labels of at most 63 bytes; `None` when one is empty or longer, or all together are.
@@ -226,6 +273,21 @@ mod tests {
         assert_eq!(name("192.0.2.5"), "5.2.0.192.in-addr.arpa.");
         assert!(name("2001:db8::1").starts_with("1.0.0.0."));
         assert!(name("2001:db8::1").ends_with(".8.b.d.0.1.0.0.2.ip6.arpa."));
+    }
+
+    #[test]
+    fn a_name_lies_within_its_ancestors_only() {
+        let name = |text: &str| text.parse::<Name>().expect("a name");
+        for zone in [".", "test", "Example.Test", "a.example.test"] {
+            assert!(name("a.example.test").is_within(&name(zone)), "{zone}");
+        }
+        for zone in ["b.example.test", "xample.test", "x.a.example.test", "com"] {
+            assert!(!name("a.example.test").is_within(&name(zone)), "{zone}");
+        }
+        // A label that contains what looks like the tail of a name.
+        assert!(!name("a\\004test").is_within(&name("test")));
+        assert_eq!(name("a.b").parent(), Some(name("b")));
+        assert_eq!((name("b").parent(), Name::root().parent()), (Some(Name::root()), None));
     }
 
     #[test]

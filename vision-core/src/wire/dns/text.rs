@@ -110,7 +110,7 @@ pub(super) fn base64(bytes: &[u8]) -> String {
 }
 
 /// Base 32 with the extended hex alphabet and no padding (RFC 4648 §7), as NSEC3 prints owners.
-pub(super) fn base32hex(bytes: &[u8]) -> String {
+pub(crate) fn base32hex(bytes: &[u8]) -> String {
     encode(bytes, b"0123456789ABCDEFGHIJKLMNOPQRSTUV", 5)
 }
 

@@ -35,6 +35,21 @@ pub struct ResolverConfig {
     pub origin: Option<FileOrigin>,
 }
 
+/// A C library whose resolver is imitated.
+// closed: the two of Linux.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Libc {
+    /// GNU: one server after the other; the search list is tried for every name without a dot at
+    /// its end; a name that exists without address does not end the search.
+    #[default]
+    Glibc,
+    /// Alpine: all servers at once, the first answer counts; a name with `ndots` dots is never
+    /// searched for; anything but "no such name" ends the search.
+    Musl,
+}
+
 /// A line of a hosts file (hosts(5)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -100,19 +115,43 @@ impl ResolverConfig {
         servers.iter().enumerate().map(|(n, server)| (*server, wait(n))).collect()
     }
 
-    /// Lists the names a lookup of `text` goes through, in order (resolv/res_query.c,
-    /// `__res_context_search`).
-    pub(super) fn candidates(&self, text: &str, gaps: &mut Vec<Gap>) -> Result<Vec<Candidate>> {
-        let name: Name = text.parse()?;
-        let as_is = Candidate { name: name.clone(), search: None };
-        if text.ends_with('.') {
+    /// Gives the servers that musl asks at once, each with its wait (src/network/res_msend.c):
+    /// the whole time is parted among the attempts.
+    pub(super) fn waits_at_once(&self) -> Vec<(SocketAddr, Duration)> {
+        let rounds = u32::from(self.attempts.max(1));
+        self.waits().into_iter().map(|(server, _)| (server, self.timeout / rounds)).collect()
+    }
+
+    /// Lists the names a lookup of `text` goes through, in order.
+    pub(super) fn candidates(
+        &self,
+        text: &str,
+        libc: Libc,
+        gaps: &mut Vec<Gap>,
+    ) -> Result<Vec<Candidate>> {
+        match libc {
+            Libc::Glibc => self.candidates_of_glibc(text, gaps),
+            Libc::Musl => self.candidates_of_musl(text, gaps),
+        }
+    }
+
+    /// As src/network/lookup_name.c, `name_from_dns_search`.
+    fn candidates_of_musl(&self, text: &str, gaps: &mut Vec<Gap>) -> Result<Vec<Candidate>> {
+        let dots = text.bytes().filter(|b| *b == b'.').count();
+        let as_is = Candidate { name: text.parse()?, search: None };
+        // musl takes no more than 15 for ndots (src/network/resolvconf.c).
+        if dots >= usize::from(self.ndots.min(15)) || text.ends_with('.') {
             return Ok(vec![as_is]);
         }
+        let mut searched = self.searched(&as_is.name, gaps);
+        searched.push(as_is);
+        Ok(searched)
+    }
+
+    fn searched(&self, name: &Name, gaps: &mut Vec<Gap>) -> Vec<Candidate> {
         let mut searched = Vec::new();
-        let mut root_on_list = false;
         for domain in &self.search {
             let suffix = domain.strip_prefix('.').unwrap_or(domain);
-            root_on_list |= suffix.is_empty();
             let suffix = if suffix.is_empty() { "." } else { suffix };
             match suffix.parse().ok().and_then(|suffix| name.join(&suffix)) {
                 Some(name) => searched.push(Candidate { name, search: Some(domain.clone()) }),
@@ -126,6 +165,18 @@ impl ResolverConfig {
             gaps.push(Gap::new("search list", format!("cut after {MAX_NAMES} domains")));
             searched.truncate(MAX_NAMES);
         }
+        searched
+    }
+
+    /// As resolv/res_query.c, `__res_context_search`.
+    fn candidates_of_glibc(&self, text: &str, gaps: &mut Vec<Gap>) -> Result<Vec<Candidate>> {
+        let name: Name = text.parse()?;
+        let as_is = Candidate { name: name.clone(), search: None };
+        if text.ends_with('.') {
+            return Ok(vec![as_is]);
+        }
+        let mut searched = self.searched(&name, gaps);
+        let root_on_list = self.search.iter().any(|domain| domain.is_empty() || domain == ".");
         let dots = text.bytes().filter(|b| *b == b'.').count();
         if dots >= usize::from(self.ndots) {
             searched.insert(0, as_is);

@@ -3,21 +3,23 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::config::Candidate;
+use super::config::{Candidate, Libc};
 use super::report::{Resolution, ResolveOutcome, ResolvedBy, Tried};
 use crate::base::Gap;
 use crate::netns::NetnsId;
 use crate::probe::Anchor;
-use crate::probe::dns::machine::{Ask, DnsCommand, DnsInput, DnsMachine};
+use crate::probe::dns::machine::{Ask, DnsCommand, DnsInput, DnsMachine, Extras};
 use crate::probe::dns::nonce::Nonces;
 use crate::probe::dns::report::{DnsOutcome, DnsReport};
-use crate::probe::dns::schedule::Policy;
+use crate::probe::dns::schedule::{Policy, is_conclusive};
 use crate::probe::machine::{Machine, Step};
 use crate::wire::dns::{Flags, Message, Name, QueryEdns, Question, RData, Rcode, RecordType};
 
 /// Walks the names of a lookup, asking for the addresses of each, until one has some.
 pub(crate) struct ResolveMachine {
-    pub(super) policy: Policy,
+    /// One for each server that is asked for itself.
+    pub(super) policies: Vec<Policy>,
+    pub(super) libc: Libc,
     pub(super) edns: Option<QueryEdns>,
     pub(super) types: Vec<RecordType>,
     /// A and AAAA one after the other instead of at once.
@@ -69,18 +71,27 @@ impl ResolveMachine {
     fn start_waiting(&mut self, now: Instant) -> bool {
         let mut any = false;
         while let Some((candidate, rtype)) = self.waiting.pop_front() {
-            let Some(nonces) = self.nonces.pop_front() else {
-                break;
-            };
-            let ask = Ask {
-                question: Question::new(candidate.name.clone(), rtype),
-                flags: Flags { rd: true, ..Flags::default() },
-                edns: self.edns.clone(),
-            };
-            let base = self.next_query << SLOTS;
-            self.next_query += 1;
-            let machine = DnsMachine::new(ask, self.policy.clone(), nonces, base, self.place);
-            self.running.push(Running { candidate, rtype, machine, started: now, decided: None });
+            for policy in &self.policies {
+                let Some(nonces) = self.nonces.pop_front() else {
+                    break;
+                };
+                let ask = Ask {
+                    question: Question::new(candidate.name.clone(), rtype),
+                    flags: Flags { rd: true, ..Flags::default() },
+                    edns: self.edns.clone(),
+                    extras: Extras::default(),
+                };
+                let base = self.next_query << SLOTS;
+                self.next_query += 1;
+                let machine = DnsMachine::new(ask, policy.clone(), nonces, base, self.place);
+                self.running.push(Running {
+                    candidate: candidate.clone(),
+                    rtype,
+                    machine,
+                    started: now,
+                    decided: None,
+                });
+            }
             any = true;
             if self.in_turn {
                 break;
@@ -89,27 +100,45 @@ impl ResolveMachine {
         any
     }
 
+    /// Tells whether no server needs to be waited for any more: one has answered each type.
+    fn first_answers_are_there(&self) -> bool {
+        let answered = |rtype: &RecordType| {
+            let mut of_type = self.running.iter().filter(|question| question.rtype == *rtype);
+            of_type.any(|q| q.decided.is_some() && q.machine.has_answer(is_conclusive))
+        };
+        self.libc == Libc::Musl && self.types.iter().all(answered)
+    }
+
     /// Takes the answers of one name and decides whether to go on.
     fn conclude(&mut self, now: Instant) {
         let running = std::mem::take(&mut self.running);
         self.to_close.extend(running.iter().flat_map(|question| question.machine.slots()));
         let tried: Vec<_> = running.into_iter().map(|question| question.finish(now)).collect();
+        let count = tried.len();
         let other_type_is_due = self.in_turn && !self.waiting.is_empty();
         self.result.tried.extend(tried);
         if other_type_is_due {
             return;
         }
-        let about = self.types.len().min(self.result.tried.len());
-        let start = self.result.tried.len() - about;
+        let about = if self.in_turn { self.types.len() } else { count };
+        let start = self.result.tried.len().saturating_sub(about);
         let of_name = self.result.tried.get(start..).unwrap_or_default();
-        let outcome = judge(of_name);
+        let counting: Vec<_> = counting(of_name, self.libc);
+        let outcome = judge(&counting);
         if outcome == ResolveOutcome::Found {
-            take_addresses(of_name, &mut self.result.addresses);
-            let decisive = of_name.iter().find(|tried| !tried.addresses.is_empty());
+            take_addresses(counting.iter().copied(), &mut self.result.addresses);
+            let decisive = counting.iter().copied().find(|tried| !tried.addresses.is_empty());
             let server = decisive.and_then(|tried| tried.server);
             self.result.source = server.map(|server| ResolvedBy::Dns { server });
             self.result.canonical = decisive.and_then(canonical);
             self.candidates.clear();
+        } else if self.libc == Libc::Musl {
+            // Anything but "no such name" is the answer (src/network/lookup_name.c).
+            if outcome != ResolveOutcome::NoSuchName {
+                self.candidates.clear();
+            }
+            self.result.outcome = outcome;
+            return;
         } else if !self.walk.goes_on(outcome, of_name) {
             // A search that broke off still tries the name as given (it is the last one then).
             self.candidates.retain(|candidate| candidate.search.is_none());
@@ -176,9 +205,29 @@ impl Running {
     }
 }
 
+/// The questions whose answers count: where all servers were asked at once, the first answer to
+/// each type.
+fn counting(tried: &[Tried], libc: Libc) -> Vec<&Tried> {
+    let conclusive = |tried: &Tried| tried.report.answer().is_some_and(is_conclusive);
+    if libc == Libc::Glibc || !tried.iter().any(conclusive) {
+        return tried.iter().collect();
+    }
+    let mut first: Vec<&Tried> = Vec::new();
+    for one in tried.iter().filter(|one| conclusive(one)) {
+        match first.iter_mut().find(|known| known.rtype == one.rtype) {
+            Some(known) if known.elapsed > one.elapsed => *known = one,
+            Some(_) => {}
+            None => first.push(one),
+        }
+    }
+    let silent = |one: &&Tried| !tried.iter().any(|t| t.rtype == one.rtype && conclusive(t));
+    first.extend(tried.iter().filter(silent));
+    first
+}
+
 /// Sums up the questions about one name: an address from either family is enough.
-fn judge(tried: &[Tried]) -> ResolveOutcome {
-    let outcome = |tried: &Tried| match tried.rcode {
+fn judge(tried: &[&Tried]) -> ResolveOutcome {
+    let outcome = |tried: &&Tried| match tried.rcode {
         _ if !tried.addresses.is_empty() => ResolveOutcome::Found,
         Some(Rcode::NoError) => ResolveOutcome::NoAddress,
         Some(Rcode::NxDomain) => ResolveOutcome::NoSuchName,
@@ -214,8 +263,8 @@ fn refused_everywhere(report: &DnsReport) -> bool {
     !report.attempts.is_empty() && report.attempts.iter().all(|a| refused(&a.outcome))
 }
 
-fn take_addresses(tried: &[Tried], into: &mut Vec<IpAddr>) {
-    for addr in tried.iter().flat_map(|tried| &tried.addresses) {
+fn take_addresses<'t>(tried: impl Iterator<Item = &'t Tried>, into: &mut Vec<IpAddr>) {
+    for addr in tried.flat_map(|tried| &tried.addresses) {
         if !into.contains(addr) {
             into.push(*addr);
         }
@@ -262,7 +311,7 @@ impl Machine for ResolveMachine {
                     Step::Done => drop(question.decided.get_or_insert(now)),
                 }
             }
-            if let Some(at) = nearest {
+            if let Some(at) = nearest.filter(|_| !self.first_answers_are_there()) {
                 return Step::WaitUntil(at);
             }
             if !self.running.is_empty() {
@@ -296,7 +345,7 @@ impl Machine for ResolveMachine {
             let gap = Gap::new("remaining names and servers", "the run ended first");
             let running = std::mem::take(&mut self.running);
             self.result.tried.extend(running.into_iter().map(|question| question.finish(now)));
-            take_addresses(&self.result.tried, &mut self.result.addresses);
+            take_addresses(self.result.tried.iter(), &mut self.result.addresses);
             self.result.outcome = ResolveOutcome::Unfinished;
             self.result.gaps.push(gap);
         }

@@ -10,7 +10,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-pub use self::config::{HostsEntry, HostsTable, ResolverConfig};
+pub use self::config::{HostsEntry, HostsTable, Libc, ResolverConfig};
 use self::machine::{ResolveMachine, Walk};
 pub use self::report::{Resolution, ResolveOutcome, ResolvedBy, Tried};
 use super::channel::DnsChannel;
@@ -24,11 +24,11 @@ use crate::probe::driver::Session;
 use crate::socket::Options;
 use crate::wire::dns::{QueryEdns, RecordType};
 
-/// Finds the addresses of a name as glibc would inside a target, and shows every step.
+/// Finds the addresses of a name as a C library would inside a target, and shows every step.
 ///
 /// Order: an address is itself; then the hosts file; then, name by name along the search list and
 /// `ndots`, the servers of `resolv.conf`, A and AAAA at once, with glibc's waits and its rules for
-/// going on to the next server and name. Differences, all on the safe side: each query has a
+/// going on to the next server and name, or with musl's ([`Resolve::libc`]). Differences, all on the safe side: each query has a
 /// socket of its own, letters are in random case, and late answers are taken. `nsswitch.conf` is
 /// not looked at: `files dns` is assumed; `rotate` is not followed.
 ///
@@ -50,6 +50,7 @@ use crate::wire::dns::{QueryEdns, RecordType};
 pub struct Resolve {
     name: String,
     family: Option<Family>,
+    libc: Libc,
     letters: Letters,
     options: Options,
 }
@@ -60,6 +61,7 @@ impl Resolve {
         Self {
             name: name.into(),
             family: None,
+            libc: Libc::Glibc,
             letters: Letters::Mixed,
             options: Options::default(),
         }
@@ -68,6 +70,11 @@ impl Resolve {
     /// Looks for addresses of one family only.
     pub fn family(self, family: Family) -> Self {
         Self { family: Some(family), ..self }
+    }
+
+    /// Resolves as this C library would; glibc unless told.
+    pub fn libc(self, libc: Libc) -> Self {
+        Self { libc, ..self }
     }
 
     /// Chooses how letters are written.
@@ -133,6 +140,7 @@ impl Resolve {
         Resolution {
             netns,
             name: self.name.clone(),
+            libc: self.libc,
             addresses: Vec::new(),
             canonical: None,
             source: None,
@@ -149,26 +157,28 @@ impl Resolve {
         mut draw: impl FnMut(usize) -> Result<Nonces>,
     ) -> Result<ResolveMachine> {
         let mut result = self.blank(place.0);
-        let candidates = config.candidates(&self.name, &mut result.gaps)?;
-        let policy = self.policy(config);
-        if config.servers.len() > policy.servers.len() {
-            result.gaps.push(Gap::new("further servers", "glibc asks the first three only"));
+        let candidates = config.candidates(&self.name, self.libc, &mut result.gaps)?;
+        let policies = self.policies(config);
+        let asked: usize = policies.iter().map(|policy| policy.servers.len()).sum();
+        if config.servers.len() > asked {
+            result.gaps.push(Gap::new("further servers", "the first three only are asked"));
         }
         let types = self.types(config);
-        let questions = candidates.len() * types.len();
-        let nonces: Result<VecDeque<_>> =
-            (0..questions).map(|_| draw(policy.most_queries())).collect();
-        let edns = config.edns0.then(|| QueryEdns {
+        let most = policies.first().map_or(0, Policy::most_queries);
+        let questions = candidates.len() * types.len() * policies.len();
+        let nonces: Result<VecDeque<_>> = (0..questions).map(|_| draw(most)).collect();
+        let edns = (config.edns0 && self.libc == Libc::Glibc).then(|| QueryEdns {
             // RESOLV_EDNS_BUFFER_SIZE of resolv-internal.h.
             udp_payload_bytes: 1200,
             do_bit: false,
             options: Vec::new(),
         });
         Ok(ResolveMachine {
-            policy,
+            policies,
             edns,
             types,
-            in_turn: config.single_request,
+            in_turn: config.single_request && self.libc == Libc::Glibc,
+            libc: self.libc,
             nonces: nonces?,
             place,
             candidates: candidates.into(),
@@ -185,20 +195,33 @@ impl Resolve {
         match self.family {
             Some(Family::V4) => vec![RecordType::A],
             Some(Family::V6) => vec![RecordType::Aaaa],
-            None if config.no_aaaa => vec![RecordType::A],
+            None if config.no_aaaa && self.libc == Libc::Glibc => vec![RecordType::A],
             None => vec![RecordType::A, RecordType::Aaaa],
         }
     }
 
-    fn policy(&self, config: &ResolverConfig) -> Policy {
-        let transport = if config.use_tcp { Transport::Tcp } else { Transport::Auto };
-        Policy {
+    /// How the questions about one name and type are asked: one after the other, or each server
+    /// for itself.
+    fn policies(&self, config: &ResolverConfig) -> Vec<Policy> {
+        let glibc = Policy {
             servers: config.waits(),
             tries: config.attempts.max(1),
-            transport,
+            transport: if config.use_tcp { Transport::Tcp } else { Transport::Auto },
             edns: config.edns0,
             letters: self.letters,
             verdict: Verdict::Stub,
+        };
+        if self.libc == Libc::Glibc {
+            return vec![glibc];
         }
+        // musl knows neither `use-vc` nor `edns0` (src/network/resolvconf.c).
+        let own = |server| Policy {
+            servers: vec![server],
+            transport: Transport::Auto,
+            edns: false,
+            verdict: Verdict::Conclusive,
+            ..glibc.clone()
+        };
+        config.waits_at_once().into_iter().map(own).collect()
     }
 }

@@ -2,6 +2,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::super::report::{DnsOutcome, DnsReport};
+use super::config::Libc;
 use crate::base::Gap;
 use crate::netns::{FileOrigin, NetnsId};
 use crate::wire::dns::{Name, Rcode, RecordType};
@@ -15,6 +16,9 @@ pub struct Resolution {
     pub netns: NetnsId,
     /// The name as given.
     pub name: String,
+    /// The C library whose way was taken.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub libc: Libc,
     /// The addresses in the order of the answers, without duplicates; not sorted by RFC 6724.
     pub addresses: Vec<IpAddr>,
     /// The name the addresses belong to, at the end of any aliases.

@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::super::nonce::Nonces;
 use super::super::sim::{React, Sent, ms, place, run};
 use super::{
-    HostsEntry, HostsTable, Resolution, Resolve, ResolveOutcome, ResolvedBy, ResolverConfig,
+    HostsEntry, HostsTable, Libc, Resolution, Resolve, ResolveOutcome, ResolvedBy, ResolverConfig,
 };
 use crate::base::Family;
 use crate::inventory::{Hosts, Resolver};
@@ -210,4 +210,49 @@ fn the_files_of_a_target_become_a_configuration() {
     assert!(config.use_tcp && config.no_tld_query && !config.edns0);
     let hosts = HostsTable::from(&Hosts::parse(b"10.1.1.1 pod-a.ns pod-a # a pod\n"));
     assert_eq!(hosts.entries[0].names, ["pod-a.ns", "pod-a"]);
+}
+
+#[test]
+fn musl_takes_the_first_answer_of_any_server() {
+    let slow_first = ResolverConfig {
+        servers: vec![([10, 0, 0, 1], 53).into(), ([10, 0, 0, 2], 53).into()],
+        ..cluster()
+    };
+    let lookup = Resolve::new("db").libc(Libc::Musl);
+    let (result, sent) = resolve(&lookup, &slow_first, |q| {
+        let known: &[(&str, &[&str])] = &[("db.default.svc.cluster.local.", &["10.0.0.7"])];
+        let other: &[(&str, &[&str])] = &[("db.default.svc.cluster.local.", &["10.0.0.8"])];
+        match q.to.ip().to_string() == "10.0.0.1" {
+            true => zone(known, q).into_iter().map(|(at, react)| (at + ms(50), react)).collect(),
+            false => zone(other, q),
+        }
+    });
+    let found: Vec<_> = result.addresses.iter().map(ToString::to_string).collect();
+    assert_eq!((found, sent.len()), (vec!["10.0.0.8".to_owned()], 4));
+    assert!(sent.iter().all(|sent| sent.at == ms(0) && sent.message().edns.is_none()));
+    assert_eq!(result.libc, Libc::Musl);
+}
+
+#[test]
+fn musl_never_searches_for_a_name_with_enough_dots() {
+    let dotted = ResolverConfig { ndots: 1, ..cluster() };
+    let known: &[(&str, &[&str])] = &[("a.b.svc.cluster.local.", &["10.0.0.7"])];
+    let musl = Resolve::new("a.b").libc(Libc::Musl);
+    let (result, _) = resolve(&musl, &dotted, |q| zone(known, q));
+    assert_eq!(
+        (result.outcome, names(&result)),
+        (ResolveOutcome::NoSuchName, vec!["a.b.".to_owned()])
+    );
+    let (result, _) = resolve(&Resolve::new("a.b"), &dotted, |q| zone(known, q));
+    assert_eq!(result.outcome, ResolveOutcome::Found);
+}
+
+#[test]
+fn musl_stops_at_a_name_without_address_where_glibc_goes_on() {
+    let known: &[(&str, &[&str])] =
+        &[("db.default.svc.cluster.local.", &[]), ("db.svc.cluster.local.", &["10.0.0.7"])];
+    let (result, _) = resolve(&Resolve::new("db").libc(Libc::Musl), &cluster(), |q| zone(known, q));
+    assert_eq!((result.outcome, names(&result).len()), (ResolveOutcome::NoAddress, 1));
+    let (result, _) = resolve(&Resolve::new("db"), &cluster(), |q| zone(known, q));
+    assert_eq!((result.outcome, names(&result).len()), (ResolveOutcome::Found, 2));
 }

@@ -1,4 +1,4 @@
-//! Record data read by `hickory-proto`; the only file of the crate that names it.
+//! Record data read by `hickory-proto`, which only this file and `verify.rs` name.
 
 use hickory_proto::rr::{self, RData as Theirs};
 use hickory_proto::serialize::binary::{BinDecoder, Restrict};

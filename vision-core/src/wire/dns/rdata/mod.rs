@@ -154,6 +154,17 @@ pub struct Rrsig {
     pub signature: Opaque,
 }
 
+/// A moment as signatures have it, printed as in a zone file: `20261231235959`, UTC.
+#[cfg(feature = "dnssec")]
+pub(crate) struct Moment(pub(crate) u32);
+
+#[cfg(feature = "dnssec")]
+impl std::fmt::Display for Moment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        show::time(self.0, f)
+    }
+}
+
 /// The next existing hashed name and the types of this one (RFC 5155 §3.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -147,7 +147,7 @@ fn or_dash(salt: &Opaque) -> String {
 }
 
 /// YYYYMMDDHHmmSS in UTC (RFC 4034 §3.2); days to a date after Howard Hinnant's `civil_from_days`.
-fn time(unix_s: u32, f: &mut Formatter<'_>) -> Result {
+pub(super) fn time(unix_s: u32, f: &mut Formatter<'_>) -> Result {
     let (days, seconds) = (unix_s / 86_400 + 719_468, unix_s % 86_400);
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era =

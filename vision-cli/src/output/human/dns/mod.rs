@@ -1,7 +1,13 @@
+pub mod bulk;
+mod validity;
+mod walks;
+
 use std::io::{self, Write};
 
 use serde::{Serialize, Serializer};
-use vision_core::probe::{DnsAttempt, DnsOutcome, DnsReport, DnsTransport};
+use vision_core::probe::{
+    DnsAttempt, DnsOutcome, DnsReport, DnsTransport, TransferEnd, TransferReport,
+};
 use vision_core::wire::dns::{Message, Name, Record};
 
 use super::millis;
@@ -28,7 +34,7 @@ impl Human for Answered<'_, DnsReport> {
             let records = report.answer().into_iter().flat_map(|message| &message.answers);
             return records
                 .into_iter()
-                .try_for_each(|r| writeln!(out, "{}", esc(&r.data.to_string())));
+                .try_for_each(|r| writeln!(out, "{}", esc_text(&r.data.to_string())));
         }
         let decisive = report.decisive();
         for attempt in &report.attempts {
@@ -42,6 +48,73 @@ impl Human for Answered<'_, DnsReport> {
         }
         gaps(&report.gaps, out)
     }
+}
+
+/// A message from a file.
+pub struct Shown<'a>(pub &'a Message);
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl Human for Shown<'_> {
+    fn human(&self, out: &mut dyn Write, _: &Style) -> io::Result<()> {
+        let message = self.0;
+        write_header("message", message, out)?;
+        writeln!(out, ";; QUESTION SECTION:")?;
+        for question in &message.questions {
+            writeln!(out, ";{}", columns(&question.to_string()))?;
+        }
+        section("ANSWER", &message.answers, true, None, out)?;
+        section("AUTHORITY", &message.authorities, true, None, out)?;
+        section("ADDITIONAL", &message.additionals, true, None, out)?;
+        if let Some(stopped) = &message.stopped {
+            writeln!(out, ";; the rest could not be read: {}", esc(&stopped.to_string()))?;
+        }
+        writeln!(out, ";; MSG SIZE: {}", message.size_bytes)
+    }
+}
+
+impl Human for Answered<'_, TransferReport> {
+    fn human(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
+        let report = self.report;
+        if self.short && report.end == TransferEnd::Complete {
+            return Ok(());
+        }
+        let Style { bad, .. } = style;
+        let serial = report.serial.map(|serial| format!("serial {serial}, ")).unwrap_or_default();
+        let TransferReport { server, records, messages, received_bytes, elapsed, .. } = report;
+        let took = millis(*elapsed);
+        writeln!(
+            out,
+            ";; {serial}{records} records in {messages} messages, {received_bytes} bytes, {took} \
+             ms, {server} over TCP"
+        )?;
+        match &report.end {
+            TransferEnd::Complete => {}
+            TransferEnd::Refused { rcode } => {
+                writeln!(out, ";; {bad}the server refuses: {rcode}{bad:#}")?;
+            }
+            TransferEnd::Malformed { why } => {
+                writeln!(out, ";; {bad}what came is no transfer: {}{bad:#}", esc(why))?;
+            }
+            TransferEnd::Failed { outcome: how } => {
+                writeln!(out, ";; {bad}incomplete: {}{bad:#}", outcome(how))?;
+            }
+            _ => writeln!(out, ";; {bad}not finished{bad:#}")?,
+        }
+        gaps(&report.gaps, out)
+    }
+}
+
+/// Writes a record as in a zone file.
+///
+/// # Errors
+/// What writing says.
+pub fn write_record(record: &Record, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", columns(&record.to_string()))
 }
 
 pub(super) fn gaps(gaps: &[vision_core::Gap], out: &mut dyn Write) -> io::Result<()> {
@@ -66,6 +139,8 @@ fn transport(transport: DnsTransport) -> &'static str {
     match transport {
         DnsTransport::Udp => "UDP",
         DnsTransport::Tcp => "TCP",
+        DnsTransport::Tls => "TLS",
+        DnsTransport::Https => "HTTPS",
         _ => "another transport",
     }
 }
@@ -89,6 +164,7 @@ pub(super) fn outcome(outcome: &DnsOutcome) -> String {
             let why = reason.map_or_else(|| "closed".to_owned(), |reason| reason.to_string());
             format!("the connection ended after {received_bytes} bytes: {why}")
         }
+        DnsOutcome::NotSecured { why } => format!("not secured: {}", esc_text(why)),
         DnsOutcome::Abandoned => "given up".to_owned(),
         _ => "something else".to_owned(),
     }
@@ -112,6 +188,10 @@ fn write_answer(
         for question in &message.questions {
             writeln!(out, ";{}", columns(&question.to_string()))?;
         }
+    }
+    if style.verbose < 2 {
+        let options = message.edns.iter().flat_map(|edns| &edns.options);
+        options.into_iter().try_for_each(|o| writeln!(out, ";; {}", esc_text(&o.to_string())))?;
     }
     let all = style.verbose > 0;
     let asked = message.question().filter(|_| style.verbose < 2).map(|_| &report.question.name);
@@ -183,6 +263,13 @@ fn trailer(attempt: &DnsAttempt, message: &Message, out: &mut dyn Write) -> io::
         writeln!(out, ";; Query time: {} ms", millis(*rtt))?;
     }
     writeln!(out, ";; SERVER: {} over {}", attempt.server, transport(attempt.transport))?;
+    if let Some(took) = attempt.connect {
+        writeln!(out, ";; CONNECT: {} ms", millis(took))?;
+    }
+    if let Some(secured) = &attempt.secured {
+        let took = millis(secured.handshake);
+        writeln!(out, ";; SECURED: {}, handshake {took} ms", esc_text(&secured.version))?;
+    }
     let when = serde_json::to_string(&attempt.sent_at).unwrap_or_default();
     writeln!(out, ";; WHEN: {}", when.trim_matches('"'))?;
     writeln!(out, ";; MSG SIZE rcvd: {}", message.size_bytes)
