@@ -21,6 +21,7 @@
 mod addr;
 mod conntrack;
 mod counters;
+mod difference;
 mod dump;
 mod flags;
 mod hosts;
@@ -46,6 +47,7 @@ pub use conntrack::{
     CtSctpState, CtSeqAdjust, CtStatus, CtSynproxy, CtTcp, CtTcpFlags, CtTcpState, CtTuple,
 };
 pub use counters::Counters;
+pub use difference::Difference;
 pub use dump::{Consistency, Dump};
 pub use hosts::{HostEntry, Hosts};
 pub use link::{Link, LinkFlags, LinkStats, LinkType, OperState};
@@ -240,6 +242,17 @@ impl Inventory {
         let mut number = None;
         self.reader.route_channel()?.ask(nsid::get(fd), budget, |m| number = nsid::decode(m))?;
         Ok(number.filter(|n| *n >= 0))
+    }
+
+    /// Returns the numbers this namespace has for others, as in [`Link::link_netnsid`].
+    ///
+    /// # Errors
+    /// As [`Inventory::links`].
+    pub fn nsids(&mut self, budget: &Budget) -> Result<Vec<i32>> {
+        let mut numbers = Vec::new();
+        let channel = self.reader.route_channel()?;
+        channel.ask(nsid::dump(), budget, |message| numbers.extend(nsid::decode(message)))?;
+        Ok(numbers)
     }
 
     /// Returns the protocol counters of the namespace.

@@ -3,6 +3,7 @@ use super::sock::{self, SockProtocol};
 use super::{Addr, CtEntry, Link, Neighbour, Route, Rule, Sock};
 use super::{addr, conntrack, link, neigh, route, rule};
 use crate::base::Family;
+use crate::netlink::conntrack::{IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_NEW};
 use crate::netlink::header::{Message, Messages, NLM_F_REQUEST};
 
 /// One netlink message, read from bytes that were recorded earlier or elsewhere.
@@ -68,7 +69,7 @@ impl Recorded {
     pub fn read(protocol: RecordedProtocol, datagram: &[u8]) -> impl Iterator<Item = Self> + '_ {
         Messages::new(datagram).map(move |message| {
             let row = match message.flags & NLM_F_REQUEST {
-                0 => of(protocol, &message),
+                0 => RecordedRow::of(protocol, &message),
                 _ => RecordedRow::Other,
             };
             Self { kind: message.kind, row }
@@ -76,9 +77,25 @@ impl Recorded {
     }
 }
 
-fn of(protocol: RecordedProtocol, message: &Message<'_>) -> RecordedRow {
+impl RecordedRow {
+    /// Reads the row a message adds, changes or removes.
+    pub(crate) fn of(protocol: RecordedProtocol, message: &Message<'_>) -> Self {
+        of(protocol, message.kind, &Message { kind: created(protocol, message.kind), ..*message })
+    }
+}
+
+/// A row that goes is told of in the same form as one that comes, under a number of its own.
+fn created(protocol: RecordedProtocol, kind: u16) -> u16 {
+    match (protocol, kind) {
+        (RecordedProtocol::Route, 17 | 21 | 25 | 29 | 33) => kind - 1,
+        (RecordedProtocol::Netfilter, IPCTNL_MSG_CT_DELETE) => IPCTNL_MSG_CT_NEW,
+        _ => kind,
+    }
+}
+
+fn of(protocol: RecordedProtocol, kind: u16, message: &Message<'_>) -> RecordedRow {
     let family = || message.body.first().and_then(|f| Family::from_raw(*f)).unwrap_or(Family::V4);
-    match (protocol, message.kind) {
+    match (protocol, kind) {
         (RecordedProtocol::Route, 16 | 17) => {
             kept(link::read(message, ()), |row| RecordedRow::Link(Box::new(row)))
         }
@@ -95,7 +112,7 @@ fn of(protocol: RecordedProtocol, message: &Message<'_>) -> RecordedRow {
         (RecordedProtocol::SockDiag, 20) => {
             kept(sock::read(message, SockProtocol::Tcp), RecordedRow::Socket)
         }
-        (RecordedProtocol::Netfilter, 0x100) => {
+        (RecordedProtocol::Netfilter, IPCTNL_MSG_CT_NEW | IPCTNL_MSG_CT_DELETE) => {
             kept(conntrack::read(message, ()), |row| RecordedRow::Connection(Box::new(row)))
         }
         _ => RecordedRow::Other,

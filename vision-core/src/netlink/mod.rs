@@ -15,6 +15,4 @@ pub(crate) mod sock_diag;
 mod socket;
 
 pub(crate) use channel::Channel;
-#[cfg(feature = "capture")]
-pub(crate) use socket::Transport;
-pub(crate) use socket::{KernelSocket, Protocol};
+pub(crate) use socket::{KernelSocket, Protocol, Transport};
