@@ -1,5 +1,6 @@
 //! The command line as types.
 
+mod event;
 mod packet;
 mod probe;
 mod read;
@@ -12,6 +13,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use vision_core::netns::Lookup;
 use vision_core::{Error, Result, Selector};
 
+pub use self::event::WatchArgs;
 pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs, WriteFormat};
 pub use self::probe::{ArpArgs, DnsArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
 pub use self::read::{
@@ -202,6 +204,8 @@ pub enum Verb {
     Decode(DecodeArgs),
     /// Compile a packet filter and show the program
     Filter(FilterArgs),
+    /// Follow what changes: links, addresses, routes, rules, neighbours, connections, namespaces
+    Watch(WatchArgs),
     /// Show what this process may do and what it lacks
     #[command(after_help = CAPS_EXAMPLES)]
     Caps,
@@ -238,6 +242,7 @@ impl Verb {
             Self::Capture(_) => "vision/capture@1",
             Self::Decode(_) => "vision/decode@1",
             Self::Filter(_) => "vision/filter@1",
+            Self::Watch(_) => "vision/watch@1",
             Self::Caps => "vision/caps@1",
         }
     }
@@ -250,7 +255,7 @@ impl Verb {
             Self::Capture(_) => (true, false, true, false),
             Self::Ns(NsArgs { verb: NsVerb::Of { .. } }) => (true, false, false, false),
             Self::Ns(_) => (false, false, false, false),
-            Self::Link(_) | Self::Route(_) | Self::Neigh(_) | Self::Sock(_) => {
+            Self::Link(_) | Self::Route(_) | Self::Neigh(_) | Self::Sock(_) | Self::Watch(_) => {
                 (true, true, true, false)
             }
             Self::Ct(CtArgs { count: true, .. }) | Self::Fw(_) => (true, false, false, false),

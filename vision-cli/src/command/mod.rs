@@ -21,6 +21,7 @@ mod route;
 mod sock;
 mod stream;
 mod tcp;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -74,6 +75,7 @@ fn dispatch(verb: Verb, context: &mut Context) -> Ended {
         Verb::Capture(args) => capture::run(&args, context),
         Verb::Decode(args) => decode::run(&args, context),
         Verb::Filter(args) => filter::run(&args, context),
+        Verb::Watch(args) => watch::run(&args, context),
         Verb::Caps => caps::run(context),
     }
 }

@@ -137,7 +137,9 @@ impl Route {
                 let dev = hop.oif_ifindex.map(|i| format!("dev {i} ")).unwrap_or_default();
                 format!("{gateway}{dev}weight {}", hop.weight)
             };
-            route.nexthops.iter().map(hop).collect::<Vec<_>>().join(", ")
+            // Their order is that in which they came.
+            let hops: std::collections::BTreeSet<_> = route.nexthops.iter().map(hop).collect();
+            hops.into_iter().collect::<Vec<_>>().join(", ")
         };
         Differences::default()
             .plain("kind", &self.kind, &now.kind)

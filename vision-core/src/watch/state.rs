@@ -33,6 +33,10 @@ impl State {
         Ok(())
     }
 
+    pub(super) fn name_of(&self, ifindex: u32) -> Option<&Untrusted> {
+        self.names.get(ifindex)
+    }
+
     /// Tells whether a row is of the IP version asked for, or of none.
     pub(super) fn wants(&self, row: &Row) -> bool {
         let of = match row {

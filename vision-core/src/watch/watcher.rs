@@ -12,7 +12,9 @@ use super::message::{self, Said};
 use super::names::Names;
 use super::state::State;
 use super::{Namespace, Watch};
-use crate::base::{Budget, Capability, Error, EventSource, Family, Gap, Op, Result, Timestamp};
+use crate::base::{
+    Budget, Capability, Error, EventSource, Family, Gap, Op, Result, Timestamp, Untrusted,
+};
 use crate::inventory::{Inventory, LinkFlags};
 use crate::netlink::header::{Message, Messages};
 use crate::netlink::rtnl::group;
@@ -113,6 +115,11 @@ impl Watcher {
     /// Returns how many messages could not be read.
     pub fn unreadable(&self) -> u64 {
         self.unreadable
+    }
+
+    /// Returns the name of an interface, as last heard of.
+    pub fn name_of(&self, ifindex: u32) -> Option<&Untrusted> {
+        self.open.as_ref()?.state.name_of(ifindex)
     }
 
     /// Takes in what is there; `false` when that was nothing.

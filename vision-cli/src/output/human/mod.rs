@@ -17,6 +17,7 @@ pub mod route;
 pub mod sock;
 mod table;
 pub mod tcp;
+pub mod watch;
 
 use std::io::{self, Write};
 use std::time::Duration;
