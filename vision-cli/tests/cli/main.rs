@@ -12,3 +12,4 @@ mod lists;
 mod probes;
 mod run;
 mod streams;
+mod watch;

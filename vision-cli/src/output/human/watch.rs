@@ -139,11 +139,12 @@ fn link_line(link: &Link, names: &Names, out: &mut Vec<u8>, style: &Style) -> io
             None => write!(out, " master if{master}")?,
         }
     }
+    let other = if link.kind.as_deref() == Some("veth") { "peer" } else { "over" };
     match (link.link_ifindex, link.link_netnsid) {
-        (Some(peer), Some(nsid)) => write!(out, " peer if{peer} in nsid {nsid}"),
-        (Some(lower), None) => match names.get(Some(lower)) {
-            Some(name) => write!(out, " peer {}", name.escaped()),
-            None => write!(out, " peer if{lower}"),
+        (Some(index), Some(nsid)) => write!(out, " {other} if{index} in nsid {nsid}"),
+        (Some(index), None) => match names.get(Some(index)) {
+            Some(name) => write!(out, " {other} {}", name.escaped()),
+            None => write!(out, " {other} if{index}"),
         },
         _ => Ok(()),
     }
