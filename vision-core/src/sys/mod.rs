@@ -4,7 +4,9 @@
 pub(crate) mod dir;
 pub(crate) mod nsfs;
 pub(crate) mod packet;
+pub(crate) mod perf;
 pub(crate) mod pidfd;
 #[cfg(feature = "capture")]
 pub(crate) mod ring;
 pub(crate) mod sockopt;
+pub(crate) mod tracefs;

@@ -20,6 +20,7 @@
 //! ```
 #![deny(clippy::indexing_slicing)]
 
+mod drops;
 mod event;
 mod known;
 mod message;
@@ -27,6 +28,10 @@ mod names;
 mod state;
 mod watcher;
 
+pub use drops::{
+    AllDrops, DropGroup, DropTally, DropWatcher, DroppedPacket, Drops, IgnoredDrops, Location,
+    Meaning, drop_meaning,
+};
 pub use event::{Change, Event, Happening, Learned, Namespace, Overrun, Row, RowEvent, Table};
 pub use watcher::Watcher;
 
