@@ -13,7 +13,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use vision_core::netns::Lookup;
 use vision_core::{Error, Result, Selector};
 
-pub use self::event::WatchArgs;
+pub use self::event::{DropsArgs, WatchArgs};
 pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs, WriteFormat};
 pub use self::probe::{ArpArgs, DnsArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
 pub use self::read::{
@@ -206,6 +206,8 @@ pub enum Verb {
     Filter(FilterArgs),
     /// Follow what changes: links, addresses, routes, rules, neighbours, connections, namespaces
     Watch(WatchArgs),
+    /// See which packets the kernel drops, why, and what that means
+    Drops(DropsArgs),
     /// Show what this process may do and what it lacks
     #[command(after_help = CAPS_EXAMPLES)]
     Caps,
@@ -243,13 +245,14 @@ impl Verb {
             Self::Decode(_) => "vision/decode@1",
             Self::Filter(_) => "vision/filter@1",
             Self::Watch(_) => "vision/watch@1",
+            Self::Drops(_) => "vision/drops@1",
             Self::Caps => "vision/caps@1",
         }
     }
 
     fn flags(&self) -> Flags {
         let (target, family, interface, source) = match self {
-            Self::Explain(_) | Self::Caps | Self::Decode(_) | Self::Filter(_) => {
+            Self::Explain(_) | Self::Caps | Self::Decode(_) | Self::Filter(_) | Self::Drops(_) => {
                 (false, false, false, false)
             }
             Self::Capture(_) => (true, false, true, false),

@@ -3,6 +3,8 @@
 use clap::Args;
 use vision_core::watch::Table;
 
+use super::Span;
+
 /// `vision watch`
 #[derive(Debug, Args)]
 #[command(
@@ -46,4 +48,25 @@ impl WatchArgs {
         };
         self.tables.iter().flat_map(of).collect()
     }
+}
+
+/// `vision drops`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "It sees the whole machine: the kernel does not say which namespace a packet \
+                        belongs to. Needs CAP_PERFMON, and CAP_SYS_ADMIN where tracefs is not \
+                        mounted. The exit code is 1 when packets were dropped that should not be.\n\n\
+                        Examples:\n  vision drops --for 10s\n  vision drops --for 1m --all --json\n  \
+                        vision drops --each"
+)]
+pub struct DropsArgs {
+    /// How long to look, such as 10s; until Ctrl-C if not given
+    #[arg(long = "for", value_name = "TIME")]
+    pub length: Option<Span>,
+    /// Print each drop as it happens
+    #[arg(long)]
+    pub each: bool,
+    /// With those that every healthy machine has
+    #[arg(long)]
+    pub all: bool,
 }

@@ -8,6 +8,7 @@ mod decode;
 mod destination;
 mod dns;
 mod doctor;
+mod drops;
 mod explain;
 mod filter;
 mod fw;
@@ -75,6 +76,7 @@ fn dispatch(verb: Verb, context: &mut Context) -> Ended {
         Verb::Capture(args) => capture::run(&args, context),
         Verb::Decode(args) => decode::run(&args, context),
         Verb::Filter(args) => filter::run(&args, context),
+        Verb::Drops(args) => drops::run(&args, context),
         Verb::Watch(args) => watch::run(&args, context),
         Verb::Caps => caps::run(context),
     }

@@ -84,3 +84,34 @@ fn too_few_events_are_a_no_and_bad_words_are_named() {
     assert!(run.err.contains("CAP_NET_ADMIN"), "{run:?}");
     powerless(&node, "watch -w 100ms").expect(0);
 }
+
+#[test]
+fn drops_are_explained_and_missing_rights_are_said() {
+    let Some((_lab, a, b)) = pair() else { return };
+    let run = powerless(&a, "drops --for 100ms").expect(4);
+    assert!(run.err.contains("CAP_SYS_ADMIN") || run.err.contains("CAP_PERFMON"), "{run:?}");
+    let mut command = crate::run::command("drops --for 2s --json --each");
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    let socket = a.enter(|| std::net::UdpSocket::bind("0.0.0.0:0").expect("a socket"));
+    for _ in 0..5 {
+        let _ = socket.send_to(b"x", (b.v4(), 9));
+    }
+    let output = child.wait_with_output().expect("ends");
+    if matches!(output.status.code(), Some(4 | 5)) {
+        let forbidden = std::env::var_os("VISION_FORBID_SKIP").is_some_and(|v| v == "1");
+        assert!(!forbidden || std::env::var_os("VISION_NO_TRACEPOINTS").is_some());
+        eprintln!("SKIP drops: {}", String::from_utf8_lossy(&output.stdout));
+        return;
+    }
+    let out = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{out}");
+    let lines: Vec<Value> =
+        out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let events = lines.iter().filter(|line| line["type"] == "event");
+    assert!(events.filter(|line| line["event"]["reason"] == "NO_SOCKET").count() >= 5, "{out}");
+    let report = &lines.last().expect("a summary")["report"];
+    let groups = report["groups"].as_array().expect("groups");
+    let closed = groups.iter().find(|group| group["reason"] == "NO_SOCKET").expect("a group");
+    assert!(closed["next"].as_str().is_some_and(|next| next.contains("vision sock -l")));
+}

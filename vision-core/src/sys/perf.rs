@@ -39,7 +39,8 @@ unsafe impl Sync for PerfRing {}
 
 impl PerfRing {
     /// Begins to take samples of the trace point with this number on one processor, of all
-    /// processes, each with the wall-clock time; `pages` is a power of two.
+    /// processes, each with the monotonic time, for the kernel takes no wall clock here; `pages` is a
+    /// power of two.
     ///
     /// `ENODEV` and `EINVAL` stand for a processor that is not there; `EACCES` and `EPERM` for
     /// missing rights, the latter also for more memory than may be locked.
@@ -127,7 +128,7 @@ fn attributes(id: u32) -> [u8; ATTR] {
     put(24, &SAMPLE_TYPE.to_ne_bytes());
     put(40, &bits.to_ne_bytes());
     put(48, &1_u32.to_ne_bytes());
-    put(92, &libc::CLOCK_REALTIME.to_ne_bytes());
+    put(92, &libc::CLOCK_MONOTONIC.to_ne_bytes());
     attr
 }
 

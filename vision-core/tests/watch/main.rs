@@ -1,5 +1,6 @@
 //! Changes of namespaces made for each test, beside `ip monitor` and `conntrack -E`.
 
+mod drops;
 mod overrun;
 mod peer;
 mod tables;

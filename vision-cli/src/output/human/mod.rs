@@ -6,6 +6,7 @@ pub mod capture;
 pub mod ct;
 pub mod dns;
 mod doctor;
+pub mod drops;
 pub mod explain;
 pub mod fw;
 pub mod link;

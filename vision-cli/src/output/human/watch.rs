@@ -43,7 +43,7 @@ pub fn mentioned(row: &Row) -> Vec<u32> {
 }
 
 /// The time of day in UTC, to the microsecond.
-fn clock(at: Timestamp) -> String {
+pub fn clock(at: Timestamp) -> String {
     let nanos = at.as_unix_nanos().rem_euclid(86_400 * 1_000_000_000);
     let (second, rest) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
     format!("{:02}:{:02}:{:02}.{:06}", second / 3600, second / 60 % 60, second % 60, rest / 1000)

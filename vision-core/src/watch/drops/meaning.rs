@@ -359,6 +359,8 @@ const NOISE: &[(&str, &str, &str)] = &[
     ("*", "virtio_transport_", "sockets of virtual machines, not the network"),
     ("*", "packet_", "a capture's own copy; the packet itself went on"),
     ("*", "tpacket_", "a capture's own copy; the packet itself went on"),
+    ("NO_SOCKET", "ping_rcv", "echo replies that a raw socket has its own copy of"),
+    ("NOT_SPECIFIED", "ip6_mc_input", "multicast to groups nobody here has joined"),
     ("PACKET_SOCK_ERROR", "", "a capture's own copy; the packet itself went on"),
     ("SOCKET_FILTER", "", "a socket's own filter: it sees only what it asks for"),
     ("UNIX_DISCONNECT", "", "local sockets, not the network"),
@@ -410,6 +412,8 @@ mod tests {
         assert!(noise(Some("NOT_SPECIFIED"), Some("unix_stream_connect")).is_some());
         assert!(noise(Some("SOCKET_CLOSE"), None).is_some());
         assert!(noise(None, Some("netlink_broadcast")).is_some());
+        assert!(noise(Some("NO_SOCKET"), Some("ping_rcv")).is_some());
+        assert_eq!(noise(Some("NO_SOCKET"), Some("__udp4_lib_rcv")), None);
         for fault in ["NETFILTER_DROP", "NO_SOCKET", "NEIGH_FAILED", "TCP_LISTEN_OVERFLOW"] {
             assert_eq!(noise(Some(fault), Some("ip_rcv")), None, "{fault}");
         }

@@ -15,11 +15,13 @@ use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use nix::fcntl::{OFlag, openat};
 use nix::libc;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::stat::Mode;
+use nix::time::{ClockId, clock_gettime};
 
 use self::format::Format;
 use self::record::{Record, Records};
@@ -153,10 +155,13 @@ impl DropWatcher {
             ring.take(&mut self.buffer);
         }
         let mut packets = Vec::new();
+        let boot = boot_time();
         for record in Records::new(&self.buffer) {
             match record {
                 Record::Sample { pid, time, cpu, raw } => {
-                    packets.extend(packet(&self.format, &self.symbols, (pid, time, cpu), raw));
+                    let time = i64::try_from(time).unwrap_or(i64::MAX);
+                    let at = Timestamp::from_unix_nanos(boot.saturating_add(time));
+                    packets.extend(packet(&self.format, &self.symbols, (pid, at, cpu), raw));
                 }
                 Record::Lost(lost) => self.lost += lost,
                 Record::Other => {}
@@ -194,10 +199,17 @@ impl std::fmt::Debug for DropWatcher {
     }
 }
 
+/// The wall-clock time at which the monotonic clock showed zero, in nanoseconds since 1970.
+fn boot_time() -> i64 {
+    let since = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
+    let since = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
+    Timestamp::now().as_unix_nanos().saturating_sub(since)
+}
+
 fn packet(
     format: &Format,
     symbols: &Symbols,
-    (pid, time, cpu): (u32, u64, u32),
+    (pid, at, cpu): (u32, Timestamp, u32),
     raw: &[u8],
 ) -> Option<DroppedPacket> {
     let sample = format.read(raw)?;
@@ -210,7 +222,7 @@ fn packet(
     });
     let ignorable = meaning::noise(reason.as_deref(), location.function.as_deref());
     Some(DroppedPacket {
-        at: Timestamp::from_unix_nanos(i64::try_from(time).unwrap_or(i64::MAX)),
+        at,
         reason,
         location,
         protocol: sample.protocol.filter(|protocol| *protocol != 0),

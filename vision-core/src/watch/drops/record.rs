@@ -7,7 +7,7 @@ pub(super) enum Record<'a> {
     Sample {
         /// The process that ran, which need not be the one the packet belongs to.
         pid: u32,
-        /// Wall-clock time in nanoseconds since 1970.
+        /// Monotonic time in nanoseconds.
         time: u64,
         /// The processor.
         cpu: u32,

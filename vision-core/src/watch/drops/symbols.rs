@@ -8,8 +8,8 @@ use std::fs;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Location {
-    /// The address, in hexadecimal in JSON; 0 where only the name is known.
-    #[cfg_attr(feature = "serde", serde(with = "hex"))]
+    /// The address, in hexadecimal in JSON; 0, and absent there, for a whole function.
+    #[cfg_attr(feature = "serde", serde(default, with = "hex", skip_serializing_if = "is_zero"))]
     pub address: u64,
     /// The function, where the kernel's symbols may be read.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
@@ -27,6 +27,11 @@ impl fmt::Display for Location {
             (None, _) => write!(f, "{:#x}", self.address),
         }
     }
+}
+
+#[cfg(feature = "serde")]
+fn is_zero(address: &u64) -> bool {
+    *address == 0
 }
 
 #[cfg(feature = "serde")]
