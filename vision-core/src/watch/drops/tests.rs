@@ -18,7 +18,7 @@ fn packets(bytes: &[u8]) -> Vec<DroppedPacket> {
     let (format, symbols) = (format(), Symbols::default());
     let read = |record| match record {
         Record::Sample { pid, time, cpu, raw } => {
-            let at = Timestamp::from_unix_nanos(i64::try_from(time).expect("a time"));
+            let at = Timestamp::from_unix_nanos(i64::try_from(time).unwrap_or(i64::MAX));
             packet(&format, &symbols, (pid, at, cpu), raw)
         }
         _ => None,
