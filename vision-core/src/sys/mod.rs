@@ -8,5 +8,6 @@ pub(crate) mod perf;
 pub(crate) mod pidfd;
 #[cfg(feature = "capture")]
 pub(crate) mod ring;
+pub(crate) mod sockns;
 pub(crate) mod sockopt;
 pub(crate) mod tracefs;
