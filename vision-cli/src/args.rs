@@ -221,7 +221,8 @@ impl Verb {
         match self {
             Self::Doctor(_) => "vision/doctor@1",
             Self::Explain(_) => "vision/explain@1",
-            Self::Ns(NsArgs { verb: NsVerb::Ls }) => "vision/ns@1",
+            Self::Ns(NsArgs { verb: NsVerb::Ls { .. } }) => "vision/ns@1",
+            Self::Ns(NsArgs { verb: NsVerb::Map { .. } }) => "vision/ns-map@1",
             Self::Ns(NsArgs { verb: NsVerb::Of { .. } }) => "vision/ns-of@1",
             Self::Ns(NsArgs { verb: NsVerb::Exec { .. } }) => "vision/ns-exec@1",
             Self::Link(_) => "vision/link@1",

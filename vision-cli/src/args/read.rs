@@ -23,8 +23,26 @@ pub struct NsArgs {
 #[derive(Debug, Subcommand)]
 pub enum NsVerb {
     /// List the network namespaces that have a process or a name
-    #[command(after_help = "Examples:\n  vision ns ls\n  vision ns ls --json")]
-    Ls,
+    #[command(after_help = "Examples:\n  vision ns ls\n  vision ns ls --all --json")]
+    Ls {
+        /// Also those nobody lives in: mounted elsewhere, held by a descriptor or a socket
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show how namespaces hang together: links, veth pairs, bridges, uplinks
+    #[command(after_help = "Examples:\n  vision ns map\n  vision ns map --svg > map.svg\n  \
+                            vision ns map --mermaid")]
+    Map {
+        /// Also namespaces nobody lives in, as ns ls --all finds them
+        #[arg(long)]
+        all: bool,
+        /// As a picture
+        #[arg(long, conflicts_with = "global-json")]
+        svg: bool,
+        /// As a Mermaid flowchart
+        #[arg(long, conflicts_with_all = ["svg", "global-json"])]
+        mermaid: bool,
+    },
     /// Say which network namespace a target is in
     #[command(after_help = "Examples:\n  vision ns of pid:4242\n  vision ns of blue --json")]
     Of {

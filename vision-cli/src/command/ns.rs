@@ -9,21 +9,32 @@ use std::process::Command;
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns, unshare};
 use vision_core::base::Op;
+use vision_core::inventory::NetworkMap;
+use vision_core::netns::Listing;
 use vision_core::{Capability, Error, Netns, Selector, Target};
 
 use super::Ended;
 use crate::args::{NsArgs, NsVerb};
 use crate::context::Context;
 use crate::exit::Outcome;
-use crate::output::diagnose;
 use crate::output::human::ns::NsOf;
+use crate::output::{diagnose, picture};
 
 /// Lists, identifies or enters namespaces.
 pub fn run(args: NsArgs, context: &mut Context) -> Ended {
     match args.verb {
-        NsVerb::Ls => {
-            let listing = context.global.lookup()?.namespaces(&context.budget()?)?;
+        NsVerb::Ls { all } => {
+            let listing = listing(all, context)?;
             context.out.report(&listing)?;
+            Ok(Outcome::Yes)
+        }
+        NsVerb::Map { all, svg, mermaid } => {
+            let map = NetworkMap::read(&listing(all, context)?, &context.budget()?)?;
+            match (svg, mermaid) {
+                (true, _) => context.out.raw(|out| picture::svg(&map, out))?,
+                (_, true) => context.out.raw(|out| picture::mermaid(&map, out))?,
+                _ => context.out.report(&map)?,
+            }
             Ok(Outcome::Yes)
         }
         NsVerb::Of { target } => of(target.as_deref(), context),
@@ -38,6 +49,14 @@ pub fn run(args: NsArgs, context: &mut Context) -> Ended {
                 false => exec(&words, context),
             }
         }
+    }
+}
+
+fn listing(all: bool, context: &Context) -> Result<Listing, Error> {
+    let (lookup, budget) = (context.global.lookup()?, context.budget()?);
+    match all {
+        true => lookup.all_namespaces(&budget),
+        false => lookup.namespaces(&budget),
     }
 }
 

@@ -4,6 +4,7 @@ pub mod envelope;
 pub mod human;
 pub mod json;
 pub mod packet;
+pub mod picture;
 mod rows;
 mod style;
 pub mod text;
@@ -196,6 +197,14 @@ impl Output {
                 Ok(Some(e))
             }
         }
+    }
+
+    /// Writes a result that is neither text for people nor JSON.
+    ///
+    /// # Errors
+    /// What writing to standard output says.
+    pub fn raw(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        write(&mut self.out)
     }
 
     /// Writes text that is for people only; nothing with `--json`.

@@ -10,6 +10,7 @@ pub mod drops;
 pub mod explain;
 pub mod fw;
 pub mod link;
+pub mod map;
 pub mod neigh;
 pub mod ns;
 pub mod ping;
