@@ -6,6 +6,8 @@ mod svg;
 pub use self::mermaid::mermaid;
 pub use self::svg::svg;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use vision_core::inventory::{MappedLink, MappedNamespace, NetworkMap};
 
 use super::esc;
@@ -19,15 +21,17 @@ struct Wire {
 
 /// The connections between namespaces, each once.
 fn wires(map: &NetworkMap) -> Vec<Wire> {
-    let mut wires: Vec<Wire> = Vec::new();
+    let places = map.namespaces.iter().enumerate().map(|(at, one)| (one.info.id, at));
+    let places: BTreeMap<_, _> = places.collect();
+    let (mut wires, mut known) = (Vec::new(), BTreeSet::new());
     for (here, namespace) in map.namespaces.iter().enumerate() {
         for link in &namespace.links {
             let Some(end) = &link.other_end else { continue };
-            let there = map.namespaces.iter().position(|other| Some(other.info.id) == end.netns);
-            let Some(there) = there.filter(|there| *there != here) else { continue };
-            let (from, to) = ((here, link.ifindex), (there, end.ifindex));
-            let known = wires.iter().any(|wire| wire.from == to && wire.to == from);
-            if !known {
+            let there = end.netns.and_then(|id| places.get(&id));
+            let Some(there) = there.filter(|there| **there != here) else { continue };
+            let (from, to) = ((here, link.ifindex), (*there, end.ifindex));
+            if !known.contains(&(to, from)) {
+                known.insert((from, to));
                 wires.push(Wire { from, to });
             }
         }

@@ -7,6 +7,7 @@ use layout::core::base::Orientation;
 use layout::core::color::Color;
 use layout::core::geometry::Point;
 use layout::core::style::{LineStyleKind, StyleAttr};
+use layout::std_shapes::render::get_shape_size;
 use layout::std_shapes::shapes::{Arrow, Element, LineEndKind, RecordDef, ShapeKind};
 use layout::topo::layout::VisualGraph;
 use vision_core::inventory::{MappedNamespace, NetworkMap};
@@ -50,9 +51,15 @@ fn element(namespace: &MappedNamespace) -> Element {
     let fill = if namespace.info.own { "lightyellow" } else { "white" };
     let look = StyleAttr::new(Color::fast("black"), 1, Some(Color::fast(fill)), 0, FONT);
     let shape = ShapeKind::new_record(&RecordDef::Array(lines));
-    Element::create(shape, look, Orientation::LeftToRight, Point::new(100., 100.))
+    // Boxes are filled from above, while the picture grows to the right.
+    let downwards = Orientation::TopToBottom;
+    let size = get_shape_size(downwards, &shape, FONT, false);
+    // The measure takes every letter for a square.
+    Element::create(shape, look, downwards, Point::new(size.x * SLIM, size.y))
 }
 
 const FONT: usize = 12;
+/// How wide the letters of a line are on average, in parts of their height.
+const SLIM: f64 = 0.6;
 /// From so many boxes on, lines may cross.
 const MANY: usize = 60;
