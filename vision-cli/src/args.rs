@@ -224,6 +224,9 @@ impl Verb {
             Self::Ns(NsArgs { verb: NsVerb::Ls { .. } }) => "vision/ns@1",
             Self::Ns(NsArgs { verb: NsVerb::Map { .. } }) => "vision/ns-map@1",
             Self::Ns(NsArgs { verb: NsVerb::Of { .. } }) => "vision/ns-of@1",
+            Self::Ns(NsArgs { verb: NsVerb::Show { .. } }) => "vision/ns-show@1",
+            Self::Ns(NsArgs { verb: NsVerb::Snapshot { .. } }) => "vision/ns-snapshot@1",
+            Self::Ns(NsArgs { verb: NsVerb::Diff { .. } }) => "vision/ns-diff@1",
             Self::Ns(NsArgs { verb: NsVerb::Exec { .. } }) => "vision/ns-exec@1",
             Self::Link(_) => "vision/link@1",
             Self::Route(RouteArgs { verb: Some(_), .. }) => "vision/route-get@1",
@@ -257,7 +260,9 @@ impl Verb {
                 (false, false, false, false)
             }
             Self::Capture(_) => (true, false, true, false),
-            Self::Ns(NsArgs { verb: NsVerb::Of { .. } }) => (true, false, false, false),
+            Self::Ns(NsArgs {
+                verb: NsVerb::Of { .. } | NsVerb::Show { .. } | NsVerb::Snapshot { .. },
+            }) => (true, false, false, false),
             Self::Ns(_) => (false, false, false, false),
             Self::Link(_) | Self::Route(_) | Self::Neigh(_) | Self::Sock(_) | Self::Watch(_) => {
                 (true, true, true, false)

@@ -50,6 +50,39 @@ pub enum NsVerb {
         #[arg(value_name = "SEL")]
         target: Option<String>,
     },
+    /// Show one namespace: who it is, its interfaces and where they lead, files and settings
+    #[command(after_help = "Examples:\n  vision ns show ctr:web --files\n  \
+                            vision ns show pid:4242 --sysctl net.ipv4.conf.eth0 --json")]
+    Show {
+        /// The target; the same as --in
+        #[arg(value_name = "SEL")]
+        target: Option<String>,
+        /// Its resolv.conf, hosts and nsswitch.conf as well
+        #[arg(long)]
+        files: bool,
+        /// The settings whose names begin so as well, such as net.ipv4; may be repeated
+        #[arg(long, value_name = "PREFIX")]
+        sysctl: Vec<String>,
+    },
+    /// Write what a namespace holds as JSON, to be compared later
+    #[command(after_help = "Examples:\n  vision ns snapshot ctr:web > before.json\n  \
+                            vision ns diff before.json ctr:web")]
+    Snapshot {
+        /// The target; the same as --in
+        #[arg(value_name = "SEL")]
+        target: Option<String>,
+    },
+    /// Say what differs between two namespaces, or between one and a snapshot of it
+    #[command(after_help = "The exit code is 1 when they differ.\n\nExamples:\n  \
+                            vision ns diff ctr:a ctr:b\n  vision ns diff before.json ctr:web")]
+    Diff {
+        /// A target, or a file that ns snapshot wrote
+        #[arg(value_name = "A")]
+        first: String,
+        /// A target, or a file that ns snapshot wrote
+        #[arg(value_name = "B")]
+        second: String,
+    },
     /// Run a command inside the network namespace of a target
     ///
     /// Nothing but the network changes: files, /sys and users stay the caller's. The exit code is

@@ -199,6 +199,15 @@ impl Output {
         }
     }
 
+    /// Writes a one-shot result that has no other form than JSON.
+    ///
+    /// # Errors
+    /// What writing to standard output says.
+    pub fn data<R: Serialize>(&mut self, report: &R) -> io::Result<()> {
+        let line = envelope::Envelope::report(self.schema, &self.target, report);
+        json::line(&mut self.out, &line)
+    }
+
     /// Writes a result that is neither text for people nor JSON.
     ///
     /// # Errors

@@ -19,6 +19,7 @@
 #![deny(clippy::indexing_slicing)]
 
 mod addr;
+mod compare;
 mod conntrack;
 mod counters;
 mod difference;
@@ -36,6 +37,7 @@ mod route;
 mod route_metrics;
 mod row;
 mod rule;
+mod settings;
 mod snapshot;
 mod sock;
 mod sysctl;
@@ -43,6 +45,7 @@ mod sysctl;
 mod tests;
 
 pub use addr::{Addr, AddrFlags, Lifetime};
+pub use compare::{Comparison, Side, Unequal};
 pub use conntrack::{
     CtCount, CtCounters, CtDccp, CtDccpState, CtEntry, CtFilter, CtIcmp, CtProtocol, CtSctp,
     CtSctpState, CtSeqAdjust, CtStatus, CtSynproxy, CtTcp, CtTcpFlags, CtTcpState, CtTuple,
@@ -63,6 +66,7 @@ pub use route::{
 };
 pub use route_metrics::RouteMetrics;
 pub use rule::{Rule, RuleAction, RuleFlags};
+pub use settings::Setting;
 pub use snapshot::{Section, Sections, Snapshot};
 pub use sock::{Sock, SockProtocol, SockState, SocketFilter, SocketKind};
 pub use sysctl::{InterfaceSysctls, Ipv4Sysctls, Ipv6Sysctls, Sysctls};

@@ -9,22 +9,31 @@ impl Human for NetworkMap {
     fn human(&self, out: &mut dyn Write, style: &Style) -> io::Result<()> {
         for namespace in &self.namespaces {
             head(namespace, out, style)?;
-            let shown = |link: &&MappedLink| !is_plain_loopback(link);
-            let top: Vec<_> = namespace
-                .links
-                .iter()
-                .filter(shown)
-                .filter(|link| master(namespace, link).is_none())
-                .collect();
-            for (at, link) in top.iter().enumerate() {
-                branch(self, namespace, link, at + 1 == top.len(), out, style)?;
-            }
+            tree(self, namespace, out, style)?;
         }
         let Style { warn, .. } = style;
         self.gaps.iter().try_for_each(|gap| {
             writeln!(out, "{warn}not looked at{warn:#}  {}", esc(&gap.to_string()))
         })
     }
+}
+
+/// Writes the interfaces of a namespace, ports below their bridges.
+///
+/// # Errors
+/// What writing says.
+pub fn tree(
+    map: &NetworkMap,
+    namespace: &MappedNamespace,
+    out: &mut dyn Write,
+    style: &Style,
+) -> io::Result<()> {
+    let shown = namespace.links.iter().filter(|link| !is_plain_loopback(link));
+    let top: Vec<_> = shown.filter(|link| master(namespace, link).is_none()).collect();
+    for (at, link) in top.iter().enumerate() {
+        branch(map, namespace, link, at + 1 == top.len(), out, style)?;
+    }
+    Ok(())
 }
 
 fn head(namespace: &MappedNamespace, out: &mut dyn Write, style: &Style) -> io::Result<()> {

@@ -1,3 +1,6 @@
+pub mod diff;
+pub mod show;
+
 use std::io::{self, Write};
 
 use serde::Serialize;
