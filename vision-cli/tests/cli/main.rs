@@ -9,6 +9,7 @@ mod doctor;
 mod errors;
 mod hostile;
 mod lists;
+mod ns;
 mod probes;
 mod run;
 mod streams;

@@ -1,6 +1,7 @@
 //! What tells two namespaces apart, or one namespace from itself at another time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 
 use super::difference::Difference;
 use super::{
@@ -135,7 +136,7 @@ impl Facts {
         }
         section!(Links, snapshot.links, |link| Some(link_facts(link, &names, same)));
         section!(Addrs, snapshot.addrs, |addr| addr_facts(addr, &names, same));
-        section!(Routes, snapshot.routes, |route| Some(route_facts(route, &names)));
+        section!(Routes, snapshot.routes, |route| route_facts(route, &names, same));
         section!(Rules, snapshot.rules, |rule| Some(rule_facts(rule)));
         section!(Neighbours, snapshot.neighbours, |neigh| neigh_facts(neigh, &names, same));
         section!(Sockets, snapshot.sockets, sock_facts);
@@ -219,13 +220,17 @@ fn link_facts(link: &Link, names: &Names<'_>, same: bool) -> (String, Fields) {
     (escaped(&link.name), fields)
 }
 
+/// Tells whether an interface gave itself this address.
+fn is_own(addr: IpAddr) -> bool {
+    match addr {
+        IpAddr::V6(addr) => addr.is_unicast_link_local(),
+        IpAddr::V4(_) => false,
+    }
+}
+
 /// Between namespaces the addresses interfaces give themselves must differ.
 fn addr_facts(addr: &Addr, names: &Names<'_>, same: bool) -> Option<(String, Fields)> {
-    let own = match addr.local {
-        std::net::IpAddr::V6(local) => local.is_unicast_link_local(),
-        std::net::IpAddr::V4(_) => false,
-    };
-    if own && !same {
+    if is_own(addr.local) && !same {
         return None;
     }
     // Whether it is permanent follows from its lifetime, which is compared.
@@ -244,7 +249,11 @@ fn addr_facts(addr: &Addr, names: &Names<'_>, same: bool) -> Option<(String, Fie
     Some((name, fields.into()))
 }
 
-fn route_facts(route: &Route, names: &Names<'_>) -> (String, Fields) {
+/// As [`addr_facts`]: each address has a route of its own.
+fn route_facts(route: &Route, names: &Names<'_>, same: bool) -> Option<(String, Fields)> {
+    if !same && route.dst.bits() == 128 && is_own(route.dst.addr()) {
+        return None;
+    }
     let hops = route.nexthops.iter().map(|hop| {
         let via = hop.gateway.map(|gateway| format!("via {gateway} ")).unwrap_or_default();
         format!("{via}dev {} weight {}", names.maybe(hop.oif_ifindex), hop.weight)
@@ -271,7 +280,7 @@ fn route_facts(route: &Route, names: &Names<'_>) -> (String, Fields) {
         ("usable", if route.is_alive() { "yes" } else { "no" }.to_owned()),
         ("metrics", route.metrics.as_ref().map(|m| format!("{m:?}")).unwrap_or_default()),
     ];
-    (name, fields.into())
+    Some((name, fields.into()))
 }
 
 fn rule_facts(rule: &Rule) -> (String, Fields) {
@@ -310,6 +319,8 @@ fn neigh_facts(neigh: &Neighbour, names: &Names<'_>, same: bool) -> Option<(Stri
     let state = match neigh.state {
         NeighState::Permanent => "permanent",
         NeighState::Failed | NeighState::Incomplete => "no answer",
+        // Multicast groups, which follow from the addresses.
+        NeighState::NoArp => return None,
         _ if same => "known",
         _ => return None,
     };
@@ -321,7 +332,7 @@ fn neigh_facts(neigh: &Neighbour, names: &Names<'_>, same: bool) -> Option<(Stri
 /// Of sockets only those that wait for anybody.
 fn sock_facts(sock: &Sock) -> Option<(String, Fields)> {
     let waits = sock.state == SockState::Listen || sock.remote_port == 0;
-    let local = std::net::SocketAddr::new(sock.local, sock.local_port);
+    let local = SocketAddr::new(sock.local, sock.local_port);
     waits.then(|| (format!("{} {local}", sock.protocol), Fields::new()))
 }
 

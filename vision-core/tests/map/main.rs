@@ -1,5 +1,7 @@
 //! Maps of networks the lab built, and namespaces that nobody lives in.
 
+mod compare;
+
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
