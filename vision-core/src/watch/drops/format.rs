@@ -73,7 +73,7 @@ impl Format {
     }
 }
 
-/// `field:void * location;	offset:16;	size:8;	signed:0;`
+/// `field:void * location; offset:16; size:8; signed:0;`
 fn field(line: &str) -> Option<(String, Field)> {
     let mut parts = line.trim().strip_prefix("field:")?.split(';').map(str::trim);
     let name = parts.next()?.rsplit([' ', '*']).next()?;
@@ -108,6 +108,7 @@ fn symbols(print: &str) -> BTreeMap<u32, String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a panic is a failed test")]
 mod tests {
     use super::*;
 

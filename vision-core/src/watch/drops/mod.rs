@@ -275,4 +275,5 @@ const BUFFER: u32 = 256 << 10;
 const PAGE: usize = 4096;
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a panic is a failed test")]
 mod tests;
