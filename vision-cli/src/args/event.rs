@@ -1,5 +1,7 @@
 //! Arguments of the verbs that follow events.
 
+use std::ffi::OsString;
+
 use clap::Args;
 use vision_core::watch::Table;
 
@@ -57,7 +59,7 @@ impl WatchArgs {
                         belongs to. Needs CAP_PERFMON, and CAP_SYS_ADMIN where tracefs is not \
                         mounted. The exit code is 1 when packets were dropped that should not be.\n\n\
                         Examples:\n  vision drops --for 10s\n  vision drops --for 1m --all --json\n  \
-                        vision drops --each"
+                        vision drops --each\n  vision drops -- vision --in ctr:web ping 10.0.0.9 -c 3"
 )]
 pub struct DropsArgs {
     /// How long to look, such as 10s; until Ctrl-C if not given
@@ -69,4 +71,7 @@ pub struct DropsArgs {
     /// With those that every healthy machine has
     #[arg(long)]
     pub all: bool,
+    /// Look while this command runs, and count what it caused apart; it prints to standard error
+    #[arg(value_name = "CMD", last = true)]
+    pub command: Vec<OsString>,
 }

@@ -115,3 +115,31 @@ fn drops_are_explained_and_missing_rights_are_said() {
     let closed = groups.iter().find(|group| group["reason"] == "NO_SOCKET").expect("a group");
     assert!(closed["next"].as_str().is_some_and(|next| next.contains("vision sock -l")));
 }
+
+#[test]
+fn what_a_command_causes_is_counted_apart() {
+    let Some((_lab, a, b)) = pair() else { return };
+    b.sh("nft 'add table inet t; add chain inet t i { type filter hook input priority 0 ; }
+          add rule inet t i icmp type echo-request counter drop'");
+    let ping = format!(
+        "drops --json -- nsenter --net={} ping -n -c 3 -i 0.2 -W 1 {}",
+        a.path().display(),
+        b.v4()
+    );
+    let run = crate::run::vision(&ping);
+    if matches!(run.code, Some(4 | 5)) {
+        let forbidden = std::env::var_os("VISION_FORBID_SKIP").is_some_and(|v| v == "1");
+        assert!(!forbidden || std::env::var_os("VISION_NO_TRACEPOINTS").is_some());
+        eprintln!("SKIP drops: {}", run.err);
+        return;
+    }
+    let report = &run.expect(1).json()["report"];
+    assert_eq!(report["command_code"], 1, "nobody answers: {report}");
+    let groups = report["groups"].as_array().expect("groups");
+    let firewall = groups.iter().filter(|group| group["reason"] == "NETFILTER_DROP");
+    let own: u64 = firewall.filter_map(|group| group["of_process"].as_u64()).sum();
+    let counter = b.sh("nft list chain inet t i");
+    assert!(counter.contains("packets 3 "), "{counter}");
+    assert_eq!(own, 3, "the rule's counter and the drops agree: {report}");
+    crate::run::vision("drops --for 1s -- /no/such/program").expect(3);
+}

@@ -13,6 +13,9 @@ use crate::output::{Human, Style, esc};
 pub struct DropsReport {
     /// How long was looked, in nanoseconds.
     pub elapsed_ns: u64,
+    /// The exit code of the command that was run meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command_code: Option<i32>,
     /// How many packets were dropped, those that are no fault included.
     pub dropped: u64,
     /// By reason and place, the most frequent first.
@@ -72,6 +75,11 @@ fn write_group(group: &DropGroup, out: &mut dyn Write, style: &Style) -> io::Res
     let reason = group.reason.as_deref().unwrap_or("no reason given");
     write!(out, "{bold}{:>8}{bold:#}  {bad}{}{bad:#}", group.count, esc(reason))?;
     write!(out, " in {}", esc(&group.location.to_string()))?;
+    match group.of_process {
+        Some(own) if own == group.count => write!(out, ", {bold}caused by the command{bold:#}")?,
+        Some(own) if own > 0 => write!(out, ", {bold}{own} caused by the command{bold:#}")?,
+        _ => {}
+    }
     let protocols: Vec<_> = group
         .protocols
         .iter()

@@ -7,6 +7,7 @@ use crate::base::Timestamp;
 /// Drops counted by reason and place.
 #[derive(Debug, Clone, Default)]
 pub struct DropTally {
+    process: Option<u32>,
     groups: BTreeMap<(Option<String>, Location), DropGroup>,
     ignored: BTreeMap<String, u64>,
     dropped: u64,
@@ -23,6 +24,10 @@ pub struct DropGroup {
     pub location: Location,
     /// How many.
     pub count: u64,
+    /// How many of them while the process asked about ran ([`DropTally::of_process`]): packets it
+    /// sent, or that an answer to them met on this machine.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub of_process: Option<u64>,
     /// The first of them.
     pub first: Timestamp,
     /// The last of them.
@@ -46,6 +51,15 @@ pub struct IgnoredDrops {
 }
 
 impl DropTally {
+    /// Begins to count, and counts the drops of one process apart.
+    ///
+    /// The kernel handles a packet on the time of whoever sends it as far as it stays on the
+    /// machine, through bridges, veth pairs and firewalls: a drop there names the sender. What
+    /// comes in by hardware interrupts whichever process runs, so a few may be named wrongly.
+    pub fn of_process(pid: u32) -> Self {
+        Self { process: Some(pid), ..Self::default() }
+    }
+
     /// Takes a drop into account; with `all` also one that is no fault.
     pub fn add(&mut self, packet: &DroppedPacket, all: AllDrops) {
         self.dropped += 1;
@@ -66,11 +80,15 @@ impl DropTally {
             reason: packet.reason.clone(),
             location,
             count: 0,
+            of_process: self.process.map(|_| 0),
             first: packet.at,
             last: packet.at,
             protocols: BTreeMap::new(),
         });
         group.count += 1;
+        if let Some(own) = group.of_process.as_mut().filter(|_| self.process == Some(packet.pid)) {
+            *own += 1;
+        }
         group.first = group.first.min(packet.at);
         group.last = group.last.max(packet.at);
         *group.protocols.entry(packet.protocol.unwrap_or(0)).or_default() += 1;

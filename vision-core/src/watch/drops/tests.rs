@@ -61,6 +61,22 @@ fn damaged_records_end_the_walk_and_lost_ones_are_counted() {
 
 #[test]
 #[cfg(target_endian = "little")]
+fn drops_of_one_process_are_counted_apart() {
+    let packets = packets(&recorded());
+    let other = DroppedPacket { pid: 1, ..packets[0].clone() };
+    for (mut tally, own) in [
+        (DropTally::of_process(17_790), Some(3)),
+        (DropTally::of_process(2), Some(0)),
+        (DropTally::default(), None),
+    ] {
+        packets.iter().chain([&other]).for_each(|packet| tally.add(packet, AllDrops::With));
+        let groups = tally.groups();
+        assert_eq!((groups.len(), groups[0].count, groups[0].of_process), (1, 4, own));
+    }
+}
+
+#[test]
+#[cfg(target_endian = "little")]
 fn drops_are_grouped_and_noise_is_counted_apart() {
     let packets = packets(&recorded());
     let named = |function: &str, ignorable: Option<&str>| DroppedPacket {
