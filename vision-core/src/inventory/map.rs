@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use super::{Addr, Inventory, Link, Route, RouteTable};
 use crate::base::{Budget, Error, Gap, Prefix, Result, Timestamp, Untrusted};
@@ -114,8 +117,8 @@ impl NetworkMap {
             gaps.push(Gap::new("processes", why));
         }
         let mut readings = BTreeMap::new();
-        for info in &listing.namespaces {
-            match Reading::of(info, budget) {
+        for (info, reading) in read_all(&listing.namespaces, budget) {
+            match reading {
                 Ok(reading) => _ = readings.insert(info.id, reading),
                 Err(Error::Cancelled) => return Err(Error::Cancelled),
                 Err(e) => gaps.push(Gap::because(called(info), &e)),
@@ -154,10 +157,41 @@ impl MappedNamespace {
     }
 }
 
+/// Reads namespaces a few at a time: most of the time goes by in waiting for threads to start.
+fn read_all<'l>(
+    infos: &'l [NamespaceInfo],
+    budget: &Budget,
+) -> Vec<(&'l NamespaceInfo, Result<Reading>)> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        while let Some(info) = infos.get(next.fetch_add(1, Ordering::Relaxed)) {
+            done.push((info, Reading::of(info, budget)));
+        }
+        done
+    };
+    thread::scope(|scope| {
+        let workers = infos.len().min(WORKERS);
+        let spawned: Vec<_> = (1..workers)
+            .filter_map(|_| thread::Builder::new().spawn_scoped(scope, work).ok())
+            .collect();
+        let mut all = work();
+        for worker in spawned {
+            all.extend(worker.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        all
+    })
+}
+
 impl Reading {
     fn of(info: &NamespaceInfo, budget: &Budget) -> Result<Self> {
         budget.remaining()?;
         let netns = info.open()?;
+        // Once inside for all sockets, each of which would go in by itself.
+        netns.run(|| Self::inside(netns.clone(), budget))?
+    }
+
+    fn inside(netns: Netns, budget: &Budget) -> Result<Self> {
         let mut inventory = Inventory::open(&Target::of(netns.clone()))?;
         let links = inventory.links(budget)?.items;
         let addrs = inventory.addrs(budget)?.items;
@@ -288,3 +322,6 @@ fn behind(
     here.numbers.insert(nsid, None);
     None
 }
+
+/// Namespaces that are read at the same time.
+const WORKERS: usize = 4;
