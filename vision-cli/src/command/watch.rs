@@ -25,6 +25,9 @@ pub fn run(args: &WatchArgs, context: &mut Context) -> Ended {
     }
     let mut watcher = watch.start(&target)?;
     let budget = context.probing_budget(None)?;
+    for gap in watcher.gaps().iter().filter(|_| !context.out.is_json()) {
+        diagnose(&format!("not watched: {gap}"), None);
+    }
     if !context.out.is_json() {
         let names: Vec<_> = tables.iter().map(|table| table.name()).collect();
         diagnose(&format!("watching {} of {target}", names.join(", ")), None);
@@ -41,6 +44,7 @@ pub fn run(args: &WatchArgs, context: &mut Context) -> Ended {
     summary.elapsed_ns = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
     summary.lost = watcher.lost();
     summary.unreadable = watcher.unreadable();
+    summary.gaps = watcher.gaps().to_vec();
     match followed {
         Ok(ending) => summary.ended_by = ending,
         Err(Failure::Core(error)) => {

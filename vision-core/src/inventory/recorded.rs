@@ -142,6 +142,16 @@ mod tests {
         let rows: Vec<_> = datagrams.iter().flat_map(|bytes| read(bytes)).collect();
         assert!(rows.iter().any(|r| matches!(r.row, RecordedRow::Route(_))));
         assert!(rows.iter().all(|r| r.row != RecordedRow::Unreadable));
+        // A row that goes is told of in the form it came in, with the next number.
+        let mut gone = datagrams.clone();
+        gone.iter_mut().filter(|bytes| bytes[4] == 24).for_each(|bytes| bytes[4] = 25);
+        let left: Vec<_> = gone.iter().flat_map(|bytes| read(bytes)).collect();
+        let routes = |rows: &[Recorded], kind: u16| {
+            let of = rows.iter().filter(|r| r.kind == kind).map(|r| r.row.clone());
+            of.filter(|row| matches!(row, RecordedRow::Route(_))).collect::<Vec<_>>()
+        };
+        assert!(!routes(&left, 25).is_empty());
+        assert!(routes(&left, 25).iter().all(|row| routes(&rows, 24).contains(row)));
         let mut cut = datagrams[0][..20].to_vec();
         cut[0] = 20;
         assert_eq!(read(&cut)[0].row, RecordedRow::Unreadable);

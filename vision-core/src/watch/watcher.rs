@@ -35,6 +35,7 @@ pub struct Watcher {
     buffer: Vec<u8>,
     lost: u64,
     unreadable: u64,
+    gaps: Vec<Gap>,
     finished: bool,
 }
 
@@ -93,6 +94,9 @@ impl Watcher {
             true => Names::open()?,
             false => None,
         };
+        let missing = tables.contains(&Table::Ns) && names.is_none();
+        let why = "/run/netns did not exist when watching began";
+        let gaps = missing.then(|| Gap::new("names of namespaces", why)).into_iter().collect();
         let mut state = State::new(Inventory::open(target)?, *family, *remember);
         let budget = Budget::within(READING);
         for table in tables.iter().copied().chain([Table::Link]).collect::<BTreeSet<_>>() {
@@ -108,6 +112,7 @@ impl Watcher {
             buffer: Vec::with_capacity(DATAGRAM),
             lost: 0,
             unreadable: 0,
+            gaps,
             finished: false,
         })
     }
@@ -115,6 +120,11 @@ impl Watcher {
     /// Returns how many messages could not be read.
     pub fn unreadable(&self) -> u64 {
         self.unreadable
+    }
+
+    /// Returns what is not watched although it was asked for.
+    pub fn gaps(&self) -> &[Gap] {
+        &self.gaps
     }
 
     /// Returns the name of an interface, as last heard of.

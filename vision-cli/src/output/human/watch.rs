@@ -3,11 +3,11 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use serde::Serialize;
-use vision_core::Timestamp;
 use vision_core::inventory::{Addr, Difference, Lifetime, Link, RouteProtocol};
 use vision_core::watch::{
     Change, Event, Happening, Learned, Namespace, Overrun, Row, RowEvent, Table,
 };
+use vision_core::{Gap, Timestamp};
 
 use super::ct::CtRow;
 use super::neigh::NeighRow;
@@ -256,6 +256,9 @@ pub struct WatchSummary {
     pub lost: u64,
     /// Messages that could not be read.
     pub unreadable: u64,
+    /// What was not watched although it was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
     /// What ended it.
     pub ended_by: Ending,
 }
