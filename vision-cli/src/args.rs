@@ -1,6 +1,7 @@
 //! The command line as types.
 
 mod dns;
+mod event;
 mod packet;
 mod path;
 mod probe;
@@ -17,6 +18,7 @@ use vision_core::netns::Lookup;
 use vision_core::{Error, Result, Selector};
 
 pub use self::dns::{DnsArgs, DnsQueryArgs, DnsTlsArgs, LibcArg};
+pub use self::event::{DropsArgs, WatchArgs};
 pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs, WriteFormat};
 pub use self::path::PathArgs;
 pub use self::probe::{ArpArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
@@ -222,6 +224,10 @@ pub enum Verb {
     Decode(DecodeArgs),
     /// Compile a packet filter and show the program
     Filter(FilterArgs),
+    /// Follow what changes: links, addresses, routes, rules, neighbours, connections, namespaces
+    Watch(WatchArgs),
+    /// See which packets the kernel drops, why, and what that means
+    Drops(DropsArgs),
     /// Show what this process may do and what it lacks
     #[command(after_help = CAPS_EXAMPLES)]
     Caps,
@@ -235,8 +241,12 @@ impl Verb {
         match self {
             Self::Doctor(_) => "vision/doctor@1",
             Self::Explain(_) => "vision/explain@1",
-            Self::Ns(NsArgs { verb: NsVerb::Ls }) => "vision/ns@1",
+            Self::Ns(NsArgs { verb: NsVerb::Ls { .. } }) => "vision/ns@1",
+            Self::Ns(NsArgs { verb: NsVerb::Map { .. } }) => "vision/ns-map@1",
             Self::Ns(NsArgs { verb: NsVerb::Of { .. } }) => "vision/ns-of@1",
+            Self::Ns(NsArgs { verb: NsVerb::Show { .. } }) => "vision/ns-show@1",
+            Self::Ns(NsArgs { verb: NsVerb::Snapshot { .. } }) => "vision/ns-snapshot@1",
+            Self::Ns(NsArgs { verb: NsVerb::Diff { .. } }) => "vision/ns-diff@1",
             Self::Ns(NsArgs { verb: NsVerb::Exec { .. } }) => "vision/ns-exec@1",
             Self::Link(_) => "vision/link@1",
             Self::Route(RouteArgs { verb: Some(_), .. }) => "vision/route-get@1",
@@ -267,19 +277,23 @@ impl Verb {
             Self::Capture(_) => "vision/capture@1",
             Self::Decode(_) => "vision/decode@1",
             Self::Filter(_) => "vision/filter@1",
+            Self::Watch(_) => "vision/watch@1",
+            Self::Drops(_) => "vision/drops@1",
             Self::Caps => "vision/caps@1",
         }
     }
 
     fn flags(&self) -> Flags {
         let (target, family, interface, source) = match self {
-            Self::Explain(_) | Self::Caps | Self::Decode(_) | Self::Filter(_) => {
+            Self::Explain(_) | Self::Caps | Self::Decode(_) | Self::Filter(_) | Self::Drops(_) => {
                 (false, false, false, false)
             }
             Self::Capture(_) => (true, false, true, false),
-            Self::Ns(NsArgs { verb: NsVerb::Of { .. } }) => (true, false, false, false),
+            Self::Ns(NsArgs {
+                verb: NsVerb::Of { .. } | NsVerb::Show { .. } | NsVerb::Snapshot { .. },
+            }) => (true, false, false, false),
             Self::Ns(_) => (false, false, false, false),
-            Self::Link(_) | Self::Route(_) | Self::Neigh(_) | Self::Sock(_) => {
+            Self::Link(_) | Self::Route(_) | Self::Neigh(_) | Self::Sock(_) | Self::Watch(_) => {
                 (true, true, true, false)
             }
             Self::Ct(CtArgs { count: true, .. }) | Self::Fw(_) => (true, false, false, false),

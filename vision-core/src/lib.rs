@@ -106,6 +106,7 @@ pub mod netns;
 pub mod probe;
 mod socket;
 mod sys;
+pub mod watch;
 pub mod wire;
 
 pub use base::{

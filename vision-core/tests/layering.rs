@@ -11,6 +11,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("socket", "base sys netns", "nix socket2"),
     ("netlink", "base sys netns", "nix netlink_bindings"),
     ("inventory", "base netns netlink wire", "nix"),
+    ("watch", "base sys netns netlink inventory", "nix"),
     ("firewall", "base sys netns netlink inventory", "nix"),
     (
         "probe",

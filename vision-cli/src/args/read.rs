@@ -24,14 +24,65 @@ pub struct NsArgs {
 #[derive(Debug, Subcommand)]
 pub enum NsVerb {
     /// List the network namespaces that have a process or a name
-    #[command(after_help = "Examples:\n  vision ns ls\n  vision ns ls --json")]
-    Ls,
+    #[command(after_help = "Examples:\n  vision ns ls\n  vision ns ls --all --json")]
+    Ls {
+        /// Also those nobody lives in: mounted elsewhere, held by a descriptor or a socket
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show how namespaces hang together: links, veth pairs, bridges, uplinks
+    #[command(after_help = "Examples:\n  vision ns map\n  vision ns map --svg > map.svg\n  \
+                            vision ns map --mermaid")]
+    Map {
+        /// Also namespaces nobody lives in, as ns ls --all finds them
+        #[arg(long)]
+        all: bool,
+        /// As a picture
+        #[arg(long, conflicts_with = "global-json")]
+        svg: bool,
+        /// As a Mermaid flowchart
+        #[arg(long, conflicts_with_all = ["svg", "global-json"])]
+        mermaid: bool,
+    },
     /// Say which network namespace a target is in
     #[command(after_help = "Examples:\n  vision ns of pid:4242\n  vision ns of blue --json")]
     Of {
         /// The target; the same as --in
         #[arg(value_name = "SEL")]
         target: Option<String>,
+    },
+    /// Show one namespace: who it is, its interfaces and where they lead, files and settings
+    #[command(after_help = "Examples:\n  vision ns show ctr:web --files\n  \
+                            vision ns show pid:4242 --sysctl net.ipv4.conf.eth0 --json")]
+    Show {
+        /// The target; the same as --in
+        #[arg(value_name = "SEL")]
+        target: Option<String>,
+        /// Its resolv.conf, hosts and nsswitch.conf as well
+        #[arg(long)]
+        files: bool,
+        /// The settings whose names begin so as well, such as net.ipv4; may be repeated
+        #[arg(long, value_name = "PREFIX")]
+        sysctl: Vec<String>,
+    },
+    /// Write what a namespace holds as JSON, to be compared later
+    #[command(after_help = "Examples:\n  vision ns snapshot ctr:web > before.json\n  \
+                            vision ns diff before.json ctr:web")]
+    Snapshot {
+        /// The target; the same as --in
+        #[arg(value_name = "SEL")]
+        target: Option<String>,
+    },
+    /// Say what differs between two namespaces, or between one and a snapshot of it
+    #[command(after_help = "The exit code is 1 when they differ.\n\nExamples:\n  \
+                            vision ns diff ctr:a ctr:b\n  vision ns diff before.json ctr:web")]
+    Diff {
+        /// A target, or a file that ns snapshot wrote
+        #[arg(value_name = "A")]
+        first: String,
+        /// A target, or a file that ns snapshot wrote
+        #[arg(value_name = "B")]
+        second: String,
     },
     /// Run a command inside the network namespace of a target
     ///

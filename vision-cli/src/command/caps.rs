@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use vision_core::Capability::{self, DacReadSearch, NetAdmin, NetRaw, SysAdmin, SysPtrace};
+use vision_core::Capability::{
+    self, DacReadSearch, NetAdmin, NetRaw, Perfmon, SysAdmin, SysPtrace,
+};
 use vision_core::Error;
 use vision_core::base::Op;
 
@@ -36,6 +38,8 @@ const NEEDS: &[(&str, &[Capability])] = &[
     ("path by ICMP, and what routers quote", &[NetRaw]),
     ("ct", &[NetAdmin]),
     ("fw", &[NetAdmin]),
+    ("watch ct", &[NetAdmin]),
+    ("drops", &[Perfmon]),
     ("marks of packets", &[NetAdmin]),
     ("--in a process of another user", &[SysPtrace, SysAdmin]),
     ("--in a namespace by name or path", &[SysAdmin]),

@@ -9,6 +9,7 @@ mod decode;
 mod destination;
 mod dns;
 mod doctor;
+mod drops;
 mod explain;
 mod filter;
 mod fw;
@@ -29,6 +30,7 @@ mod sweep;
 mod targets;
 mod tcp;
 mod udp;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -88,6 +90,8 @@ fn dispatch(verb: Verb, context: &mut Context) -> Ended {
         Verb::Capture(args) => capture::run(&args, context),
         Verb::Decode(args) => decode::run(&args, context),
         Verb::Filter(args) => filter::run(&args, context),
+        Verb::Drops(args) => drops::run(&args, context),
+        Verb::Watch(args) => watch::run(&args, context),
         Verb::Caps => caps::run(context),
     }
 }

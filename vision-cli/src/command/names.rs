@@ -25,6 +25,11 @@ impl Names {
         Self(links.iter().map(|link| (link.ifindex, link.name.clone())).collect())
     }
 
+    /// Takes names that are known already.
+    pub fn of(names: impl IntoIterator<Item = (u32, Untrusted)>) -> Self {
+        Self(names.into_iter().collect())
+    }
+
     /// Returns the name of an interface.
     pub fn get(&self, ifindex: Option<u32>) -> Option<&Untrusted> {
         self.0.get(&ifindex?)

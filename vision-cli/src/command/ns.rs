@@ -1,5 +1,8 @@
 //! `vision ns`
 
+mod diff;
+mod show;
+
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::ErrorKind;
@@ -9,24 +12,44 @@ use std::process::Command;
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns, unshare};
 use vision_core::base::Op;
+use vision_core::inventory::NetworkMap;
+use vision_core::netns::Listing;
 use vision_core::{Capability, Error, Netns, Selector, Target};
 
 use super::Ended;
 use crate::args::{NsArgs, NsVerb};
 use crate::context::Context;
 use crate::exit::Outcome;
-use crate::output::diagnose;
 use crate::output::human::ns::NsOf;
+use crate::output::{diagnose, picture};
 
 /// Lists, identifies or enters namespaces.
 pub fn run(args: NsArgs, context: &mut Context) -> Ended {
     match args.verb {
-        NsVerb::Ls => {
-            let listing = context.global.lookup()?.namespaces(&context.budget()?)?;
+        NsVerb::Ls { all } => {
+            let listing = listing(all, context)?;
             context.out.report(&listing)?;
             Ok(Outcome::Yes)
         }
+        NsVerb::Map { all, svg, mermaid } => {
+            let map = NetworkMap::read(&listing(all, context)?, &context.budget()?)?;
+            match (svg, mermaid) {
+                (true, _) => context.out.raw(|out| picture::svg(&map, out))?,
+                (_, true) => context.out.raw(|out| picture::mermaid(&map, out))?,
+                _ => context.out.report(&map)?,
+            }
+            Ok(Outcome::Yes)
+        }
         NsVerb::Of { target } => of(target.as_deref(), context),
+        NsVerb::Show { target, files, sysctl } => {
+            let target = named(target.as_deref(), context)?;
+            show::run(&target, files, &sysctl, context)
+        }
+        NsVerb::Snapshot { target } => {
+            let target = named(target.as_deref(), context)?;
+            diff::snapshot(&target, context)
+        }
+        NsVerb::Diff { first, second } => diff::run(&first, &second, context),
         NsVerb::Exec { new, rootless, target, command } => {
             if context.out.is_json() {
                 let why = "--json has no meaning here: the output is the command's".to_owned();
@@ -41,27 +64,45 @@ pub fn run(args: NsArgs, context: &mut Context) -> Ended {
     }
 }
 
-fn of(text: Option<&str>, context: &mut Context) -> Ended {
-    let target = match text {
-        None => context.target()?,
+fn listing(all: bool, context: &Context) -> Result<Listing, Error> {
+    let (lookup, budget) = (context.global.lookup()?, context.budget()?);
+    match all {
+        true => lookup.all_namespaces(&budget),
+        false => lookup.namespaces(&budget),
+    }
+}
+
+/// The target, named by an argument or by a flag.
+fn named(text: Option<&str>, context: &mut Context) -> Result<Target, Error> {
+    match text {
+        None => context.target(),
         Some(_) if context.global.names_a_target() => {
             let why = "is named twice, by SEL and by a flag".to_owned();
-            return Err(Error::Invalid { what: "target", why }.into());
+            Err(Error::Invalid { what: "target", why })
         }
-        Some(text) => context.resolve(&text.parse()?)?,
-    };
+        Some(text) => context.resolve(&text.parse()?),
+    }
+}
+
+fn of(text: Option<&str>, context: &mut Context) -> Ended {
+    let target = named(text, context)?;
+    let report = identity(&target, context)?;
+    context.out.report(&report)?;
+    Ok(Outcome::Yes)
+}
+
+/// Who a target is, and who else is in its namespace.
+fn identity(target: &Target, context: &Context) -> Result<NsOf, Error> {
     let listing = context.global.lookup()?.namespaces(&context.budget()?)?;
     let known = listing.namespaces.into_iter().find(|info| info.id == target.id());
-    let report = NsOf {
+    Ok(NsOf {
         selector: target.to_string(),
         pid: target.pid(),
         id: target.id(),
         cookie: target.open()?.cookie(),
         container: target.container().cloned(),
         known,
-    };
-    context.out.report(&report)?;
-    Ok(Outcome::Yes)
+    })
 }
 
 /// Enters the namespace on this thread, the only one there is, and becomes the command.

@@ -5,6 +5,7 @@ pub mod human;
 pub mod json;
 pub mod packet;
 mod patient;
+pub mod picture;
 mod progress;
 mod rows;
 pub mod screen;
@@ -222,6 +223,23 @@ impl Output {
                 Ok(Some(e))
             }
         }
+    }
+
+    /// Writes a one-shot result that has no other form than JSON.
+    ///
+    /// # Errors
+    /// What writing to standard output says.
+    pub fn data<R: Serialize>(&mut self, report: &R) -> io::Result<()> {
+        let line = envelope::Envelope::report(self.schema, &self.target, report);
+        json::line(&mut self.out, &line)
+    }
+
+    /// Writes a result that is neither text for people nor JSON.
+    ///
+    /// # Errors
+    /// What writing to standard output says.
+    pub fn raw(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        write(&mut self.out)
     }
 
     /// Writes text that is for people only; nothing with `--json`.

@@ -153,6 +153,8 @@ ops! {
     AskEngine, "asking the container engine", None, "Speak to an engine's socket.";
     ReadFirewall, "reading the firewall", Some(Capability::NetAdmin), "Dump nf_tables, ipset or iptables.";
     ReadCounters, "reading protocol counters", None, "Read /proc/thread-self/net.";
+    OpenTrace, "reading the kernel's trace points", Some(Capability::SysAdmin), "tracefs.";
+    OpenPerf, "watching a trace point of the kernel", Some(Capability::Perfmon), "perf_event_open(2).";
     OpenSocket, "opening a socket", None, "socket(2) of an ordinary kind.";
     OpenRaw, "opening a raw socket", Some(Capability::NetRaw), "socket(2) of a raw kind.";
     OpenPacket, "opening a packet socket", Some(Capability::NetRaw), "socket(2) of AF_PACKET.";
@@ -194,17 +196,20 @@ pub enum Capability {
     SysAdmin,
     /// List another user's descriptors.
     DacReadSearch,
+    /// Watch the kernel's trace points (kernel 5.8; `SYS_ADMIN` before).
+    Perfmon,
 }
 
 impl Capability {
     /// All of them, in kernel order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::DacReadSearch,
         Self::NetBindService,
         Self::NetAdmin,
         Self::NetRaw,
         Self::SysPtrace,
         Self::SysAdmin,
+        Self::Perfmon,
     ];
 
     /// Returns the bit of the capability in `/proc/PID/status` (uapi/linux/capability.h).
@@ -216,6 +221,7 @@ impl Capability {
             Self::NetRaw => 13,
             Self::SysPtrace => 19,
             Self::SysAdmin => 21,
+            Self::Perfmon => 38,
         }
     }
 
@@ -228,6 +234,7 @@ impl Capability {
             Self::NetRaw => "NET_RAW",
             Self::SysPtrace => "SYS_PTRACE",
             Self::SysAdmin => "SYS_ADMIN",
+            Self::Perfmon => "PERFMON",
         }
     }
 }

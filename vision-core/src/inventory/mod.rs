@@ -20,8 +20,10 @@
 
 mod addr;
 mod bridge;
+mod compare;
 mod conntrack;
 mod counters;
+mod difference;
 mod dump;
 pub mod ethtool;
 mod flags;
@@ -29,6 +31,7 @@ mod hosts;
 pub mod kind;
 mod link;
 mod lookup;
+mod map;
 mod meanings;
 mod neigh;
 mod owners;
@@ -40,6 +43,7 @@ mod route;
 mod route_metrics;
 mod row;
 mod rule;
+mod settings;
 mod snapshot;
 mod sock;
 mod sock_details;
@@ -55,18 +59,21 @@ pub use bridge::{
     BridgeVlanFlags, FdbEntry, Mdb, MdbFilterMode, MdbFlags, MdbMember, MdbState, PortVlan,
     PortVlans, RouterPort,
 };
+pub use compare::{Comparison, Side, Unequal};
 pub use conntrack::{
     CtCount, CtCounters, CtCpuStats, CtDccp, CtDccpState, CtEntry, CtEvent, CtEvents,
     CtExpectFlags, CtExpectation, CtFilter, CtIcmp, CtProtocol, CtSctp, CtSctpState, CtSeqAdjust,
     CtStatus, CtSynproxy, CtTable, CtTcp, CtTcpFlags, CtTcpState, CtTranslation, CtTuple,
 };
 pub use counters::Counters;
+pub use difference::Difference;
 pub use dump::{Consistency, Dump};
 pub use ethtool::{Ethtool, EthtoolParts};
 pub use hosts::{HostEntry, Hosts};
 pub use kind::{LinkKind, LinkRole};
 pub use link::{Link, LinkFlags, LinkStats, LinkType, OperState};
 pub use lookup::{RefusalCause, RouteAnswer, RouteQuery, RouteRefusal};
+pub use map::{DefaultRoute, MappedLink, MappedNamespace, NetworkMap, OtherEnd};
 pub use meanings::CounterMeaning;
 pub use neigh::{NeighFlags, NeighSelect, NeighState, Neighbour};
 pub use owners::{SocketOwner, SocketOwners};
@@ -79,6 +86,7 @@ pub use route::{
 };
 pub use route_metrics::RouteMetrics;
 pub use rule::{Rule, RuleAction, RuleFlags};
+pub use settings::Setting;
 pub use snapshot::{Section, Sections, Snapshot};
 pub use sock::{Sock, SockProtocol, SockState, SocketFilter, SocketKind};
 pub use sock_details::{SockDetails, SockMemory, SockTimer, TcpInfo};
@@ -266,6 +274,17 @@ impl Inventory {
         let mut number = None;
         self.reader.route_channel()?.ask(nsid::get(fd), budget, |m| number = nsid::decode(m))?;
         Ok(number.filter(|n| *n >= 0))
+    }
+
+    /// Returns the numbers this namespace has for others, as in [`Link::link_netnsid`].
+    ///
+    /// # Errors
+    /// As [`Inventory::links`].
+    pub fn nsids(&mut self, budget: &Budget) -> Result<Vec<i32>> {
+        let mut numbers = Vec::new();
+        let channel = self.reader.route_channel()?;
+        channel.ask(nsid::dump(), budget, |message| numbers.extend(nsid::decode(message)))?;
+        Ok(numbers)
     }
 
     /// Returns the protocol counters of the namespace.

@@ -6,6 +6,7 @@ use super::{
 };
 use super::{addr, bridge, conntrack, link, neigh, qdisc, route, rule};
 use crate::base::Family;
+use crate::netlink::conntrack::{IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_NEW};
 use crate::netlink::header::{Message, Messages, NLM_F_REQUEST};
 
 /// One netlink message, read from bytes that were recorded earlier or elsewhere.
@@ -83,7 +84,7 @@ impl Recorded {
     pub fn read(protocol: RecordedProtocol, datagram: &[u8]) -> impl Iterator<Item = Self> + '_ {
         Messages::new(datagram).map(move |message| {
             let row = match message.flags & NLM_F_REQUEST {
-                0 => of(protocol, &message),
+                0 => RecordedRow::of(protocol, &message),
                 _ => RecordedRow::Other,
             };
             Self { kind: message.kind, row }
@@ -91,11 +92,27 @@ impl Recorded {
     }
 }
 
-fn of(protocol: RecordedProtocol, message: &Message<'_>) -> RecordedRow {
+impl RecordedRow {
+    /// Reads the row a message adds, changes or removes.
+    pub(crate) fn of(protocol: RecordedProtocol, message: &Message<'_>) -> Self {
+        of(protocol, message.kind, &Message { kind: created(protocol, message.kind), ..*message })
+    }
+}
+
+/// A row that goes is told of in the same form as one that comes, under a number of its own.
+fn created(protocol: RecordedProtocol, kind: u16) -> u16 {
+    match (protocol, kind) {
+        (RecordedProtocol::Route, 17 | 21 | 25 | 29 | 33) => kind - 1,
+        (RecordedProtocol::Netfilter, IPCTNL_MSG_CT_DELETE) => IPCTNL_MSG_CT_NEW,
+        _ => kind,
+    }
+}
+
+fn of(protocol: RecordedProtocol, kind: u16, message: &Message<'_>) -> RecordedRow {
     const AF_BRIDGE: u8 = 7;
     let bridge = || message.body.first() == Some(&AF_BRIDGE);
     let family = || message.body.first().and_then(|f| Family::from_raw(*f)).unwrap_or(Family::V4);
-    match (protocol, message.kind) {
+    match (protocol, kind) {
         (RecordedProtocol::Route, 16) if bridge() => {
             kept(bridge::read_vlans(message, ()), RecordedRow::Vlans)
         }
@@ -129,7 +146,7 @@ fn of(protocol: RecordedProtocol, message: &Message<'_>) -> RecordedRow {
         (RecordedProtocol::SockDiag, 20) => {
             kept(sock::read(message, SockProtocol::Tcp), RecordedRow::Socket)
         }
-        (RecordedProtocol::Netfilter, 0x100) => {
+        (RecordedProtocol::Netfilter, IPCTNL_MSG_CT_NEW | IPCTNL_MSG_CT_DELETE) => {
             kept(conntrack::read(message, ()), |row| RecordedRow::Connection(Box::new(row)))
         }
         _ => RecordedRow::Other,
@@ -159,6 +176,16 @@ mod tests {
         let rows: Vec<_> = datagrams.iter().flat_map(|bytes| read(bytes)).collect();
         assert!(rows.iter().any(|r| matches!(r.row, RecordedRow::Route(_))));
         assert!(rows.iter().all(|r| r.row != RecordedRow::Unreadable));
+        // A row that goes is told of in the form it came in, with the next number.
+        let mut gone = datagrams.clone();
+        gone.iter_mut().filter(|bytes| bytes[4] == 24).for_each(|bytes| bytes[4] = 25);
+        let left: Vec<_> = gone.iter().flat_map(|bytes| read(bytes)).collect();
+        let routes = |rows: &[Recorded], kind: u16| {
+            let of = rows.iter().filter(|r| r.kind == kind).map(|r| r.row.clone());
+            of.filter(|row| matches!(row, RecordedRow::Route(_))).collect::<Vec<_>>()
+        };
+        assert!(!routes(&left, 25).is_empty());
+        assert!(routes(&left, 25).iter().all(|row| routes(&rows, 24).contains(row)));
         let mut cut = datagrams[0][..20].to_vec();
         cut[0] = 20;
         assert_eq!(read(&cut)[0].row, RecordedRow::Unreadable);

@@ -53,7 +53,7 @@ impl Snapshot {
 macro_rules! sections {
     ($($(#[$meta:meta])* $variant:ident $flag:ident = $bit:literal, $text:literal;)+) => {
         /// One kind of state.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
         #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
         #[non_exhaustive]
@@ -65,7 +65,7 @@ macro_rules! sections {
                 match self { $(Self::$variant => $text,)+ }
             }
 
-            fn flag(self) -> Sections {
+            pub(super) fn flag(self) -> Sections {
                 match self { $(Self::$variant => Sections::$flag,)+ }
             }
         }

@@ -8,8 +8,9 @@ use super::header::{Message, NLM_F_ACK, NLM_F_DUMP};
 
 /// `NFNL_SUBSYS_CTNETLINK << 8` before the message's own number.
 const SUBSYSTEM: u16 = 1 << 8;
-const IPCTNL_MSG_CT_NEW: u16 = SUBSYSTEM;
+pub(crate) const IPCTNL_MSG_CT_NEW: u16 = SUBSYSTEM;
 const IPCTNL_MSG_CT_GET: u16 = SUBSYSTEM | 1;
+pub(crate) const IPCTNL_MSG_CT_DELETE: u16 = SUBSYSTEM | 2;
 const IPCTNL_MSG_CT_GET_STATS: u16 = SUBSYSTEM | 5;
 
 /// `struct nfgenmsg`: family, version 0, resource in network byte order.

@@ -18,5 +18,4 @@ pub(crate) mod sock_diag;
 mod socket;
 
 pub(crate) use channel::Channel;
-pub(crate) use socket::Transport;
-pub(crate) use socket::{KernelSocket, Protocol};
+pub(crate) use socket::{KernelSocket, Protocol, Transport};

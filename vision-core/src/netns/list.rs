@@ -3,7 +3,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::proc::{self, ProcDir};
-use super::{Container, Lookup, Netns, NetnsId, Role, Selector, Target};
+use super::{Container, Lookup, Netns, NetnsHolder, NetnsId, Role, Selector, Target, hidden};
 use crate::base::{Budget, Error, Gap, Op, Result, Untrusted};
 
 /// Where `ip netns` keeps its names.
@@ -31,13 +31,37 @@ pub struct NamespaceInfo {
     /// The containers that use it, those that hold a pod's network first.
     #[cfg_attr(feature = "serde", serde(default))]
     pub containers: Vec<Container>,
+    /// What keeps it alive when neither a process nor a name does; at most eight.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub holders: Vec<NetnsHolder>,
 }
 
 impl NamespaceInfo {
+    /// Opens the namespace, by whichever way leads there.
+    ///
+    /// # Errors
+    /// [`Error::Permission`], [`Error::NotFound`] when it has gone meanwhile.
+    pub fn open(&self) -> Result<Netns> {
+        let by_name = self.names.first().map(|name| Path::new(RUN_NETNS).join(name));
+        let by_pid = self.lowest_pid.map(|pid| PathBuf::from(format!("/proc/{pid}/ns/net")));
+        let own = self.own.then(|| PathBuf::from(super::handle::OWN));
+        let mut failed = Error::NotFound(self.id.to_string());
+        let paths = [own, by_pid, by_name].into_iter().flatten().map(Netns::from_path);
+        for opened in paths.chain(self.holders.iter().map(NetnsHolder::open)) {
+            match opened {
+                Ok(netns) if netns.id() == self.id => return Ok(netns),
+                Ok(_) => {}
+                Err(e) => failed = e,
+            }
+        }
+        Err(failed)
+    }
+
     /// Returns a selector that leads to the namespace.
     pub fn selector(&self) -> Option<Selector> {
         let named = self.names.first().map(|name| Selector::Name(name.clone()));
-        named.or_else(|| self.lowest_pid.map(Selector::Pid))
+        let held = || self.holders.iter().find_map(NetnsHolder::path).map(Selector::Path);
+        named.or_else(|| self.lowest_pid.map(Selector::Pid)).or_else(held)
     }
 
     /// Returns what a person would call it: `pod:shop/cart-7d9`, `ctr:web`, or as
@@ -82,6 +106,25 @@ pub fn list(budget: &Budget) -> Result<Listing> {
 }
 
 impl Lookup {
+    /// As [`Lookup::namespaces`], and also finds those that no process lives in and that have no
+    /// name: mounted elsewhere, as by container engines, or held by a descriptor or a socket.
+    ///
+    /// Looks at every descriptor of every process, which needs `CAP_SYS_PTRACE` for those of
+    /// others; a socket's namespace needs `CAP_NET_ADMIN` over it.
+    ///
+    /// # Errors
+    /// As [`list()`].
+    pub fn all_namespaces(&self, budget: &Budget) -> Result<Listing> {
+        let mut listing = self.namespaces(budget)?;
+        let known = listing.namespaces.iter().map(|info| info.id).collect();
+        for (id, holders) in hidden::find(&known, budget)? {
+            let found = NamespaceInfo { holders, ..empty(id) };
+            let cookie = found.open().ok().and_then(|netns| netns.cookie());
+            listing.namespaces.push(NamespaceInfo { cookie, ..found });
+        }
+        Ok(listing)
+    }
+
     /// As [`list()`], with a say in where containers are looked for.
     ///
     /// # Errors
@@ -193,6 +236,7 @@ fn empty(id: NetnsId) -> NamespaceInfo {
         command: None,
         own: false,
         containers: Vec::new(),
+        holders: Vec::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod file;
 mod handle;
+mod hidden;
 mod list;
 pub(crate) mod proc;
 mod resolve;
@@ -12,6 +13,7 @@ mod target;
 
 pub use file::{FileOrigin, TargetFile};
 pub use handle::{Netns, NetnsId};
+pub use hidden::NetnsHolder;
 pub use list::{Listing, NamespaceInfo, list};
 pub use runtime::{Container, Containers, Engine, Lookup, Pod, Role, Source};
 pub use selector::Selector;

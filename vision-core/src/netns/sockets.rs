@@ -75,12 +75,26 @@ impl Holders {
 }
 
 /// Hands over number and inode of each socket below `/proc/PID/fd`.
-///
-/// One system call for a batch of descriptors and one for each; nothing is allocated.
 fn each_socket(
     dir: BorrowedFd<'_>,
     buffer: &mut [u8],
     mut each: impl FnMut(u32, u32),
+) -> io::Result<()> {
+    each_link(dir, buffer, |fd, target| {
+        if let Some(inode) = socket(target) {
+            each(fd, inode);
+        }
+    })
+}
+
+/// Hands over the number of each descriptor below `/proc/PID/fd` and what it leads to, cut after
+/// 32 bytes.
+///
+/// One system call for a batch of descriptors and one for each; nothing is allocated.
+pub(super) fn each_link(
+    dir: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    mut each: impl FnMut(u32, &[u8]),
 ) -> io::Result<()> {
     loop {
         let used = match sys::dir::entries(dir, buffer)? {
@@ -92,11 +106,9 @@ fn each_socket(
             rest = behind;
             let Some(fd) = number(name.to_bytes()) else { continue };
             let mut target = [0; LINK];
-            // One that was closed meanwhile is no socket any more.
-            if let Ok(len) = sys::dir::link(dir, name, &mut target)
-                && let Some(inode) = socket(target.get(..len).unwrap_or_default())
-            {
-                each(fd, inode);
+            // One that was closed meanwhile leads nowhere any more.
+            if let Ok(len) = sys::dir::link(dir, name, &mut target) {
+                each(fd, target.get(..len).unwrap_or_default());
             }
         }
     }

@@ -6,9 +6,12 @@ pub(crate) mod dir;
 pub(crate) mod ethtool;
 pub(crate) mod nsfs;
 pub(crate) mod packet;
+pub(crate) mod perf;
 pub(crate) mod pidfd;
 #[cfg(feature = "capture")]
 pub(crate) mod prefetch;
 #[cfg(feature = "capture")]
 pub(crate) mod ring;
+pub(crate) mod sockns;
 pub(crate) mod sockopt;
+pub(crate) mod tracefs;

@@ -54,7 +54,9 @@ pub fn run(args: &DnsArgs, words: &Words<'_>, place: &Place<'_>, context: &mut C
         }
     }
     for answer in order.rest() {
-        context.out.held_event(&answer, |out, style| write_answer(&answer, args.short, out, style))?;
+        context
+            .out
+            .held_event(&answer, |out, style| write_answer(&answer, args.short, out, style))?;
     }
     let report = session.finish();
     context.out.summary(&Answered { report: &report, short: args.short }, None)?;

@@ -1,3 +1,6 @@
+pub mod diff;
+pub mod show;
+
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -12,6 +15,11 @@ impl Human for Listing {
     fn human(&self, out: &mut dyn Write, _: &Style) -> io::Result<()> {
         let head = ["NS", "OWN", "PROCS", "PID", "COMMAND", "NAMES", "ENGINE", "IMAGE"];
         writeln!(out, "{}", table(&head, self.namespaces.iter().map(row)))?;
+        for info in &self.namespaces {
+            if let Some(holder) = info.holders.first() {
+                writeln!(out, "nobody lives in {}: {}", info.id, super::map::held(holder))?;
+            }
+        }
         for gap in &self.gaps {
             writeln!(out, "not looked at: {}", esc(&gap.to_string()))?;
         }

@@ -240,7 +240,8 @@ impl Human for Rules {
     }
 }
 
-fn write_rule(rule: &Rule, out: &mut dyn Write, style: &Style) -> io::Result<()> {
+/// Writes a rule as `ip rule` does.
+pub fn write_rule(rule: &Rule, out: &mut dyn Write, style: &Style) -> io::Result<()> {
     let Style { bold, .. } = style;
     let family = if rule.family == Family::V6 { "  [IPv6]" } else { "" };
     write!(out, "{}:\t", rule.priority)?;

@@ -195,7 +195,7 @@ impl CtEntry {
     }
 
     /// What makes two rows the same connection, however its counters and timeout moved meanwhile.
-    pub(super) fn identity(&self) -> (Option<u32>, Option<u16>, CtProtocol, CtTuple) {
+    pub(crate) fn identity(&self) -> (Option<u32>, Option<u16>, CtProtocol, CtTuple) {
         (self.id, self.zone, self.protocol, self.original)
     }
 }

@@ -7,13 +7,10 @@ use netlink_bindings::rt_link::{
 };
 
 use super::fixed;
-#[cfg(feature = "capture")]
-use crate::netlink::attr::Attrs;
-use crate::netlink::attr::{Request, read};
+use crate::netlink::attr::{Attrs, Request, read};
 use crate::netlink::header::{Message, NLM_F_DUMP};
 
 pub(crate) const RTM_NEWLINK: u16 = 16;
-#[cfg(feature = "capture")]
 const RTM_DELLINK: u16 = 17;
 const RTM_GETLINK: u16 = 18;
 
@@ -71,7 +68,6 @@ pub(crate) fn get(ifindex: u32) -> Request {
 }
 
 /// A link that is no longer in this namespace.
-#[cfg(feature = "capture")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gone {
     pub(crate) ifindex: u32,
@@ -80,7 +76,6 @@ pub(crate) struct Gone {
 }
 
 /// Reads the end of a link; `None` when the message is of another type or speaks of a bridge's port.
-#[cfg(feature = "capture")]
 pub(crate) fn gone(message: &Message<'_>) -> Option<Gone> {
     const IFLA_NEW_NETNSID: u16 = 45;
     let head: [u8; FIXED] = fixed(message.body);

@@ -22,6 +22,7 @@ pub(crate) mod group {
     pub(crate) const IPV6_ROUTE: u32 = 11;
     pub(crate) const IPV6_RULE: u32 = 19;
     pub(crate) const MDB: u32 = 26;
+    pub(crate) const NSID: u32 = 28;
     pub(crate) const NEXTHOP: u32 = 32;
     pub(crate) const BRVLAN: u32 = 33;
 }
