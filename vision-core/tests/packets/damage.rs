@@ -8,7 +8,7 @@ use vision_core::wire::packet::{Packet, Proto, flow};
 use crate::samples;
 
 /// Looks at everything that is read only when asked for.
-fn exercise(link: LinkType, bytes: &[u8], wire_len: usize) -> usize {
+pub fn exercise(link: LinkType, bytes: &[u8], wire_len: usize) -> usize {
     let packet = Packet::decode_cut(link, bytes, wire_len);
     assert!(packet.layers.len() <= 96, "bounded");
     let mut end = 0;
@@ -43,10 +43,10 @@ fn exercise(link: LinkType, bytes: &[u8], wire_len: usize) -> usize {
 }
 
 /// A simple generator (Steele and others, 2014): the same numbers each time.
-struct Numbers(u64);
+pub struct Numbers(pub u64);
 
 impl Numbers {
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -54,7 +54,7 @@ impl Numbers {
         z ^ z >> 31
     }
 
-    fn below(&mut self, n: usize) -> usize {
+    pub fn below(&mut self, n: usize) -> usize {
         (self.next() % n.max(1) as u64) as usize
     }
 }
