@@ -23,8 +23,8 @@ pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs, WriteFormat};
 pub use self::path::PathArgs;
 pub use self::probe::{ArpArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
 pub use self::read::{
-    BridgeArgs, BridgeVerb, CtArgs, FwArgs, FwVerb, LinkArgs, NeighArgs, NsArgs, NsVerb, QdiscArgs,
-    RouteArgs, RouteGet, RouteVerb, SockArgs, SockFamily, StatArgs,
+    BridgeArgs, BridgeVerb, CtArgs, CtTableArg, CtVerb, FwArgs, FwVerb, LinkArgs, NeighArgs,
+    NsArgs, NsVerb, QdiscArgs, RouteArgs, RouteGet, RouteVerb, SockArgs, SockFamily, StatArgs,
 };
 pub use self::scan::{ScanArgs, UdpArgs};
 pub use self::sweep::Order;
@@ -255,8 +255,7 @@ impl Verb {
             Self::Neigh(_) => "vision/neigh@1",
             Self::Sock(SockArgs { summary: true, .. }) => "vision/sock-summary@1",
             Self::Sock(_) => "vision/sock@1",
-            Self::Ct(CtArgs { count: true, .. }) => "vision/ct-count@1",
-            Self::Ct(_) => "vision/ct@1",
+            Self::Ct(args) => args.schema(),
             Self::Fw(FwArgs { verb: Some(FwVerb::Sets), .. }) => "vision/fw-sets@1",
             Self::Fw(FwArgs { counters: true, .. }) => "vision/fw-counters@1",
             Self::Fw(FwArgs { iptables: true, .. }) => "vision/fw-iptables@1",
@@ -296,7 +295,12 @@ impl Verb {
             Self::Link(_) | Self::Route(_) | Self::Neigh(_) | Self::Sock(_) | Self::Watch(_) => {
                 (true, true, true, false)
             }
-            Self::Ct(CtArgs { count: true, .. }) | Self::Fw(_) => (true, false, false, false),
+            Self::Ct(
+                CtArgs { count: true, .. }
+                | CtArgs { stats: true, .. }
+                | CtArgs { verb: Some(_), .. },
+            )
+            | Self::Fw(_) => (true, false, false, false),
             Self::Stat(_) => (true, false, false, false),
             Self::Ct(_) => (true, true, false, true),
             Self::Bridge(_) | Self::Qdisc(_) => (true, false, true, false),

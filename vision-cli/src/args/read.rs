@@ -324,10 +324,12 @@ impl SockArgs {
 
 /// `vision ct`
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(
     after_help = "Addresses and ports are those of the first packet. Needs CAP_NET_ADMIN.\n\n\
                         Examples:\n  vision ct --proto tcp --src 10.0.0.7 --dport 443\n  \
-                        vision --in pid:4242 ct --count"
+                        vision --in pid:4242 ct --count\n  vision ct --nat --proto udp --dport 53\n  \
+                        vision ct --follow"
 )]
 pub struct CtArgs {
     /// Only this protocol: tcp, udp, icmp, icmpv6, sctp, dccp, gre, udplite or a number
@@ -342,9 +344,65 @@ pub struct CtArgs {
     /// Only connections to this port
     #[arg(long, value_name = "N")]
     pub dport: Option<u16>,
+    /// Only connections whose addresses or ports are translated, with what becomes of them
+    #[arg(long)]
+    pub nat: bool,
     /// How many there are and may be
-    #[arg(long, conflicts_with_all = ["proto", "dst", "sport", "dport"])]
+    #[arg(long, conflicts_with_all = ["proto", "dst", "sport", "dport", "nat"])]
     pub count: bool,
+    /// What each processor did: failed insertions, drops
+    #[arg(long, conflicts_with_all = ["proto", "dst", "sport", "dport", "nat", "count"])]
+    pub stats: bool,
+    /// Print changes as they happen, until Ctrl-C or the budget
+    #[arg(long, conflicts_with_all = ["count", "stats"])]
+    pub follow: bool,
+    /// Another table
+    #[arg(long, value_name = "TABLE", conflicts_with_all = ["count", "stats", "follow"])]
+    pub table: Option<CtTableArg>,
+    /// One connection instead.
+    #[command(subcommand)]
+    pub verb: Option<CtVerb>,
+}
+
+/// Tables of connection tracking beside the usual one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum CtTableArg {
+    /// Connections that ended and whose end is still to be told.
+    Dying,
+    /// Connections whose first packet is still on its way through the host.
+    Unconfirmed,
+    /// Connections that helpers have announced.
+    Expect,
+}
+
+/// One connection.
+#[derive(Debug, Subcommand)]
+pub enum CtVerb {
+    /// The connection that begins with such a packet; exit code 1 if there is none
+    #[command(after_help = "Examples:\n  vision ct get '10.0.0.7:40000 -> 10.0.1.9:443/tcp'\n  \
+                            vision ct get '10.0.0.7:5353 -> 10.0.1.9:53/udp' --zone 7")]
+    Get {
+        /// The first packet
+        #[arg(value_name = "SRC:PORT -> DST:PORT/PROTO")]
+        flow: Flow,
+        /// In this zone
+        #[arg(long, value_name = "N")]
+        zone: Option<u16>,
+    },
+}
+
+impl CtArgs {
+    /// Returns the schema of its JSON.
+    pub fn schema(&self) -> &'static str {
+        match self {
+            Self { verb: Some(_), .. } => "vision/ct-get@1",
+            Self { count: true, .. } => "vision/ct-count@1",
+            Self { stats: true, .. } => "vision/ct-stats@1",
+            Self { follow: true, .. } => "vision/ct-event@1",
+            Self { table: Some(CtTableArg::Expect), .. } => "vision/ct-expect@1",
+            _ => "vision/ct@1",
+        }
+    }
 }
 
 /// `vision bridge`

@@ -2,7 +2,7 @@
 
 use super::attr::{self, Attrs, NESTED, Request, be16, be32};
 use super::conntrack::{self, CtMsg, Query, TupleMsg};
-use super::header::{Message, NLM_F_DUMP};
+use super::header::{Message, NLM_F_ACK, NLM_F_DUMP};
 
 /// `NFNL_SUBSYS_CTNETLINK << 8` and `NFNL_SUBSYS_CTNETLINK_EXP << 8`.
 const CONNECTIONS: u16 = 1 << 8;
@@ -22,7 +22,8 @@ pub(crate) fn get(query: &Query, zone: Option<u16>) -> Request {
     const CTA_ZONE: u16 = 18;
     let head = [query.family, 0, 0, 0];
     let (_, tuple) = query.tuple();
-    Request::new("IPCTNL_MSG_CT_GET", CONNECTIONS | 1, 0, &head)
+    // The only answer claims to be one of many; what ends them is the acknowledgement.
+    Request::new("IPCTNL_MSG_CT_GET", CONNECTIONS | 1, NLM_F_ACK, &head)
         .attr(NESTED | CTA_TUPLE_ORIG, &tuple)
         .maybe(CTA_ZONE, zone.map(u16::to_be_bytes))
 }

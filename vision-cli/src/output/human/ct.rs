@@ -15,12 +15,14 @@ pub struct CtRow<'e> {
     pub entry: &'e CtEntry,
     /// When the list was asked for.
     pub now: Timestamp,
+    /// Whether to spell out what address translation does.
+    pub nat: bool,
 }
 
 impl Row for CtRow<'_> {
     /// Writes it as `conntrack -L` does.
     fn line(&self, out: &mut Vec<u8>, style: &Style) -> io::Result<()> {
-        let CtRow { entry, now } = *self;
+        let CtRow { entry, now, nat } = *self;
         let start = out.len();
         out.put(entry.protocol.name().unwrap_or("unknown"));
         out.left(start, 8);
@@ -56,11 +58,18 @@ impl Row for CtRow<'_> {
         }
         labels(out, entry, style)?;
         out.put("\n");
-        Ok(())
+        match nat {
+            true => super::ct_more::translation(out, entry),
+            false => Ok(()),
+        }
     }
 
     fn members(&self, object: &mut Object<'_>) -> io::Result<()> {
-        object.members(self.entry)
+        object.members(self.entry)?;
+        match self.entry.translation().filter(|_| self.nat) {
+            Some(translation) => object.member("translation", &translation),
+            None => Ok(()),
+        }
     }
 }
 

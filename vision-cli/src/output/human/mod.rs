@@ -5,6 +5,7 @@ pub mod bridge;
 pub mod caps;
 pub mod capture;
 pub mod ct;
+pub mod ct_more;
 pub mod dns;
 mod doctor;
 pub mod drops;
