@@ -251,8 +251,8 @@ impl Codec {
         at: Instant,
     ) -> Option<Answer> {
         if let Ok(Some(reply)) = EchoMessage::reply(self.family(), bytes) {
-            let flow = self.lanes.iter().position(|id| *id == reply.id)?;
-            return self.echoed(from, ttl, &reply, at).filter(|_| flow < self.lanes.len());
+            let ours = self.lanes.contains(&reply.id);
+            return self.echoed(from, ttl, &reply, at).filter(|_| ours);
         }
         let quote = IcmpQuote::read(self.family(), bytes)?;
         let seq = self.quoted(&quote.quoted)?;
@@ -281,7 +281,6 @@ impl Codec {
     }
 
     /// The number in a payload; the outer `None` if it is not ours, the inner if it is cut off.
-    #[allow(clippy::option_option)]
     fn of_payload(&self, payload: &[u8]) -> Option<Option<u16>> {
         match payload.split_first_chunk::<8>() {
             Some((cookie, _)) if *cookie != self.secret.cookie => None,
