@@ -237,3 +237,23 @@ fn neighbours_of_the_sixth_version_are_found_as_well() {
     assert_eq!((found.state, found.reason), (HostState::Up, HostReason::Neighbour));
     assert!(found.lladdr.is_some());
 }
+
+#[test]
+fn a_route_that_is_missing_or_prohibits_is_told_of_the_ports_and_no_error() {
+    let Some(lab) = lab() else { return };
+    let [a, _b] = lab.pair().expect("two nodes");
+    a.sh("ip route add prohibit 203.0.113.0/25");
+    for (to, text) in [([203, 0, 113, 9], "ermission"), ([203, 0, 113, 200], "unreachable")] {
+        for technique in [Technique::HalfOpen, Technique::Connect, Technique::Udp] {
+            let scan = Scan::new(to.into(), [80, 81]).technique(technique);
+            let report = scan.run(&target(&a), &budget()).expect("asked");
+            for port in &report.ports {
+                let ScanReason::Local(reason) = port.reason else {
+                    panic!("{technique:?} {port:?}")
+                };
+                assert!(reason.to_string().contains(text), "{technique:?} {reason}");
+                assert_eq!(port.state, PortState::Undecided);
+            }
+        }
+    }
+}

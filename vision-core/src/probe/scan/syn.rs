@@ -30,6 +30,8 @@ pub(crate) struct SynChannel {
     source_port: u16,
     key: RandomState,
     inbox: Inbox,
+    /// Why the host cannot be asked.
+    refusal: Option<Reason>,
 }
 
 /// The longest IPv4 header and the longest TCP header.
@@ -42,7 +44,8 @@ impl SynChannel {
         let socket = socket::open(Kind::TcpRaw(family), options)?;
         // Only this host is heard; and the route says which address of ours it sees.
         let peer = socket::with_scope(to, 0, scope);
-        socket.connect(&peer.into()).map_err(|e| Error::sys(Op::Send, e))?;
+        // What stands against it, a route that is missing or prohibits, is told of each port.
+        let refusal = socket.connect(&peer.into()).err().map(Reason::from);
         let from = local_addr(&socket)?.ip();
         let mut bound = options.clone();
         bound.source = Some(with_port(socket_source(options, from, scope), 0));
@@ -59,6 +62,7 @@ impl SynChannel {
             source_port,
             key: RandomState::new(),
             inbox: Inbox::new(HEADERS_BYTES),
+            refusal,
         })
     }
 
@@ -81,6 +85,10 @@ impl SynChannel {
         }
         let now = driver::now();
         machine.handle(ScanInput::Sending { at: now }, now);
+        if let Some(reason) = self.refusal {
+            let refused = |nth| ScanInput::Refused { nth, reason };
+            return (0..shots.len()).for_each(|nth| machine.handle(refused(nth), now));
+        }
         let mut nth = 0;
         while let Some(rest) = bytes.get(nth * SYN_BYTES..).filter(|rest| !rest.is_empty()) {
             match batch::send(&self.socket, rest, SYN_BYTES, &[]) {
