@@ -5,6 +5,7 @@
 mod capture;
 mod decode;
 mod depth;
+mod dns;
 mod doctor;
 mod errors;
 mod hostile;

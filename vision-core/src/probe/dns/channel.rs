@@ -21,6 +21,8 @@ use crate::socket::{self, BATCH, Inbox, Kind, Options};
 /// Datagrams taken from one socket before the machine's clock is looked at again, so that a
 /// flood cannot hold up a deadline.
 const BURST: usize = 256;
+/// Reads of one stream in a row, each of up to 64 KiB.
+const STREAM_BURST: usize = 4;
 /// How long a lane that had replies is left to gather more before it is read again.
 const GATHER: Duration = Duration::from_micros(60);
 /// Bytes of answers a lane may hold.
@@ -375,7 +377,7 @@ fn read_tcp<M: DnsSpeaker>(
     machine: &mut M,
     now: Instant,
 ) -> bool {
-    for _ in 0..BURST {
+    for _ in 0..STREAM_BURST {
         match entry.socket.read(buffer) {
             Ok(0) => {
                 machine.handle(DnsInput::Closed { slot }, now);
