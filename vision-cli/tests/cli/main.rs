@@ -8,6 +8,7 @@ mod capture;
 mod clock;
 mod decode;
 mod depth;
+mod dns;
 mod doctor;
 mod errors;
 mod gone;

@@ -104,7 +104,9 @@ impl<M: Machine, C: Channel<M>> Session<M, C> {
     /// Moves the probe until it is done or the budget ends, whichever comes first.
     pub(crate) fn run(mut self, budget: &Budget) -> Result<M::Report> {
         loop {
-            match self.recv(budget) {
+            // A peer that never stops talking must not outlast the budget either.
+            let event = self.recv(budget).and_then(|event| budget.remaining().map(|_| event));
+            match event {
                 Ok(Some(_)) => {}
                 Ok(None) | Err(Error::Elapsed | Error::Cancelled) => return Ok(self.finish()),
                 Err(e) => return Err(e),

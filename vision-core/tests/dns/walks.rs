@@ -35,11 +35,19 @@ fn the_delegations_are_those_that_dig_follows() {
     assert_eq!(zones, [".", "test.", "example.test."]);
     let answer = report.last().and_then(|step| step.report.answer()).expect("an answer");
     assert_eq!(answer.answers[0].data.to_string(), "192.0.2.1");
-    let args = ["@127.1.0.1", "+trace", "+nodnssec", "+noall", "+answer", "www.example.test"];
-    if let Some(dig) = internet.net.output("dig", &args) {
-        assert!(dig.contains("192.0.2.1"), "{dig}");
-        for zone in &zones[1..] {
-            assert!(dig.contains(&format!("\n{zone}")), "{zone} is missing in\n{dig}");
+    // dig looks the servers' names up by the machine's own resolver, so it is asked step by step.
+    for step in &report.steps {
+        let server = step.report.attempts[0].server.ip();
+        let args = [&format!("@{server}"), "www.example.test", "+norec", "+nocookie", "+nodnssec"];
+        let Some(dig) = internet.net.output("dig", &args) else { break };
+        let message = step.report.answer().expect("an answer");
+        let records = message.answers.iter().chain(&message.authorities);
+        for record in records.chain(&message.additionals) {
+            let line = normal(&record.to_string());
+            assert!(
+                dig.lines().any(|theirs| normal(theirs) == line),
+                "{line} is missing in\n{dig}"
+            );
         }
     }
     let missing = Trace::new(query("no.example.test", RecordType::A)).root(at("127.1.0.1"));
@@ -57,7 +65,8 @@ fn a_server_with_an_old_version_is_found_as_host_finds_it() {
     if let Some(host) = internet.net.output("host", &["-C", "example.test", "127.2.0.1"]) {
         for server in &report.servers {
             let line = format!("Nameserver {}:", server.addr);
-            let rest = host.split_once(&line).map(|(_, rest)| rest).expect("the same servers");
+            let rest = host.split_once(&line).map(|(_, rest)| rest);
+            let rest = rest.unwrap_or_else(|| panic!("{line} is missing in\n{host}"));
             let serial = server.serial.expect("a serial").to_string();
             assert!(
                 rest.lines().nth(1).is_some_and(|l| l.contains(&format!(" {serial} "))),

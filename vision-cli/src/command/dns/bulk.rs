@@ -7,10 +7,10 @@ use std::path::Path;
 
 use vision_core::probe::{DnsBulk, DnsBulkAnswer, DnsQuery};
 use vision_core::wire::dns::{Name, Question, RecordType};
-use vision_core::{Error, EventSource, Pacer, Result};
+use vision_core::{Error, Pacer, Result};
 
 use super::words::Words;
-use super::{Place, dress};
+use super::{Place, dress, next};
 use crate::args::DnsArgs;
 use crate::command::Ended;
 use crate::context::Context;
@@ -41,7 +41,7 @@ pub fn run(args: &DnsArgs, words: &Words<'_>, place: &Place<'_>, context: &mut C
     let mut session = bulk.start(place.target)?;
     let mut order = Order::default();
     loop {
-        match session.recv(place.budget) {
+        match next(&mut session, place) {
             Ok(Some(answer)) => {
                 for answer in order.next(answer) {
                     context.out.held_event(&answer, |out, style| {

@@ -12,7 +12,7 @@ use vision_core::probe::{
     ResolveOutcome, Trace, TraceEnd, Transport, TrustAnchor, Validate, Validity, ZoneCheck,
 };
 use vision_core::wire::dns::{EdnsOption, Name, Rcode, RecordType};
-use vision_core::{Budget, Error, Family, Result, Target};
+use vision_core::{Budget, Error, EventSource, Family, Result, Target};
 
 use self::words::Words;
 use super::Ended;
@@ -232,6 +232,12 @@ fn search(args: &DnsArgs, words: &Words<'_>, place: &Place<'_>, context: &mut Co
         () if found.iter().any(|w| w.outcome == ResolveOutcome::Unfinished) => Outcome::Unknown,
         () => Outcome::No,
     })
+}
+
+/// Waits for the next event; the budget ends even a stream that never pauses.
+fn next<S: EventSource>(source: &mut S, place: &Place<'_>) -> Result<Option<S::Event>> {
+    place.budget.remaining()?;
+    source.recv(place.budget)
 }
 
 fn address(text: &str) -> Result<IpAddr> {

@@ -1,10 +1,10 @@
 //! `vision dns ZONE AXFR @SERVER`
 
+use vision_core::Error;
 use vision_core::probe::{TransferEnd, ZoneTransfer};
-use vision_core::{Error, EventSource};
 
 use super::words::Words;
-use super::{Place, addressed};
+use super::{Place, addressed, next};
 use crate::args::DnsArgs;
 use crate::command::Ended;
 use crate::context::Context;
@@ -16,7 +16,7 @@ pub fn run(args: &DnsArgs, words: &Words<'_>, place: &Place<'_>, context: &mut C
     let query = addressed(args, words, place, context)?;
     let mut transfer = ZoneTransfer::new(query).start(place.target)?;
     loop {
-        match transfer.recv(place.budget) {
+        match next(&mut transfer, place) {
             Ok(Some(records)) => {
                 for record in records {
                     context.out.held_event(&record, |out, _| write_record(&record, out))?;

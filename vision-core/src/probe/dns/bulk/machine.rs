@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::super::DnsQuery;
 use super::super::machine::{DnsCommand, DnsInput, DnsMachine};
-use super::super::nonce::Nonces;
 use super::super::report::{DnsMismatch, DnsOutcome};
-use super::super::schedule::Verdict;
 use super::super::{Letters, Transport};
+use super::flight::{Flight, Verdicts, judge};
 use super::random::Random;
 use super::report::{DnsBulkAnswer, DnsBulkReport, Tally};
 use crate::base::{Gap, Pacer};
@@ -20,9 +19,9 @@ use crate::wire::dns::{Message, Question};
 /// Sockets for each server: queries to it leave from so many ports.
 const LANES: usize = 16;
 /// Questions that are asked one by one, over TCP or with care, at the same time.
-const CAREFUL: usize = 64;
+pub(super) const CAREFUL: usize = 64;
 /// Distance of the first slots of two careful questions; lanes come below the first.
-const SLOTS: u32 = 32;
+pub(super) const SLOTS: u32 = 32;
 
 /// Keeps many questions under way at once.
 pub(super) struct BulkMachine {
@@ -39,35 +38,20 @@ pub(super) struct BulkMachine {
     next: usize,
     /// The moment the pacer allows the next datagram.
     may_leave: Option<Instant>,
-    flights: Vec<Flight>,
-    free: Vec<usize>,
+    pub(super) flights: Vec<Flight>,
+    pub(super) free: Vec<usize>,
     /// For each lane, the identifiers under way on it.
     lanes: Vec<Vec<(u16, usize)>>,
     deadlines: VecDeque<(Instant, usize, u64)>,
     /// Flights to be sent once more.
     again: VecDeque<usize>,
-    careful: HashMap<u64, (usize, DnsMachine)>,
-    waiting: VecDeque<usize>,
-    careful_next: u64,
-    to_close: Vec<u64>,
+    pub(super) careful: HashMap<u64, (usize, DnsMachine)>,
+    pub(super) waiting: VecDeque<usize>,
+    pub(super) careful_next: u64,
+    pub(super) to_close: Vec<u64>,
     events: VecDeque<DnsBulkAnswer>,
-    tally: Tally,
-    gaps: Vec<Gap>,
-}
-
-/// One question under way on a lane.
-struct Flight {
-    question: usize,
-    id: u16,
-    lane: usize,
-    tries: u8,
-    sent: Instant,
-    bytes: Vec<u8>,
-    /// Where the question ends in `bytes`.
-    end: usize,
-    /// Counts the sendings, so that old deadlines are known to be old.
-    turn: u64,
-    other_case: bool,
+    pub(super) tally: Tally,
+    pub(super) gaps: Vec<Gap>,
 }
 
 impl BulkMachine {
@@ -233,7 +217,7 @@ impl BulkMachine {
         Some(bytes)
     }
 
-    fn forget(&mut self, n: usize) {
+    pub(super) fn forget(&mut self, n: usize) {
         let Some(flight) = self.flights.get(n) else {
             return;
         };
@@ -257,7 +241,7 @@ impl BulkMachine {
         self.conclude(question, outcome, (from, tries));
     }
 
-    fn conclude(
+    pub(super) fn conclude(
         &mut self,
         index: usize,
         outcome: DnsOutcome,
@@ -268,71 +252,6 @@ impl BulkMachine {
             let question = question.clone();
             self.events.push_back(DnsBulkAnswer { index, question, server, tries, outcome });
         }
-    }
-
-    /// Hands a question over to a machine that knows TCP, servers without EDNS and all the rest.
-    fn with_care(&mut self, n: usize) {
-        self.forget(n);
-        if let Some(flight) = self.flights.get_mut(n) {
-            flight.turn += 1;
-            self.waiting.push_back(flight.question);
-            self.free.push(n);
-        }
-    }
-
-    fn start_careful(&mut self) {
-        while self.careful.len() < CAREFUL {
-            let Some(question) = self.waiting.pop_front() else {
-                return;
-            };
-            let policy = self.query.policy_for(&self.query.servers, Verdict::Any);
-            let nonces = match Nonces::draw(policy.most_queries()) {
-                Ok(nonces) => nonces,
-                Err(error) => {
-                    self.gaps.push(Gap::because("question", &error));
-                    return;
-                }
-            };
-            let mut ask = self.query.ask();
-            if let Some(asked) = self.questions.get(question) {
-                ask.question = asked.clone();
-            }
-            let key = self.careful_next;
-            self.careful_next += 1;
-            let machine = DnsMachine::new(ask, policy, nonces, key << SLOTS, self.place);
-            self.careful.insert(key, (question, machine));
-        }
-    }
-
-    /// Moves the careful questions on; the command or the moment that comes first.
-    fn poll_careful(&mut self, now: Instant) -> Result<DnsCommand, Option<Instant>> {
-        let mut nearest: Option<Instant> = None;
-        let mut over = Vec::new();
-        for (key, (_, machine)) in &mut self.careful {
-            match machine.poll(now) {
-                Step::Do(command) => return Ok(command),
-                Step::WaitUntil(at) => nearest = Some(nearest.map_or(at, |n| n.min(at))),
-                Step::Done => over.push(*key),
-            }
-        }
-        let any = !over.is_empty();
-        for key in over {
-            let Some((question, machine)) = self.careful.remove(&key) else {
-                continue;
-            };
-            self.to_close.extend(machine.slots());
-            let mut report = machine.finish(now);
-            self.tally.over_tcp(&report);
-            let decisive = report.decisive().map(|attempt| attempt.sent_at);
-            let found = report.attempts.iter().rposition(|a| Some(a.sent_at) == decisive);
-            let tries = u8::try_from(report.attempts.len()).unwrap_or(u8::MAX);
-            let at = found.unwrap_or(report.attempts.len().saturating_sub(1));
-            if at < report.attempts.len() {
-                let attempt = report.attempts.swap_remove(at);
-                self.conclude(question, attempt.outcome, (Some(attempt.server), tries));
-            }
-        }
-        Err(if any { Some(now) } else { nearest })
     }
 
     fn expire(&mut self, now: Instant) {
@@ -429,40 +348,6 @@ impl BulkMachine {
         if let Some((_, n)) = known.iter().find(|(it, _)| Some(*it) == id).copied() {
             self.retry(n, outcome);
         }
-    }
-}
-
-/// What a datagram with a known identifier is.
-// closed: an answer, something else, or one that asks for another transport or form.
-#[derive(PartialEq, Eq)]
-enum Verdicts {
-    Take,
-    Ignore(DnsMismatch),
-    Careful,
-}
-
-fn judge(flight: &Flight, bytes: &[u8], mixed: bool) -> Verdicts {
-    let Some([_, _, high, low, questions @ .., _, _, _, _, _, _]) = bytes.first_chunk::<12>()
-    else {
-        return Verdicts::Ignore(DnsMismatch::Malformed);
-    };
-    let (is_response, truncated, rcode) = (high & 0x80 != 0, high & 2 != 0, low & 15);
-    if !is_response {
-        return Verdicts::Ignore(DnsMismatch::Malformed);
-    }
-    // FORMERR and NOTIMP may be about the extension record; answers without a question too.
-    if *questions == [0, 0] && rcode != 0 || matches!(rcode, 1 | 4) {
-        return Verdicts::Careful;
-    }
-    let asked = flight.bytes.get(12..flight.end).unwrap_or_default();
-    match bytes.get(12..flight.end) {
-        Some(same) if *questions == [0, 1] && same == asked && truncated => Verdicts::Careful,
-        Some(same) if *questions == [0, 1] && same == asked => Verdicts::Take,
-        Some(same) if *questions == [0, 1] && same.eq_ignore_ascii_case(asked) => match mixed {
-            true => Verdicts::Ignore(DnsMismatch::WrongCase),
-            false => Verdicts::Take,
-        },
-        _ => Verdicts::Ignore(DnsMismatch::WrongQuestion),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Many questions under way at once: lists of names, and sustained load.
 
+mod careful;
+mod flight;
 mod machine;
 mod random;
 mod report;
