@@ -62,17 +62,13 @@ fn a_server_with_an_old_version_is_found_as_host_finds_it() {
     let mut serials = report.serials();
     serials.sort_unstable();
     assert_eq!((serials, report.agrees()), (vec![6, 7], false), "{report:?}");
-    if let Some(host) = internet.net.output("host", &["-C", "example.test", "127.2.0.1"]) {
-        for server in &report.servers {
-            let line = format!("Nameserver {}:", server.addr);
-            let rest = host.split_once(&line).map(|(_, rest)| rest);
-            let rest = rest.unwrap_or_else(|| panic!("{line} is missing in\n{host}"));
-            let serial = server.serial.expect("a serial").to_string();
-            assert!(
-                rest.lines().nth(1).is_some_and(|l| l.contains(&format!(" {serial} "))),
-                "{host}"
-            );
-        }
+    // `host -C` looks the servers' names up by the machine's own resolver: one by one instead.
+    for server in &report.servers {
+        let addr = server.addr.to_string();
+        let args = ["-t", "SOA", "example.test", &addr];
+        let Some(host) = internet.net.output("host", &args) else { break };
+        let serial = server.serial.expect("a serial");
+        assert!(host.contains(&format!("h.example.test. {serial} ")), "{serial}: {host}");
     }
     let report = run(&internet, &zone("test"));
     assert!(report.agrees() && report.servers.len() == 2, "{report:?}");

@@ -11,6 +11,7 @@ pub(super) enum Client {}
 pub(super) enum Session {}
 
 /// What a secured connection has to tell.
+#[allow(dead_code, reason = "nothing secures a connection without the feature")]
 pub(super) enum Told<'a> {
     Ready(&'a str),
     Bytes(&'a [u8]),
