@@ -62,6 +62,14 @@ impl Context {
         telling(self.span()?.map(|span| span.lenient()), tell)
     }
 
+    /// As [`Context::ping_budget`], for a verb that shows by itself how far it is.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it is no time, [`Error::Sys`] without a free descriptor.
+    pub fn patient_budget(&self) -> Result<Budget> {
+        self.interruptible(self.span()?.map(|span| span.lenient()))
+    }
+
     /// Returns the budget for a verb that takes packets: its own `--budget`, for `-w` names its
     /// file, or no limit; Ctrl-C ends it, and `tell` is as in [`Context::ping_budget`].
     ///

@@ -26,7 +26,7 @@ impl Names {
     }
 
     /// Takes names that are known already.
-    pub fn of(names: impl IntoIterator<Item = (u32, Untrusted)>) -> Self {
+    pub fn known(names: impl IntoIterator<Item = (u32, Untrusted)>) -> Self {
         Self(names.into_iter().collect())
     }
 

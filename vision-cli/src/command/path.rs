@@ -21,7 +21,7 @@ const BURST: u32 = 10;
 /// Asks every hop and says what the answers mean.
 pub fn run(args: &PathArgs, context: &mut Context) -> Ended {
     let target = context.target()?;
-    let budget = context.ping_budget()?;
+    let budget = context.patient_budget()?;
     let to = destination::find(&args.host, context, &target, &budget)?;
     let probe = probe(args, context, &to)?;
     let report = match args.live {

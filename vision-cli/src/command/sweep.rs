@@ -19,7 +19,7 @@ use crate::output::{Progress, REFRESH};
 pub fn run(args: &PingArgs, context: &mut Context) -> Ended {
     let family = context.family()?;
     let target = context.target()?;
-    let budget = context.ping_budget()?;
+    let budget = context.patient_budget()?;
     let listed = targets::gather(args, family)?;
     let found = targets::resolve(listed, context, &target, &budget)?;
     let session = request(args, context, &found)?.start(&target)?;

@@ -121,11 +121,11 @@ impl Follower {
 
 /// The names of the interfaces an event mentions.
 fn names(event: &Event, watcher: &Watcher) -> Names {
-    let Happening::Row(row) = &event.what else { return Names::of([]) };
+    let Happening::Row(row) = &event.what else { return Names::known([]) };
     let own = row.row.ifindex().zip(row.dev.clone());
     let others = watch::mentioned(&row.row).into_iter().filter_map(|index| {
         let name = watcher.name_of(index)?;
         Some((index, name.clone()))
     });
-    Names::of(others.chain(own))
+    Names::known(others.chain(own))
 }

@@ -11,6 +11,7 @@ mod depth;
 mod dns;
 mod doctor;
 mod errors;
+mod filter;
 mod gone;
 mod hostile;
 mod injected;

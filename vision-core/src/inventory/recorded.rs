@@ -123,7 +123,7 @@ fn of(protocol: RecordedProtocol, kind: u16, message: &Message<'_>) -> RecordedR
         (RecordedProtocol::Route, 24 | 25) => {
             kept(route::read(message, family()), |row| RecordedRow::Route(Box::new(row)))
         }
-        (RecordedProtocol::Route, 28) if bridge() => {
+        (RecordedProtocol::Route, 28 | 29) if bridge() => {
             kept(bridge::read_fdb(message, ()), |row| RecordedRow::Fdb(Box::new(row)))
         }
         (RecordedProtocol::Route, 112) => kept(bridge::read_vlans(message, ()), RecordedRow::Vlans),

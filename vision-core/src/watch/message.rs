@@ -29,7 +29,7 @@ pub(super) fn read(protocol: Protocol, message: &Message<'_>) -> Said {
         (Protocol::Route, RTM_DELNEXTHOP) => Said::NextHopGone,
         (Protocol::Route, _) => row(RecordedProtocol::Route, message),
         (Protocol::Netfilter, _) => row(RecordedProtocol::Netfilter, message),
-        (Protocol::SockDiag, _) => Said::Nothing,
+        (Protocol::SockDiag | Protocol::Generic, _) => Said::Nothing,
     }
 }
 
@@ -42,7 +42,8 @@ fn row(protocol: RecordedProtocol, message: &Message<'_>) -> Said {
         RecordedRow::Neighbour(neigh) => Row::Neigh(Box::new(neigh)),
         RecordedRow::Connection(entry) => Row::Ct(entry),
         RecordedRow::Unreadable => return Said::Unreadable,
-        RecordedRow::Socket(_) | RecordedRow::Other => return Said::Nothing,
+        // Bridges' own tables, queues and sockets are not among the watched.
+        _ => return Said::Nothing,
     };
     let gone = match protocol {
         RecordedProtocol::Netfilter => message.kind == conntrack::IPCTNL_MSG_CT_DELETE,

@@ -390,6 +390,7 @@ fn dropped(netns: &Netns, socket: &KernelSocket, protocol: Protocol) -> Option<u
         Protocol::Route => libc::NETLINK_ROUTE,
         Protocol::SockDiag => libc::NETLINK_SOCK_DIAG,
         Protocol::Netfilter => libc::NETLINK_NETFILTER,
+        Protocol::Generic => libc::NETLINK_GENERIC,
     };
     let (number, port) = (number.to_string(), socket.port().to_string());
     let text = netns.run(|| fs::read_to_string("/proc/thread-self/net/netlink")).ok()?.ok()?;

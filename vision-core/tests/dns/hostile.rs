@@ -101,10 +101,13 @@ fn budget() -> Budget {
     Budget::within(Duration::from_secs(10))
 }
 
+/// What a server makes of a query.
+type Reply = fn(&[u8]) -> Vec<u8>;
+
 #[test]
 fn loops_lies_and_giants_end_in_time() {
     let Some(net) = Net::new() else { return };
-    let replies: [fn(&[u8]) -> Vec<u8>; 5] = [
+    let replies: [Reply; 5] = [
         // A name that points at itself.
         |query| [head(query, 1), vec![0xc0, (query.len() & 0xff) as u8, 0xc0, 0xff]].concat(),
         // Sixty thousand records announced, one there.

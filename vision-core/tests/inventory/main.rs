@@ -6,6 +6,7 @@ mod addrs;
 mod bridges;
 mod churn;
 mod conntrack;
+mod ct_more;
 mod drivers;
 mod files;
 mod kinds;

@@ -63,7 +63,7 @@ impl LinkRow {
             addrs: addrs.iter().filter(|a| a.ifindex == link.ifindex).cloned().collect(),
             peer: peers.iter().find(|peer| peer.ifindex == link.ifindex).cloned(),
             ethtool: None,
-            told: told.map(|told| named(told, &name)),
+            told: told.map(|told| named(told, name)),
             link: link.clone(),
         }
     }

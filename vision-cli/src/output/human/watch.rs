@@ -112,7 +112,7 @@ fn row(
             Ok(())
         }
         Row::Neigh(neigh) => NeighRow::new(neigh, names.get(Some(neigh.ifindex))).line(out, style),
-        Row::Ct(entry) => CtRow { entry, now }.line(out, style),
+        Row::Ct(entry) => CtRow { entry, now, nat: false }.line(out, style),
         Row::Ns(namespace) => namespace_line(namespace, out, style),
         _ => Ok(()),
     }

@@ -125,7 +125,7 @@ impl<'a> Emitter<'a> {
                 if self.state.x == Some(value) && self.state.a != Some(value) {
                     self.push(code::STX, place.into());
                 } else {
-                    self.into_a(value)?;
+                    self.want_a(value)?;
                     self.push(code::ST, place.into());
                 }
                 self.forget(place);
@@ -148,7 +148,7 @@ impl<'a> Emitter<'a> {
             Node::Test { test, yes, no } => {
                 let operand = match self.values.constant_of(test.b) {
                     Some(k) => {
-                        self.into_a(test.a)?;
+                        self.want_a(test.a)?;
                         Some(k)
                     }
                     None => {
@@ -173,7 +173,7 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    fn into_a(&mut self, id: Id) -> Result<(), Unfit> {
+    fn want_a(&mut self, id: Id) -> Result<(), Unfit> {
         if self.state.a == Some(id) {
             return Ok(());
         }
@@ -187,11 +187,11 @@ impl<'a> Emitter<'a> {
             Value::Length => self.push(code::LD_LEN, 0),
             Value::Load { size, at, index: None } => self.push(load(size, false), at),
             Value::Load { size, at, index: Some(index) } => {
-                self.into_x(index)?;
+                self.want_x(index)?;
                 self.push(load(size, true), at);
             }
             Value::Nibble(_) => {
-                self.into_x(id)?;
+                self.want_x(id)?;
                 self.push(code::TXA, 0);
             }
             Value::Slot { place, .. } => {
@@ -199,12 +199,12 @@ impl<'a> Emitter<'a> {
                 self.push(code::LD_MEM, place.into());
             }
             Value::Negated(of) => {
-                self.into_a(of)?;
+                self.want_a(of)?;
                 self.push(code::NEG, 0);
             }
             Value::Of(op, a, b) => match self.values.constant_of(b) {
                 Some(k) => {
-                    self.into_a(a)?;
+                    self.want_a(a)?;
                     self.push(alu(op, false), k);
                 }
                 None => {
@@ -224,23 +224,23 @@ impl<'a> Emitter<'a> {
     /// One value into the accumulator and another into the index register.
     fn both(&mut self, a: Id, b: Id) -> Result<(), Unfit> {
         if self.easy(b) {
-            self.into_a(a)?;
-            return self.into_x(b);
+            self.want_a(a)?;
+            return self.want_x(b);
         }
         if self.state.x == Some(b) && !self.moves_x(a) {
-            return self.into_a(a);
+            return self.want_a(a);
         }
         if !self.moves_x(a) {
-            self.into_x(b)?;
-            return self.into_a(a);
+            self.want_x(b)?;
+            return self.want_a(a);
         }
-        self.into_a(b)?;
+        self.want_a(b)?;
         self.parts += 1;
         let place = MEMORY.checked_sub(self.parts).filter(|it| *it >= KEPT);
         let place = place.ok_or(Unfit::Memory)?;
         self.push(code::ST, place.into());
         self.state.stored |= 1 << place;
-        self.into_a(a)?;
+        self.want_a(a)?;
         self.push(code::LDX_MEM, place.into());
         self.state.x = Some(b);
         self.parts -= 1;
@@ -264,7 +264,7 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    fn into_x(&mut self, id: Id) -> Result<(), Unfit> {
+    fn want_x(&mut self, id: Id) -> Result<(), Unfit> {
         if self.state.x == Some(id) {
             return Ok(());
         }
@@ -282,7 +282,7 @@ impl<'a> Emitter<'a> {
                 self.push(code::LDX_MEM, place.into());
             }
             _ => {
-                self.into_a(id)?;
+                self.want_a(id)?;
                 self.push(code::TAX, 0);
             }
         }

@@ -163,7 +163,7 @@ fn options(kind: &[u8], nest: &[u8]) -> (FilterOptions, Vec<TcAction>) {
             (b"flower", 18 | 20) => found.src_port = be16(value),
             (b"flower", 19 | 21) => found.dst_port = be16(value),
             // Switches, counters and what was said above already.
-            (b"u32", 2 | 9 | 11 | 12) | (b"flower", 22 | 93) | (b"matchall", 3 | 4 | 5) => {}
+            (b"u32", 2 | 9 | 11 | 12) | (b"flower", 22 | 93) | (b"matchall", 3..=5) => {}
             _ => found.unread.push(number),
         }
     }

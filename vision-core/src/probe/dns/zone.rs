@@ -153,13 +153,10 @@ enum Stage {
 impl Check {
     fn take_delegation(&mut self, report: Option<DnsReport>) -> Vec<Asked> {
         for record in report.iter().filter_map(DnsReport::answer).flat_map(|m| &m.answers) {
-            match &record.data {
-                RData::Ns(name) if record.name == self.query.question.name => {
-                    if !self.names.contains(name) && self.names.len() < MAX_SERVERS {
-                        self.names.push(name.clone());
-                    }
-                }
-                _ => {}
+            let RData::Ns(name) = &record.data else { continue };
+            let is_own = record.name == self.query.question.name;
+            if is_own && !self.names.contains(name) && self.names.len() < MAX_SERVERS {
+                self.names.push(name.clone());
             }
         }
         self.delegation = report;

@@ -153,7 +153,7 @@ impl BulkMachine {
             datagrams.extend(self.launch(flight, lane, now));
         }
         self.tally.datagrams += datagrams.len() as u64;
-        (!datagrams.is_empty()).then(|| DnsCommand::Batch { lane: lane as u64, to, datagrams })
+        (!datagrams.is_empty()).then_some(DnsCommand::Batch { lane: lane as u64, to, datagrams })
     }
 
     fn server_of(&self, flight: usize) -> usize {

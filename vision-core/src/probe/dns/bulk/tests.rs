@@ -18,7 +18,7 @@ fn questions(count: usize) -> Vec<Question> {
 }
 
 /// Numbers that repeat after 8 KiB, none twice in a row.
-fn numbers(bytes: &mut [u8]) -> crate::Result<()> {
+fn numbers(bytes: &mut [u8]) -> Result<()> {
     let mut state = 0x2545_f491_u32;
     for byte in bytes {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

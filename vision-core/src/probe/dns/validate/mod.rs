@@ -69,7 +69,7 @@ impl Probe for Validate {
             given => given.to_vec(),
         };
         let now = Anchor::now().wall(crate::probe::driver::now()).as_unix_nanos();
-        let now_s = u32::try_from(now / 1_000_000_000 & 0xffff_ffff).unwrap_or_default();
+        let now_s = u32::try_from((now / 1_000_000_000) & 0xffff_ffff).unwrap_or_default();
         let plan = Validation::new(query.clone(), anchors, now_s);
         query.carry_out(plan, target, budget)
     }
