@@ -2,6 +2,7 @@
 
 mod dns;
 mod event;
+mod ns;
 mod packet;
 mod path;
 mod probe;
@@ -19,12 +20,13 @@ use vision_core::{Error, Result, Selector};
 
 pub use self::dns::{DnsArgs, DnsQueryArgs, DnsTlsArgs, LibcArg};
 pub use self::event::{DropsArgs, WatchArgs};
+pub use self::ns::{NsArgs, NsVerb};
 pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs, WriteFormat};
 pub use self::path::PathArgs;
 pub use self::probe::{ArpArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
 pub use self::read::{
     BridgeArgs, BridgeVerb, CtArgs, CtTableArg, CtVerb, FwArgs, FwVerb, LinkArgs, NeighArgs,
-    NsArgs, NsVerb, QdiscArgs, RouteArgs, RouteGet, RouteVerb, SockArgs, SockFamily, StatArgs,
+    QdiscArgs, RouteArgs, RouteGet, RouteVerb, SockArgs, SockFamily, StatArgs,
 };
 pub use self::scan::{ScanArgs, UdpArgs};
 pub use self::sweep::Order;
