@@ -358,6 +358,7 @@ mod tests {
     fn the_command_line_is_consistent_and_every_verb_has_two_examples() {
         let mut command = Cli::command();
         command.clone().debug_assert();
+        command.build();
         for verb in command.get_subcommands_mut() {
             let help = verb.render_help().to_string();
             let examples = help.matches("\n  vision ").count();

@@ -32,9 +32,12 @@ pub fn run(context: &mut Context) -> Ended {
 
 /// What is asked for, by what it is for; all of a row's capabilities are needed.
 const NEEDS: &[(&str, &[Capability])] = &[
-    ("link route neigh sock tcp dns path doctor ns", &[]),
+    ("doctor ns link route neigh sock bridge qdisc stat watch", &[]),
+    ("tcp udp dns path scan decode filter explain", &[]),
     ("ping", &[NetRaw]),
     ("arp, and neighbour probes of doctor", &[NetRaw]),
+    ("capture", &[NetRaw]),
+    ("scan --syn, scan --hosts by the link", &[NetRaw]),
     ("path by ICMP, and what routers quote", &[NetRaw]),
     ("ct", &[NetAdmin]),
     ("fw", &[NetAdmin]),

@@ -51,6 +51,18 @@ const ROWS: &[(&str, &[&str], i32)] = &[
     ("ct --count", &["net_admin"], 0),
     ("fw", &["net_admin"], 0),
     ("decode PCAP", &[], 0),
+    ("filter -d icmp", &[], 0),
+    ("bridge", &[], 0),
+    ("bridge fdb", &[], 0),
+    ("qdisc", &[], 0),
+    ("stat", &[], 0),
+    ("watch link,neigh --budget 100ms", &[], 0),
+    ("scan HOST -p 9,8080", &[], 0),
+    ("scan HOST -p 9,8080 --syn", &["net_raw"], 0),
+    ("udp HOST:9", &[], 1),
+    ("path HOST", &[], 0),
+    ("path HOST --tcp 8080", &[], 0),
+    ("ns show", &[], 0),
     ("capture -i eth0 -c1 --budget 20s", &["net_raw"], 0),
     ("capture -i any -c1 --budget 20s", &["net_raw"], 0),
     ("tcp HOST:8080 --source 0.0.0.0:81", &["net_bind_service"], 0),
@@ -229,7 +241,7 @@ fn what_caps_says_is_possible_is_what_then_works() {
     for (cap, verb, line) in [
         ("net_raw", "ping", format!("ping {} -c1", b.v4())),
         ("net_admin", "ct", "ct".to_owned()),
-        ("sys_admin", "path", "--in path:/proc/self/fd/9 link".to_owned()),
+        ("sys_admin", "name", "--in path:/proc/self/fd/9 link".to_owned()),
     ] {
         for (caps, works) in [(&[cap][..], true), (&[][..], false)] {
             let table = with(caps, &a, &other, "caps --json").expect(0).json();

@@ -103,7 +103,7 @@ fn an_answer_comes_over_tls_and_over_https() {
         let attempt = &report.attempts[0];
         let secured = attempt.secured.as_ref().expect("secured");
         assert_eq!((attempt.transport, secured.version.as_str()), (transport, "TLS 1.3"));
-        assert!(attempt.connect.is_some() && !secured.handshake.is_zero());
+        assert!(attempt.connect.is_some() && !secured.handshake.is_zero(), "{attempt:?}");
     }
 }
 

@@ -39,7 +39,7 @@ fn programs_are_listed_as_tcpdump_lists_them() {
 (013) ld       [34]
 (014) jeq      #0x0             jt 15\tjf 18
 (015) ld       [38]
-(016) jeq      #0x1             jt 18\tjf 18
+(016) jeq      #0x1             jt 17\tjf 18
 (017) ret      #262144
 (018) ret      #0
 ";

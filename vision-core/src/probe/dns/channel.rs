@@ -346,7 +346,10 @@ fn turn<M: DnsSpeaker>(
 ) -> bool {
     let mut fault = false;
     let turned = session.turn(socket, &mut |told| match told {
-        Told::Ready(version) => machine.handle(DnsInput::Secured { slot, version }, now),
+        // A handshake takes long enough to count what this very turn took of it.
+        Told::Ready(version) => {
+            machine.handle(DnsInput::Secured { slot, version }, Instant::now().max(now));
+        }
         Told::Bytes(bytes) => machine.handle(DnsInput::Stream { slot, bytes }, now),
         Told::Fault(why) => {
             fault = true;
