@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use vision_lab::{require, whole_machine};
+
 use crate::run::{Run, command, finish, vision};
 
 /// A folder of one test, gone with it.
@@ -194,6 +196,9 @@ fn storage_that_is_full_is_an_error_and_a_closed_pipe_is_none() {
 /// Signals at any moment: the file reads to its end and holds as many packets as are reported.
 #[test]
 fn a_signal_leaves_a_file_that_reads_to_its_end() {
+    if require(whole_machine()).is_none() {
+        return;
+    }
     if tcpdump("/dev/null").is_none() && Command::new("tcpdump").arg("--version").output().is_err()
     {
         println!("SKIP: tcpdump is not installed");

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
+use vision_lab::{require, whole_machine};
+
 use crate::run::command;
 
 /// Real captures, with what each was made by; see the files beside the project.
@@ -36,6 +38,9 @@ const PLAIN: [&str; 14] = [
 
 #[test]
 fn every_option_prints_what_it_prints_there() {
+    if require(whole_machine()).is_none() {
+        return;
+    }
     let options: [&[&str]; 15] = [
         &[],
         &["-e"],
@@ -94,6 +99,9 @@ fn heads(text: &str) -> Vec<&str> {
 
 #[test]
 fn nearly_every_line_of_the_everyday_protocols_is_the_same() {
+    if require(whole_machine()).is_none() {
+        return;
+    }
     let Ok(list) = std::fs::read_to_string(format!("{CAPTURES}/MANIFEST.tsv")) else {
         println!("SKIP: {CAPTURES} is not there");
         return;

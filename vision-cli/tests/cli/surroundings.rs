@@ -1,7 +1,7 @@
 //! Places where much is hidden or switched off: user namespaces, a veiled or absent `/proc`, no
 //! IPv6, a loopback that is down.
 
-use vision_lab::{TcpBehaviour, TcpServer};
+use vision_lab::{TcpBehaviour, TcpServer, require, whole_machine};
 
 use crate::run::{lab, pair, vision_in};
 use crate::tools::{Preloaded, assert_orderly, host_script, script};
@@ -36,6 +36,9 @@ fn in_a_user_namespace_the_own_network_is_read_and_that_of_others_refused_by_nam
 
 #[test]
 fn with_other_processes_hidden_they_are_not_found_and_the_rest_works() {
+    if require(whole_machine()).is_none() {
+        return;
+    }
     let Some(lab) = lab() else { return };
     let node = lab.node("n").expect("a node");
     let sleeper = node.sleeper();

@@ -1,6 +1,6 @@
 //! Can a lab be built here at all?
 
-use std::{env, fmt, path::Path, sync::OnceLock, thread};
+use std::{env, fmt, fs, path::Path, sync::OnceLock, thread};
 
 use crate::node::Node;
 
@@ -39,6 +39,20 @@ pub fn require<T>(lab: Result<T, Skip>) -> Option<T> {
             eprintln!("SKIP {test}: {skip}");
             None
         }
+    }
+}
+
+/// Tells whether this user namespace has the ids of other users, which daemons, containers and
+/// tcpdump turn to, and the rights over the machine's own `/proc`.
+///
+/// # Errors
+/// [`Skip`] in a namespace of few users, as `unshare -Ur` makes.
+pub fn whole_machine() -> Result<(), Skip> {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let ids = map.split_whitespace().nth(2).and_then(|count| count.parse::<u32>().ok());
+    match ids {
+        Some(ids) if ids >= 65_536 => Ok(()),
+        _ => Err(Skip::new("this user namespace has no other users' ids")),
     }
 }
 

@@ -30,7 +30,7 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-pub use check::{Skip, require};
+pub use check::{Skip, require, whole_machine};
 pub use dns::DnsServer;
 pub use error::{Error, Result, ShError};
 pub use fault::{Family, Fault, Hook, Proto, RejectKind, RouteKind};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use vision_core::capture::{Capture, Packet, Taken};
 use vision_core::{Budget, Error, Netns, Target};
-use vision_lab::{Lab, Node, require};
+use vision_lab::{Lab, Node, require, whole_machine};
 
 fn target(node: &Node) -> Target {
     Target::of(Netns::from_fd(node.netns_fd().expect("a descriptor")).expect("a namespace"))
@@ -61,7 +61,8 @@ fn has(program: &str) -> bool {
     if !found {
         println!("SKIP: {program} is not installed");
     }
-    found
+    // It turns to a user of its own.
+    found && require(whole_machine()).is_some()
 }
 
 /// Sends `count` UDP datagrams of `size` bytes from one node to the other, numbered.

@@ -12,6 +12,8 @@ use vision_core::capture::file::{
 use vision_core::capture::{Direction, Frame};
 use vision_core::wire::LinkType;
 
+use vision_lab::{require, whole_machine};
+
 use crate::Folder;
 
 /// What a stream was given.
@@ -100,6 +102,9 @@ fn a_pcap_file_takes_one_link_type() {
 
 #[test]
 fn tcpdump_reads_both_formats() {
+    if require(whole_machine()).is_none() {
+        return;
+    }
     if Command::new("tcpdump").arg("--version").output().is_err() {
         println!("SKIP: tcpdump is not installed");
         return;

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use vision_core::netns::{Engine, Lookup};
 use vision_core::{Budget, Error, Result, Target};
-use vision_lab::{Lab, Node, Proc, require};
+use vision_lab::{Lab, Node, Proc, require, whole_machine};
 
 use crate::alone;
 
-/// Whether an engine is installed; the large ones are not for a test's sake.
+/// Whether an engine is installed.
 fn installed(programs: &[&str]) -> bool {
     let path = std::env::var("PATH").unwrap_or_default();
     let there = |program: &str| {
@@ -22,7 +22,7 @@ fn installed(programs: &[&str]) -> bool {
     };
     let missing: Vec<_> = programs.iter().filter(|program| !there(program)).collect();
     if !missing.is_empty() {
-        eprintln!("NOT RUN: {missing:?} not installed");
+        eprintln!("SKIP: {missing:?} not installed");
     }
     missing.is_empty()
 }
@@ -212,6 +212,9 @@ impl Drop for Docker {
 
 #[test]
 fn dockers_containers_are_found_with_its_socket_and_without() {
+    if require(whole_machine()).is_none() {
+        return;
+    }
     let _alone = alone();
     let Some(lab) = require(Lab::new()) else { return };
     if !installed(&["dockerd", "docker", "containerd", "runc"]) {
@@ -331,6 +334,9 @@ impl Drop for Containerd {
 
 #[test]
 fn containerds_pods_are_found_wherever_it_keeps_its_state() {
+    if require(whole_machine()).is_none() {
+        return;
+    }
     let _alone = alone();
     let Some(lab) = require(Lab::new()) else { return };
     if !installed(&["containerd", "ctr", "runc"]) {

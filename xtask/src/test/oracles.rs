@@ -38,6 +38,17 @@ const ORACLES: &[(&str, &str)] = &[
     ("nmap", "nmap"),
     ("hping3", "hping3"),
     ("runc", "runc"),
+    ("ctr", "containerd"),
+    ("dockerd", "docker.io"),
+    ("named", "bind9"),
+    ("delv", "bind9-dnsutils"),
+    ("iptables-nft", "iptables"),
+    ("ipset", "ipset"),
+    ("ethtool", "ethtool"),
+    ("openssl", "openssl"),
+    ("python3", "python3"),
+    ("gzip", "gzip"),
+    ("zstd", "zstd"),
 ];
 
 /// Installs what is missing. Without the rights to it, says what to install; `forbid` makes that an error.
