@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use vision_core::Prefix;
 use vision_core::base::parse_duration;
 
 /// `vision dns`
@@ -134,7 +135,7 @@ pub struct DnsQueryArgs {
     pub nsid: bool,
     /// Ask on behalf of this network (client subnet), such as 192.0.2.0/24
     #[arg(long, value_name = "NET")]
-    pub subnet: Option<ipnet::IpNet>,
+    pub subnet: Option<Prefix>,
     /// Send a cookie and believe no reply with another
     #[arg(long)]
     pub cookie: bool,

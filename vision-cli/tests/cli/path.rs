@@ -124,8 +124,9 @@ fn the_live_screen_ends_with_the_figures_of_a_report() {
     let Some(lab) = lab() else { return };
     let [a, r, b] = chain(&lab, ["a", "r", "b"]);
     let line = format!("{} path {} --live -c 4 -i 200ms", env!("CARGO_BIN_EXE_vision"), b.v4());
-    // script(1) is a terminal, of the usual size.
-    let said = a.sh(&format!("script -qec 'stty cols 100 rows 30; {line}' /dev/null </dev/null"));
+    // script(1) is a terminal, of the usual size; the end of what it reads would be a key.
+    let terminal = format!("script -qec 'stty cols 100 rows 30; {line}' /dev/null");
+    let said = a.sh(&format!("sleep 3 | {terminal}"));
     let (screen, rest) = said.split_once("\x1b[?1049l").expect("the screen was left");
     assert!(screen.contains("\x1b[?1049h") && screen.contains(&r.v4().to_string()), "{screen:?}");
     assert!(rest.contains("reached in 2 hops: echo reply"), "{rest:?}");

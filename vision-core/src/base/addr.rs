@@ -106,6 +106,11 @@ impl Prefix {
         self.0.addr()
     }
 
+    /// Returns the address without the bits below the prefix.
+    pub fn network(self) -> IpAddr {
+        self.0.network()
+    }
+
     /// Returns the length in bits.
     pub fn bits(self) -> u8 {
         self.0.prefix_len()

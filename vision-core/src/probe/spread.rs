@@ -23,23 +23,40 @@ pub(crate) struct RttHistogram(Histogram<u32>);
 const LONGEST_NS: u64 = 3_600_000_000_000;
 
 impl RttHistogram {
-    pub(crate) fn of(rtts_ns: impl IntoIterator<Item = u64>) -> Self {
+    pub(crate) fn new() -> Self {
         // Bounds and digits are constants that the crate accepts.
         let empty = Histogram::new_with_bounds(1, LONGEST_NS, 3);
-        let mut histogram = empty.expect("the bounds are in order");
-        rtts_ns.into_iter().for_each(|rtt| histogram.saturating_record(rtt.max(1)));
-        Self(histogram)
+        Self(empty.expect("the bounds are in order"))
+    }
+
+    pub(crate) fn of(rtts_ns: impl IntoIterator<Item = u64>) -> Self {
+        let mut histogram = Self::new();
+        rtts_ns.into_iter().for_each(|rtt| histogram.record(rtt));
+        histogram
+    }
+
+    pub(crate) fn record(&mut self, rtt_ns: u64) {
+        self.0.saturating_record(rtt_ns.max(1));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Gives the time that a share, in per cent, stays under; 0 per cent is the shortest.
+    pub(crate) fn at(&self, percent: f64) -> Duration {
+        Duration::from_nanos(match percent {
+            0.0 => self.0.min(),
+            percent => self.0.value_at_percentile(percent).min(self.0.max()),
+        })
     }
 
     /// Gives the time that each share stays under; nothing without any time.
     pub(crate) fn percentiles(&self, wanted: &[f64]) -> Vec<Percentile> {
-        if self.0.is_empty() {
+        if self.is_empty() {
             return Vec::new();
         }
-        let at = |percent: f64| Percentile {
-            percent,
-            rtt_ns: self.0.value_at_percentile(percent).min(self.0.max()),
-        };
+        let at = |percent: f64| Percentile { percent, rtt_ns: nanos(self.at(percent)) };
         wanted.iter().copied().map(at).collect()
     }
 }

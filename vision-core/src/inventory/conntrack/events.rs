@@ -17,9 +17,10 @@ use crate::netns::{NetnsId, Target};
 /// ```no_run
 /// use vision_core::base::EventSource;
 /// use vision_core::inventory::CtEvents;
-/// use vision_core::{Budget, Target};
+/// use vision_core::{Budget, Selector, Target};
 ///
-/// let mut events = CtEvents::open(&Target::current()?)?;
+/// let target = Target::resolve(&Selector::Pid(4242), &Budget::unbounded())?;
+/// let mut events = CtEvents::open(&target)?;
 /// while let Some(event) = events.recv(&Budget::unbounded())? {
 ///     println!("{event:?}");
 /// }

@@ -14,7 +14,7 @@ use super::machine::{DnsCommand, DnsInput};
 use super::secure::{Client, Session, Told};
 use crate::base::{Error, Family, Op, Reason, Result};
 use crate::netns::Netns;
-use crate::probe::IcmpError;
+use crate::probe::{IcmpError, driver};
 use crate::probe::machine::{BURST, Channel, Machine};
 use crate::socket::{self, BATCH, Inbox, Kind, Options};
 
@@ -348,7 +348,7 @@ fn turn<M: DnsSpeaker>(
     let turned = session.turn(socket, &mut |told| match told {
         // A handshake takes long enough to count what this very turn took of it.
         Told::Ready(version) => {
-            machine.handle(DnsInput::Secured { slot, version }, Instant::now().max(now));
+            machine.handle(DnsInput::Secured { slot, version }, driver::now());
         }
         Told::Bytes(bytes) => machine.handle(DnsInput::Stream { slot, bytes }, now),
         Told::Fault(why) => {

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::Opaque;
 use super::cursor::Cursor;
 use super::text::push_escaped;
-use crate::base::DecodeError;
+use crate::base::{DecodeError, Prefix};
 
 /// The extension record of a message (RFC 6891 §6.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,13 +66,13 @@ impl EdnsOption {
     }
 
     /// Tells on whose behalf a question is asked (RFC 7871 §6); host bits are left out.
-    pub fn subnet(net: ipnet::IpNet) -> Self {
-        let (family, octets): (u8, Vec<u8>) = match net.trunc().addr() {
+    pub fn subnet(net: Prefix) -> Self {
+        let (family, octets): (u8, Vec<u8>) = match net.network() {
             std::net::IpAddr::V4(addr) => (1, addr.octets().to_vec()),
             std::net::IpAddr::V6(addr) => (2, addr.octets().to_vec()),
         };
-        let used = usize::from(net.prefix_len()).div_ceil(8);
-        let head = [0, family, net.prefix_len(), 0];
+        let used = usize::from(net.bits()).div_ceil(8);
+        let head = [0, family, net.bits(), 0];
         Self::new(8, [&head, octets.get(..used).unwrap_or_default()].concat())
     }
 

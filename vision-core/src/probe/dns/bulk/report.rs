@@ -1,11 +1,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
-
 use super::super::report::{DnsIgnored, DnsOutcome, DnsReport, DnsTransport};
 use crate::base::Gap;
 use crate::netns::NetnsId;
+use crate::probe::spread::{RttHistogram, nanos};
 use crate::wire::dns::{Question, Rcode};
 
 /// One question of many, and what became of it.
@@ -91,9 +90,6 @@ impl DnsBulkReport {
     }
 }
 
-/// Microseconds that a histogram tells apart; longer times count as so much: ten minutes.
-const LONGEST: u64 = 600_000_000;
-
 /// What is counted while under way.
 pub(super) struct Tally {
     pub(super) asked: u64,
@@ -104,8 +100,7 @@ pub(super) struct Tally {
     unanswered: u64,
     over_tcp: u64,
     rcodes: Vec<(Rcode, u64)>,
-    /// Microseconds.
-    times: Option<Histogram<u64>>,
+    times: RttHistogram,
     begun: Option<Instant>,
     ended: Option<Instant>,
 }
@@ -121,7 +116,7 @@ impl Default for Tally {
             unanswered: 0,
             over_tcp: 0,
             rcodes: Vec::new(),
-            times: Histogram::new_with_bounds(1, LONGEST, 2).ok(),
+            times: RttHistogram::new(),
             begun: None,
             ended: None,
         }
@@ -144,10 +139,7 @@ impl Tally {
             Some((_, count)) => *count += 1,
             None => self.rcodes.push((rcode, 1)),
         }
-        let micros = u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX);
-        if let Some(times) = &mut self.times {
-            times.saturating_record(micros);
-        }
+        self.times.record(nanos(rtt));
     }
 
     pub(super) fn conclude(&mut self, outcome: &DnsOutcome) {
@@ -170,16 +162,13 @@ impl Tally {
         unfinished: u64,
         gaps: Vec<Gap>,
     ) -> DnsBulkReport {
-        let times = self.times.as_ref().filter(|times| !times.is_empty());
-        let times = times.map(|times| {
-            let quantile = |q| Duration::from_micros(times.value_at_quantile(q));
-            DnsTimes {
-                min: Duration::from_micros(times.min()),
-                p50: quantile(0.5),
-                p95: quantile(0.95),
-                p99: quantile(0.99),
-                max: Duration::from_micros(times.max()),
-            }
+        let at = |percent| self.times.at(percent);
+        let times = (!self.times.is_empty()).then(|| DnsTimes {
+            min: at(0.0),
+            p50: at(50.0),
+            p95: at(95.0),
+            p99: at(99.0),
+            max: at(100.0),
         });
         let elapsed = self.ended.zip(self.begun).map(|(end, begin)| end - begin);
         self.rcodes.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
