@@ -61,7 +61,10 @@ impl Internet {
         net.wait_for("127.2.0.1:53".parse().expect("an address"));
         Some(Self { net, dir, _daemons: daemons })
     }
+}
 
+#[cfg(feature = "dnssec")]
+impl Internet {
     pub fn anchor(&self) -> String {
         fs::read_to_string(self.dir.join("anchor.key")).expect("the root's key")
     }

@@ -14,8 +14,8 @@ use super::machine::{DnsCommand, DnsInput};
 use super::secure::{Client, Session, Told};
 use crate::base::{Error, Family, Op, Reason, Result};
 use crate::netns::Netns;
-use crate::probe::{IcmpError, driver};
 use crate::probe::machine::{BURST, Channel, Machine};
+use crate::probe::{IcmpError, driver};
 use crate::socket::{self, BATCH, Inbox, Kind, Options};
 
 /// Pieces taken from one stream before the clock is looked at again; each may hold some ten thousand
