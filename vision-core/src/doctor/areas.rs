@@ -1,7 +1,9 @@
 //! One line per area: what was looked at and how it stands. Pure.
 
+use super::case::Vantage;
 use super::report::{Area, AreaState, Class, Finding, Severity, Unchecked, Verdict};
 use super::scene::{Flow, Outcome, Purpose, Scene};
+use super::stop::walls_of;
 use crate::inventory::Link;
 
 pub(super) fn areas(
@@ -25,7 +27,7 @@ pub(super) fn areas(
             }
         })
         .collect();
-    areas.push(firewall(scene, verdict, unchecked));
+    areas.push(firewall(scene, verdict, findings, unchecked));
     areas
 }
 
@@ -141,20 +143,55 @@ fn sockets(scene: &Scene<'_>) -> Seen {
     joined(shown.collect(), nothing)
 }
 
-/// Filters are not read; what came through shows that they let it through.
-fn firewall(scene: &Scene<'_>, verdict: Verdict, unchecked: &[Unchecked]) -> Area {
+/// What came through shows that filters let it through; else what was read of them.
+fn firewall(
+    scene: &Scene<'_>,
+    verdict: Verdict,
+    findings: &[Finding],
+    unchecked: &[Unchecked],
+) -> Area {
     let class = Class::Firewall;
+    let of = |f: &&Finding| f.cause.class() == class && f.severity != Severity::Note;
+    if let Some(finding) = findings.iter().find(of) {
+        let text = format!("{}: {}", finding.cause, finding.subject.place);
+        return Area { class, state: AreaState::Bad, text };
+    }
     let passed = scene.flows.iter().any(|flow| {
         let crosses = matches!(flow.purpose, Purpose::Destination(_) | Purpose::Nameserver);
         crosses && flow.outcome == Outcome::Works
     });
+    let read: Vec<String> = scene.case.vantages.iter().filter_map(rules_read).collect();
     let why = unchecked.iter().find(|u| u.what == class.name()).map(|u| u.why.clone());
     let (state, text) = match (why, verdict == Verdict::Healthy && passed) {
-        (None, true) => (AreaState::Ok, "the probes passed".to_owned()),
-        (None, false) => {
+        (_, true) => (AreaState::Ok, "the probes passed".to_owned()),
+        (Some(why), false) => (AreaState::Unchecked, why),
+        (None, false) if read.is_empty() => {
             (AreaState::Unchecked, "nothing was sent that a filter could stop".to_owned())
         }
-        (Some(why), _) => (AreaState::Unchecked, why),
+        (None, false) => {
+            (AreaState::Ok, format!("{}; none stopped the probes", few(read).join(", ")))
+        }
     };
     Area { class, state, text }
+}
+
+fn rules_read(vantage: &Vantage) -> Option<String> {
+    let walls = walls_of(vantage)?;
+    let rules = if walls.rules == 1 { "rule" } else { "rules" };
+    Some(format!("{}: {} {rules}", vantage.name, walls.rules))
+}
+
+/// Filters on the way of a failing flow that nobody here could read.
+pub(super) fn unread_filters(scene: &Scene<'_>, verdict: Verdict) -> Vec<Unchecked> {
+    if verdict == Verdict::Healthy {
+        return Vec::new();
+    }
+    let leaves = |flow: &&Flow<'_>| flow.purpose != Purpose::Anywhere && !flow.dst.is_loopback();
+    let ends_here = |flow: &Flow<'_>| scene.case.vantages.iter().any(|v| v.owns(flow.dst));
+    let Some(flow) = scene.failing().filter(leaves).find(|flow| !ends_here(flow)) else {
+        return Vec::new();
+    };
+    let last = flow.hops.last().map_or(scene.target, |hop| hop.vantage);
+    let why = format!("the way to {} beyond {} is not in sight", flow.dst, last.name);
+    vec![Unchecked { what: Class::Firewall.name().to_owned(), why, needs: None }]
 }

@@ -64,6 +64,20 @@ causes! {
     NeighGatewayNoAnswer = "neigh.gateway-no-answer";
     /// A neighbour on the own link does not answer.
     NeighNoAnswer = "neigh.no-answer";
+    /// A rule of a packet filter drops the packets.
+    FirewallRuleDrop = "firewall.rule-drop";
+    /// A chain drops what no rule accepts.
+    FirewallPolicyDrop = "firewall.policy-drop";
+    /// A rule of a packet filter refuses the packets and says so.
+    FirewallReject = "firewall.reject";
+    /// A rule drops packets that connection tracking cannot place.
+    FirewallCtInvalid = "firewall.ct-invalid";
+    /// A rule lets only so many packets pass in a time.
+    FirewallRateLimit = "firewall.rate-limit";
+    /// A rule lets only so many connections exist.
+    FirewallConnectionLimit = "firewall.connection-limit";
+    /// A rule drops packets whose source it takes for forged.
+    FirewallAntispoof = "firewall.antispoof";
     /// The nameserver's host is there, the nameserver is silent.
     DnsServerSilent = "dns.server-silent";
     /// The name does not exist.

@@ -15,6 +15,14 @@ mod dns_search_amplification;
 mod dns_server_silent;
 mod dns_servfail;
 mod dns_slow;
+mod filtered;
+mod firewall_antispoof;
+mod firewall_connection_limit;
+mod firewall_ct_invalid;
+mod firewall_policy_drop;
+mod firewall_rate_limit;
+mod firewall_reject;
+mod firewall_rule_drop;
 mod ipv6_disabled;
 mod link_down;
 mod link_loopback_down;
@@ -122,6 +130,13 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &neigh_stale_mac::NeighStaleMac,
     &neigh_gateway_no_answer::NeighGatewayNoAnswer,
     &neigh_no_answer::NeighNoAnswer,
+    &firewall_ct_invalid::FirewallCtInvalid,
+    &firewall_rate_limit::FirewallRateLimit,
+    &firewall_connection_limit::FirewallConnectionLimit,
+    &firewall_antispoof::FirewallAntispoof,
+    &firewall_reject::FirewallReject,
+    &firewall_rule_drop::FirewallRuleDrop,
+    &firewall_policy_drop::FirewallPolicyDrop,
     &dns_no_nameserver::DnsNoNameserver,
     &dns_loopback_nameserver::DnsLoopbackNameserver,
     &dns_port_closed::DnsPortClosed,
