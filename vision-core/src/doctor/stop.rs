@@ -157,6 +157,9 @@ fn weigh<'a>(
         (None, Some(n)) if rule.stray && invalid(walls) >= need => {
             (Confidence::Proved, Counted::Lost(n))
         }
+        (None, Some(n)) if matching(n) && spared.is_some() => {
+            (Confidence::Proved, Counted::Lost(n))
+        }
         (None, Some(n)) if matching(n) && !rule.stray => (Confidence::Likely, Counted::Lost(n)),
         (None, None) if certain => (Confidence::Likely, Counted::Nothing),
         _ => return None,

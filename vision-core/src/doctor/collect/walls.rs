@@ -293,7 +293,7 @@ impl<'r> Walk<'r> {
                 certain: met.certain,
                 depends_on: met.depends_on,
                 parts,
-                text: met.text,
+                text: without_counts(&met.text),
                 comment: comment.map(|text| text.escaped().to_string()),
                 packets: None,
             });
@@ -323,6 +323,21 @@ fn parts(rule: &Rule) -> Vec<String> {
         _ => expr.name.to_string(),
     };
     rule.expressions.iter().map(name).collect()
+}
+
+/// A rule's words without what its counters show, which moves.
+fn without_counts(text: &str) -> String {
+    let mut words: Vec<&str> = Vec::new();
+    let mut rest = text.split(' ').peekable();
+    while let Some(word) = rest.next() {
+        let counts = words.last() == Some(&"counter") || words.last() == Some(&"bytes");
+        match word {
+            "packets" if counts => drop(rest.next()),
+            "bytes" if words.last() == Some(&"counter") => drop(rest.next()),
+            word => words.push(word),
+        }
+    }
+    words.join(" ")
 }
 
 /// The addresses behind `dnat` in a rule's words.

@@ -34,18 +34,18 @@ fn hit(flow: &Flow<'_>, n: usize, cause: Cause, stop: &Stop<'_>) -> Hit {
         draft = draft.evidence(symptom(flow, target));
     }
     let place = |asked: String, seen: String| evidence(&stop.hop, flow.at, asked, seen);
-    draft = draft.evidence(place(where_is(rule), rule.text.clone()));
+    draft = draft.evidence(place(named(rule), rule.text.clone()));
     if let Some(spared) = stop.spared {
-        draft = draft.evidence(place(where_is(spared), spared.text.clone()));
+        draft = draft.evidence(place(named(spared), spared.text.clone()));
     }
     let packets = |n: u64| if n == 1 { "1 packet".to_owned() } else { format!("{n} packets") };
     let counted = match (stop.counted, rule.packets) {
         (Counted::Rule(n), Some([before, after])) => Some(place(
-            "its counter, before and after the probes".to_owned(),
+            "its counter, before and after".to_owned(),
             format!("{before} -> {after}: {}, {} sent", packets(n), stop.sent),
         )),
         (Counted::Lost(n), _) => Some(place(
-            "IP counters: came to the filter and not out of it".to_owned(),
+            "IP counters: came in and did not go on".to_owned(),
             format!("{}, {} sent; the rule has no counter", packets(n), stop.sent),
         )),
         _ => None,
@@ -85,13 +85,11 @@ pub(super) fn subject(rule: &MetRule) -> SubjectKind {
     }
 }
 
-/// The rule's place in the filter.
-pub(super) fn where_is(rule: &MetRule) -> String {
-    let chain = format!("chain {} {} {}", rule.family, rule.table, rule.chain);
-    let hook = format!("hook {} priority {}", rule.hook, rule.priority);
+/// Which rule of the chain it is.
+pub(super) fn named(rule: &MetRule) -> String {
     match rule.handle {
-        Some(handle) => format!("{chain}, handle {handle} ({hook})"),
-        None => format!("{chain} ({hook})"),
+        Some(handle) => format!("chain {}, rule with handle {handle}", rule.chain),
+        None => format!("chain {}, {} priority {}", rule.chain, rule.hook, rule.priority),
     }
 }
 
