@@ -187,7 +187,13 @@ pub(super) fn unread_filters(scene: &Scene<'_>, verdict: Verdict) -> Vec<Uncheck
         return Vec::new();
     }
     let leaves = |flow: &&Flow<'_>| flow.purpose != Purpose::Anywhere && !flow.dst.is_loopback();
-    let ends_here = |flow: &Flow<'_>| scene.case.vantages.iter().any(|v| v.owns(flow.dst));
+    let all = || &scene.case.vantages;
+    let rules = || all().iter().filter_map(walls_of).flat_map(|walls| &walls.met);
+    let serves = |flow: &Flow<'_>, vantage: &Vantage| {
+        let mut to = rules().filter(|rule| rule.dst == flow.dst).flat_map(|rule| &rule.to);
+        to.any(|target| vantage.owns(target.addr))
+    };
+    let ends_here = |flow: &Flow<'_>| all().iter().any(|v| v.owns(flow.dst) || serves(flow, v));
     let Some(flow) = scene.failing().filter(leaves).find(|flow| !ends_here(flow)) else {
         return Vec::new();
     };

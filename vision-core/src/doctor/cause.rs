@@ -78,6 +78,18 @@ causes! {
     FirewallConnectionLimit = "firewall.connection-limit";
     /// A rule drops packets whose source it takes for forged.
     FirewallAntispoof = "firewall.antispoof";
+    /// The connection table is full.
+    ConntrackTableFull = "conntrack.table-full";
+    /// A private source leaves for a network that has no way back to it.
+    NatMasqueradeMissing = "nat.masquerade-missing";
+    /// A service address has no rule for the port.
+    ServiceNoRule = "service.no-rule";
+    /// Nobody serves the service.
+    ServiceNoEndpoints = "service.no-endpoints";
+    /// One that the service leads to is dead.
+    ServiceDeadEndpoint = "service.dead-endpoint";
+    /// What the published port leads to is nobody's address.
+    ServiceStaleTarget = "service.stale-target";
     /// The nameserver's host is there, the nameserver is silent.
     DnsServerSilent = "dns.server-silent";
     /// The name does not exist.

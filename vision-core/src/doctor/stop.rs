@@ -45,6 +45,8 @@ pub(super) enum StopKind {
     RateLimit,
     ConnectionLimit,
     AntiSpoof,
+    /// A service proxy refuses for a service that nobody serves.
+    NoEndpoints,
 }
 
 /// Packets of one kind that were sent in a round.
@@ -212,6 +214,12 @@ fn spared<'a>(walls: &'a Walls, stop: &MetRule) -> Option<&'a MetRule> {
     measured.next()
 }
 
+/// kube-proxy says it in the rule's comment, or has a table of its own.
+fn is_of_proxy(rule: &MetRule) -> bool {
+    let said = rule.comment.as_ref().is_some_and(|text| text.contains("has no endpoints"));
+    said || rule.table == "kube-proxy"
+}
+
 fn is_rate(rule: &MetRule) -> bool {
     rule.has(&["limit", "hashlimit", "recent"])
 }
@@ -227,6 +235,7 @@ fn kind_of(rule: &MetRule, spared: Option<&MetRule>) -> StopKind {
         () if any(is_rate) => StopKind::RateLimit,
         () if any(is_connection_limit) => StopKind::ConnectionLimit,
         () if rule.has(&["rpfilter"]) || rule.text.contains("fib saddr") => StopKind::AntiSpoof,
+        () if rule.outcome == "reject" && is_of_proxy(rule) => StopKind::NoEndpoints,
         () if rule.outcome == "reject" => StopKind::Reject,
         () if rule.handle.is_none() => StopKind::Policy,
         () => StopKind::Drop,

@@ -13,6 +13,12 @@ pub struct Walls {
     pub rules: usize,
     /// Rules and policies that the probed packets could meet, in the order of the way.
     pub met: Vec<MetRule>,
+    /// Rules that translate other ports of an address that was asked for.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub beside: Vec<MetRule>,
+    /// A rule that masks sources on their way out, if there is one.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub masks: Option<String>,
     /// Such rules that were left out, because there were too many.
     #[cfg_attr(feature = "serde", serde(default))]
     pub left_out: usize,

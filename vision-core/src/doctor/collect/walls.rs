@@ -7,6 +7,7 @@ use super::Site;
 use crate::base::{Budget, Error, Gap, Prefix, Result, Untrusted};
 use crate::doctor::case::{CaseFile, ProbeRecord, Vantage};
 use crate::doctor::walls::{Endpoint, MetRule, Tracking, TrackingCounts, Walls, Way};
+use crate::doctor::{Question, Service};
 use crate::firewall::{Firewall, Flow, FlowPart, FwFamily, Met, Rule, Ruleset, Text, why};
 use crate::inventory::{CtFilter, CtProtocol, Inventory, Link, RouteAnswer};
 
@@ -115,9 +116,15 @@ fn source(target: &Vantage, dst: IpAddr) -> Option<IpAddr> {
 }
 
 impl Probed {
-    /// A packet of a kind, before anything was translated.
-    pub(super) fn new(src: IpAddr, dst: IpAddr, protocol: u8, port: Option<u16>) -> Self {
-        Self { asked: (dst, protocol, port), src, dst: Endpoint { addr: dst, port } }
+    /// The packet that the question is about.
+    pub(super) fn asked_about(case: &CaseFile, src: IpAddr, dst: IpAddr) -> Option<Self> {
+        let Question::Reach { service, .. } = case.question else { return None };
+        let (protocol, port) = match service {
+            Service::Host => (if dst.is_ipv6() { 58 } else { 1 }, None),
+            Service::Udp(port) => (17, Some(port)),
+            other => (6, other.tcp_port()),
+        };
+        Some(Self { asked: (dst, protocol, port), src, dst: Endpoint { addr: dst, port } })
     }
 
     fn flow(&self, way: Way, part: FlowPart, (iif, oif): Devices) -> Flow {
@@ -175,10 +182,53 @@ pub(super) fn after(
         walk.walk(&packet, Way::Back, FlowPart::Stray, devices);
     }
     walls.rules = new.rules.len();
-    walls.met = walk.met;
+    walls.masks = masks(&new, &walk.text);
+    walls.met = std::mem::take(&mut walk.met);
+    walls.beside =
+        packets.iter().flat_map(|packet| other_ports(&mut walk, &walls, packet)).collect();
     count(&mut walls.met, old, &new);
     trim(&mut walls);
     Some(walls)
+}
+
+/// Rules that translate other ports of an address, where none translates the port asked for.
+fn other_ports(walk: &mut Walk<'_>, walls: &Walls, packet: &Probed) -> Vec<MetRule> {
+    let served = |rule: &MetRule| rule.dst == packet.asked.0 && !rule.to.is_empty();
+    if packet.dst.addr != packet.asked.0
+        || packet.dst.port.is_none()
+        || walls.met.iter().any(served)
+    {
+        return Vec::new();
+    }
+    let any = Probed { dst: Endpoint { port: None, ..packet.dst }, ..packet.clone() };
+    walk.walk(&any, Way::There, FlowPart::First, (None, None));
+    let met = std::mem::take(&mut walk.met);
+    let address = packet.asked.0.to_string();
+    // A rule for every address says nothing about this one.
+    let named = |rule: &MetRule| {
+        rule.outcome != "accept" && rule.text.split(' ').any(|word| word == address)
+    };
+    match met.iter().any(|rule| !rule.to.is_empty()) {
+        true => met.into_iter().filter(named).take(4).collect(),
+        false => Vec::new(),
+    }
+}
+
+/// A rule that masquerades or translates sources.
+fn masks(ruleset: &Ruleset, text: &Text<'_>) -> Option<String> {
+    let is_mask = |rule: &&Rule| {
+        let target = |expr: &crate::firewall::Expression| {
+            let name = expr.text("name").filter(|_| expr.is("target"));
+            name.is_some_and(|name| [&b"MASQUERADE"[..], b"SNAT"].contains(&name.as_bytes()))
+        };
+        // NFT_NAT_SNAT is 0.
+        let snat = |expr: &crate::firewall::Expression| {
+            expr.is("masq") || (expr.is("nat") && expr.number("type") == Some(0))
+        };
+        rule.expressions.iter().any(|expr| snat(expr) || target(expr))
+    };
+    let rule = ruleset.rules.iter().find(is_mask)?;
+    Some(without_counts(&text.rule_body(rule)))
 }
 
 fn add(packets: &mut Vec<Probed>, packet: Probed) {
@@ -274,7 +324,7 @@ impl<'r> Walk<'r> {
                 continue;
             }
             let parts = rule.map_or_else(Vec::new, parts);
-            let comment = rule.and_then(|rule| rule.comment.as_ref());
+            let comment = rule.and_then(comment);
             let (dst, protocol, port) = packet.asked;
             self.met.push(MetRule {
                 dst,
@@ -294,7 +344,7 @@ impl<'r> Walk<'r> {
                 depends_on: met.depends_on,
                 parts,
                 text: without_counts(&met.text),
-                comment: comment.map(|text| text.escaped().to_string()),
+                comment,
                 packets: None,
             });
         }
@@ -323,6 +373,18 @@ fn parts(rule: &Rule) -> Vec<String> {
         _ => expr.name.to_string(),
     };
     rule.expressions.iter().map(name).collect()
+}
+
+/// What is written beside a rule, by nft or by iptables.
+fn comment(rule: &Rule) -> Option<String> {
+    let noted = |expr: &crate::firewall::Expression| {
+        let own = expr.is("match") && expr.text("name").is_some_and(|name| *name == *"comment");
+        let info = expr.bytes("info").filter(|_| own)?;
+        let end = info.iter().position(|byte| *byte == 0).unwrap_or(info.len());
+        Some(Untrusted::from(info.get(..end)?).escaped().to_string())
+    };
+    let by_nft = rule.comment.as_ref().map(|text| text.escaped().to_string());
+    by_nft.or_else(|| rule.expressions.iter().find_map(noted))
 }
 
 /// A rule's words without what its counters show, which moves.

@@ -35,6 +35,9 @@ fn hit(flow: &Flow<'_>, n: usize, cause: Cause, stop: &Stop<'_>) -> Hit {
     }
     let place = |asked: String, seen: String| evidence(&stop.hop, flow.at, asked, seen);
     draft = draft.evidence(place(named(rule), rule.text.clone()));
+    if let Some(comment) = &rule.comment {
+        draft = draft.evidence(place("its comment".to_owned(), comment.clone()));
+    }
     if let Some(spared) = stop.spared {
         draft = draft.evidence(place(named(spared), spared.text.clone()));
     }
@@ -60,6 +63,9 @@ fn hit(flow: &Flow<'_>, n: usize, cause: Cause, stop: &Stop<'_>) -> Hit {
         StopKind::Drop | StopKind::Policy | StopKind::Reject => {
             draft.command(exception(rule), Risk::Manual)
         }
+        StopKind::NoEndpoints => draft.prose(
+            "start what serves it, or correct which pods the service selects and their readiness",
+        ),
         StopKind::Invalid => draft.prose("let both ways of the connection pass this filter"),
         StopKind::RateLimit => draft.prose("raise the limit of the rule"),
         StopKind::ConnectionLimit => {
@@ -129,6 +135,9 @@ fn summary(stop: &Stop<'_>) -> String {
         StopKind::RateLimit => format!("{place}: a rate limit in {chain} {stops} {packets}"),
         StopKind::ConnectionLimit => {
             format!("{place}: a limit of connections in {chain} {stops} {packets}")
+        }
+        StopKind::NoEndpoints => {
+            format!("{place}: the service has no endpoints: {chain} refuses {packets}")
         }
         StopKind::AntiSpoof => format!(
             "{place}: {chain} takes the source of {packets} for forged: the way back leads elsewhere"

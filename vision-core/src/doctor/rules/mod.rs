@@ -3,6 +3,7 @@
 mod addr_duplicate;
 mod addr_none;
 mod addr_tentative;
+mod conntrack_table_full;
 mod dns;
 mod dns_first_server_dead;
 mod dns_loopback_nameserver;
@@ -29,6 +30,7 @@ mod link_loopback_down;
 mod link_missing;
 mod link_peer_down;
 mod narrow;
+mod nat_masquerade_missing;
 mod neigh_arp_off;
 mod neigh_gateway_no_answer;
 mod neigh_no_answer;
@@ -43,6 +45,11 @@ mod route_prefix_too_wide;
 mod route_rule_diverts;
 mod route_ttl_too_small;
 mod route_unreachable;
+mod service_dead_endpoint;
+mod service_no_endpoints;
+mod service_no_rule;
+mod service_stale_target;
+mod serving;
 mod socket_accept_queue_full;
 mod socket_family_only;
 mod socket_loopback_only;
@@ -130,6 +137,11 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &neigh_stale_mac::NeighStaleMac,
     &neigh_gateway_no_answer::NeighGatewayNoAnswer,
     &neigh_no_answer::NeighNoAnswer,
+    &conntrack_table_full::ConntrackTableFull,
+    &service_no_endpoints::ServiceNoEndpoints,
+    &service_stale_target::ServiceStaleTarget,
+    &service_dead_endpoint::ServiceDeadEndpoint,
+    &service_no_rule::ServiceNoRule,
     &firewall_ct_invalid::FirewallCtInvalid,
     &firewall_rate_limit::FirewallRateLimit,
     &firewall_connection_limit::FirewallConnectionLimit,
@@ -137,6 +149,7 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &firewall_reject::FirewallReject,
     &firewall_rule_drop::FirewallRuleDrop,
     &firewall_policy_drop::FirewallPolicyDrop,
+    &nat_masquerade_missing::NatMasqueradeMissing,
     &dns_no_nameserver::DnsNoNameserver,
     &dns_loopback_nameserver::DnsLoopbackNameserver,
     &dns_port_closed::DnsPortClosed,
