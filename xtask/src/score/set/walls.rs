@@ -372,7 +372,7 @@ fn published_works(lab: &Lab) -> Built {
          iptables-nft -A DOCKER -d {web} ! -i {name} -o {name} -p tcp --dport 80 -j ACCEPT",
         web = web.v4()
     ))?;
-    Ok(Site::at(outside).keep(listen(web, 80)?).ask_tcp(outside.gateway_v4(), 8080))
+    Ok(Site::at(outside).keep(listen(web, 80)?).ask_tcp(beside(outside, 1), 8080))
 }
 
 fn service_works(lab: &Lab) -> Built {
