@@ -15,20 +15,22 @@ pub(super) fn areas(
     let all = [Class::Link, Class::Addr, Class::Route, Class::Neigh, Class::Dns, Class::Socket];
     let mut areas: Vec<Area> = all
         .into_iter()
-        .map(|class| {
-            let bad = findings.iter().find(|f| f.cause.class() == class);
-            match bad.filter(|f| f.severity != Severity::Note) {
-                Some(finding) => Area {
-                    class,
-                    state: AreaState::Bad,
-                    text: format!("{}: {}", finding.cause, finding.subject.place),
-                },
-                None => quiet(scene, class),
-            }
-        })
+        .map(|class| bad(findings, class).unwrap_or_else(|| quiet(scene, class)))
         .collect();
     areas.push(firewall(scene, verdict, findings, unchecked));
+    // Of interest only where something is wrong with them.
+    for class in [Class::Conntrack, Class::Nat, Class::Service] {
+        areas.extend(bad(findings, class));
+    }
     areas
+}
+
+/// An area with a finding that is more than a note.
+fn bad(findings: &[Finding], class: Class) -> Option<Area> {
+    let of = |f: &&Finding| f.cause.class() == class && f.severity != Severity::Note;
+    let finding = findings.iter().find(of)?;
+    let text = format!("{}: {}", finding.cause, finding.subject.place);
+    Some(Area { class, state: AreaState::Bad, text })
 }
 
 /// An area without a finding: fine if something was seen, else not looked at.
@@ -151,10 +153,8 @@ fn firewall(
     unchecked: &[Unchecked],
 ) -> Area {
     let class = Class::Firewall;
-    let of = |f: &&Finding| f.cause.class() == class && f.severity != Severity::Note;
-    if let Some(finding) = findings.iter().find(of) {
-        let text = format!("{}: {}", finding.cause, finding.subject.place);
-        return Area { class, state: AreaState::Bad, text };
+    if let Some(area) = bad(findings, class) {
+        return area;
     }
     let passed = scene.flows.iter().any(|flow| {
         let crosses = matches!(flow.purpose, Purpose::Destination(_) | Purpose::Nameserver);
@@ -187,13 +187,13 @@ pub(super) fn unread_filters(scene: &Scene<'_>, verdict: Verdict) -> Vec<Uncheck
         return Vec::new();
     }
     let leaves = |flow: &&Flow<'_>| flow.purpose != Purpose::Anywhere && !flow.dst.is_loopback();
-    let all = || &scene.case.vantages;
-    let rules = || all().iter().filter_map(walls_of).flat_map(|walls| &walls.met);
-    let serves = |flow: &Flow<'_>, vantage: &Vantage| {
-        let mut to = rules().filter(|rule| rule.dst == flow.dst).flat_map(|rule| &rule.to);
-        to.any(|target| vantage.owns(target.addr))
+    let all = || scene.case.vantages.iter();
+    // What is translated goes no further by its own address.
+    let served = |flow: &Flow<'_>| {
+        let mut rules = all().filter_map(walls_of).flat_map(|walls| &walls.met);
+        rules.any(|rule| rule.dst == flow.dst && !rule.to.is_empty())
     };
-    let ends_here = |flow: &Flow<'_>| all().iter().any(|v| v.owns(flow.dst) || serves(flow, v));
+    let ends_here = |flow: &Flow<'_>| served(flow) || all().any(|v| v.owns(flow.dst));
     let Some(flow) = scene.failing().filter(leaves).find(|flow| !ends_here(flow)) else {
         return Vec::new();
     };

@@ -78,6 +78,8 @@ causes! {
     FirewallConnectionLimit = "firewall.connection-limit";
     /// A rule drops packets whose source it takes for forged.
     FirewallAntispoof = "firewall.antispoof";
+    /// A filter beyond this machine drops the packets, as far as can be told from here.
+    FirewallRemote = "firewall.remote";
     /// The connection table is full.
     ConntrackTableFull = "conntrack.table-full";
     /// A private source leaves for a network that has no way back to it.

@@ -11,6 +11,9 @@ use crate::inventory::CtEntry;
 pub struct Walls {
     /// Rules of nf_tables in the namespace, all tables together.
     pub rules: usize,
+    /// Whether nf_tables could not be read; then nothing is known of its rules.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub unread: bool,
     /// Rules and policies that the probed packets could meet, in the order of the way.
     pub met: Vec<MetRule>,
     /// Rules that translate other ports of an address that was asked for.

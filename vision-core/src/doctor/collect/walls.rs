@@ -14,6 +14,8 @@ use crate::inventory::{CtFilter, CtProtocol, Inventory, Link, RouteAnswer};
 /// What was read before the probes.
 pub(super) struct Before {
     rules: Option<Ruleset>,
+    /// Whether the rules are there and were not shown.
+    refused: bool,
     counts: Option<TrackingCounts>,
 }
 
@@ -42,7 +44,14 @@ impl Before {
             Err(Error::Unsupported(_)) => (None, None),
             Err(e) => (None, Some(Gap::because("firewall", &e))),
         };
-        (Self { rules, counts: counts(&mut site.inventory, budget).ok() }, gap)
+        (
+            Self {
+                rules,
+                refused: gap.is_some(),
+                counts: counts(&mut site.inventory, budget).ok(),
+            },
+            gap,
+        )
     }
 
     /// Where the rules read here send packets that go to an address.
@@ -162,6 +171,7 @@ pub(super) fn after(
     });
     let mut walls = Walls { tracking, ..Walls::default() };
     let Some(old) = &before.rules else {
+        walls.unread = before.refused;
         return Some(walls).filter(|walls| walls.tracking.is_some());
     };
     let new = ruleset(site, budget).ok()?;

@@ -23,6 +23,7 @@ mod firewall_ct_invalid;
 mod firewall_policy_drop;
 mod firewall_rate_limit;
 mod firewall_reject;
+mod firewall_remote;
 mod firewall_rule_drop;
 mod ipv6_disabled;
 mod link_down;
@@ -165,6 +166,7 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &socket_family_only::SocketFamilyOnly,
     &socket_no_listener::SocketNoListener,
     &socket_accept_queue_full::SocketAcceptQueueFull,
+    &firewall_remote::FirewallRemote,
 ];
 
 /// Returns what is known about a cause: what it is, how it shows, how it is told, what to do.

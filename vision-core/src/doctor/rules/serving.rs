@@ -17,7 +17,6 @@ use crate::inventory::{CtEntry, SockProtocol};
 struct Served<'a> {
     hop: Hop<'a>,
     position: usize,
-    walls: &'a Walls,
     rule: &'a MetRule,
     targets: Vec<Endpoint>,
     /// The target that the probe was given, by the connection table.
@@ -48,7 +47,7 @@ fn served<'a>(scene: &Scene<'a>, flow: &Flow<'a>) -> Option<Served<'a>> {
         };
         let rule = met(walls, flow).find(leads)?;
         let hop = hop_of(flow, vantage);
-        Some(Served { hop, position, walls, rule, targets, given })
+        Some(Served { hop, position, rule, targets, given })
     })
 }
 
