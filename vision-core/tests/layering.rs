@@ -18,7 +18,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
         "base sys netns socket wire inventory",
         "nix socket2 hdrhistogram rustls webpki_roots",
     ),
-    ("doctor", "base netns wire inventory probe", "nix serde_json"),
+    ("doctor", "base netns wire inventory probe firewall", "nix serde_json"),
     ("capture", "base sys netns netlink wire", "nix socket2 flate2 ruzstd"),
     ("aio", "base", "tokio futures_core"),
 ];

@@ -1,7 +1,9 @@
 //! One line per area: what was looked at and how it stands. Pure.
 
+use super::case::Vantage;
 use super::report::{Area, AreaState, Class, Finding, Severity, Unchecked, Verdict};
 use super::scene::{Flow, Outcome, Purpose, Scene};
+use super::stop::walls_of;
 use crate::inventory::Link;
 
 pub(super) fn areas(
@@ -13,20 +15,22 @@ pub(super) fn areas(
     let all = [Class::Link, Class::Addr, Class::Route, Class::Neigh, Class::Dns, Class::Socket];
     let mut areas: Vec<Area> = all
         .into_iter()
-        .map(|class| {
-            let bad = findings.iter().find(|f| f.cause.class() == class);
-            match bad.filter(|f| f.severity != Severity::Note) {
-                Some(finding) => Area {
-                    class,
-                    state: AreaState::Bad,
-                    text: format!("{}: {}", finding.cause, finding.subject.place),
-                },
-                None => quiet(scene, class),
-            }
-        })
+        .map(|class| bad(findings, class).unwrap_or_else(|| quiet(scene, class)))
         .collect();
-    areas.push(firewall(scene, verdict, unchecked));
+    areas.push(firewall(scene, verdict, findings, unchecked));
+    // Of interest only where something is wrong with them.
+    for class in [Class::Conntrack, Class::Nat, Class::Service] {
+        areas.extend(bad(findings, class));
+    }
     areas
+}
+
+/// An area with a finding that is more than a note.
+fn bad(findings: &[Finding], class: Class) -> Option<Area> {
+    let of = |f: &&Finding| f.cause.class() == class && f.severity != Severity::Note;
+    let finding = findings.iter().find(of)?;
+    let text = format!("{}: {}", finding.cause, finding.subject.place);
+    Some(Area { class, state: AreaState::Bad, text })
 }
 
 /// An area without a finding: fine if something was seen, else not looked at.
@@ -141,20 +145,59 @@ fn sockets(scene: &Scene<'_>) -> Seen {
     joined(shown.collect(), nothing)
 }
 
-/// Filters are not read; what came through shows that they let it through.
-fn firewall(scene: &Scene<'_>, verdict: Verdict, unchecked: &[Unchecked]) -> Area {
+/// What came through shows that filters let it through; else what was read of them.
+fn firewall(
+    scene: &Scene<'_>,
+    verdict: Verdict,
+    findings: &[Finding],
+    unchecked: &[Unchecked],
+) -> Area {
     let class = Class::Firewall;
+    if let Some(area) = bad(findings, class) {
+        return area;
+    }
     let passed = scene.flows.iter().any(|flow| {
         let crosses = matches!(flow.purpose, Purpose::Destination(_) | Purpose::Nameserver);
         crosses && flow.outcome == Outcome::Works
     });
+    let read: Vec<String> = scene.case.vantages.iter().filter_map(rules_read).collect();
     let why = unchecked.iter().find(|u| u.what == class.name()).map(|u| u.why.clone());
     let (state, text) = match (why, verdict == Verdict::Healthy && passed) {
-        (None, true) => (AreaState::Ok, "the probes passed".to_owned()),
-        (None, false) => {
+        (_, true) => (AreaState::Ok, "the probes passed".to_owned()),
+        (Some(why), false) => (AreaState::Unchecked, why),
+        (None, false) if read.is_empty() => {
             (AreaState::Unchecked, "nothing was sent that a filter could stop".to_owned())
         }
-        (Some(why), _) => (AreaState::Unchecked, why),
+        (None, false) => {
+            (AreaState::Ok, format!("{}; none stopped the probes", few(read).join(", ")))
+        }
     };
     Area { class, state, text }
+}
+
+fn rules_read(vantage: &Vantage) -> Option<String> {
+    let walls = walls_of(vantage)?;
+    let rules = if walls.rules == 1 { "rule" } else { "rules" };
+    Some(format!("{}: {} {rules}", vantage.name, walls.rules))
+}
+
+/// Filters on the way of a failing flow that nobody here could read.
+pub(super) fn unread_filters(scene: &Scene<'_>, verdict: Verdict) -> Vec<Unchecked> {
+    if verdict == Verdict::Healthy {
+        return Vec::new();
+    }
+    let leaves = |flow: &&Flow<'_>| flow.purpose != Purpose::Anywhere && !flow.dst.is_loopback();
+    let all = || scene.case.vantages.iter();
+    // What is translated goes no further by its own address.
+    let served = |flow: &Flow<'_>| {
+        let mut rules = all().filter_map(walls_of).flat_map(|walls| &walls.met);
+        rules.any(|rule| rule.dst == flow.dst && !rule.to.is_empty())
+    };
+    let ends_here = |flow: &Flow<'_>| served(flow) || all().any(|v| v.owns(flow.dst));
+    let Some(flow) = scene.failing().filter(leaves).find(|flow| !ends_here(flow)) else {
+        return Vec::new();
+    };
+    let last = flow.hops.last().map_or(scene.target, |hop| hop.vantage);
+    let why = format!("the way to {} beyond {} is not in sight", flow.dst, last.name);
+    vec![Unchecked { what: Class::Firewall.name().to_owned(), why, needs: None }]
 }

@@ -2,6 +2,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Question;
+use super::walls::Walls;
 use crate::base::{Family, Gap, Prefix, Timestamp};
 use crate::inventory::{Addr, Link, NeighState, Neighbour, RouteAnswer, RouteQuery, Snapshot};
 use crate::netns::NetnsId;
@@ -87,6 +88,9 @@ pub struct Round {
     pub probes: Vec<ProbeRecord>,
     /// What changes by itself, afterwards: neighbours, counters, addresses.
     pub after: Option<Snapshot>,
+    /// What packet filters and connection tracking did meanwhile.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub walls: Option<Walls>,
     /// What could not be asked, and why.
     pub gaps: Vec<Gap>,
 }

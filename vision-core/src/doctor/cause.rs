@@ -64,6 +64,34 @@ causes! {
     NeighGatewayNoAnswer = "neigh.gateway-no-answer";
     /// A neighbour on the own link does not answer.
     NeighNoAnswer = "neigh.no-answer";
+    /// A rule of a packet filter drops the packets.
+    FirewallRuleDrop = "firewall.rule-drop";
+    /// A chain drops what no rule accepts.
+    FirewallPolicyDrop = "firewall.policy-drop";
+    /// A rule of a packet filter refuses the packets and says so.
+    FirewallReject = "firewall.reject";
+    /// A rule drops packets that connection tracking cannot place.
+    FirewallCtInvalid = "firewall.ct-invalid";
+    /// A rule lets only so many packets pass in a time.
+    FirewallRateLimit = "firewall.rate-limit";
+    /// A rule lets only so many connections exist.
+    FirewallConnectionLimit = "firewall.connection-limit";
+    /// A rule drops packets whose source it takes for forged.
+    FirewallAntispoof = "firewall.antispoof";
+    /// A filter beyond this machine drops the packets, as far as can be told from here.
+    FirewallRemote = "firewall.remote";
+    /// The connection table is full.
+    ConntrackTableFull = "conntrack.table-full";
+    /// A private source leaves for a network that has no way back to it.
+    NatMasqueradeMissing = "nat.masquerade-missing";
+    /// A service address has no rule for the port.
+    ServiceNoRule = "service.no-rule";
+    /// Nobody serves the service.
+    ServiceNoEndpoints = "service.no-endpoints";
+    /// One that the service leads to is dead.
+    ServiceDeadEndpoint = "service.dead-endpoint";
+    /// What the published port leads to is nobody's address.
+    ServiceStaleTarget = "service.stale-target";
     /// The nameserver's host is there, the nameserver is silent.
     DnsServerSilent = "dns.server-silent";
     /// The name does not exist.

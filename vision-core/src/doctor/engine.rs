@@ -193,11 +193,7 @@ fn consequences(scene: &Scene<'_>, root: Option<&(usize, Finding)>) -> Vec<Conse
 
 /// What no rule of this version looks at, and what stood in the way of looking.
 fn unseen(scene: &Scene<'_>, verdict: Verdict) -> Vec<Unchecked> {
-    let mut unseen = Vec::new();
-    if verdict != Verdict::Healthy {
-        let why = "packet filters are not read by this version".to_owned();
-        unseen.push(Unchecked { what: "firewall".to_owned(), why, needs: None });
-    }
+    let mut unseen = super::areas::unread_filters(scene, verdict);
     if let Question::Reach { service, .. } = scene.case.question {
         let beyond = match service {
             super::Service::Tls(_) => Some("tls"),
@@ -213,6 +209,8 @@ fn unseen(scene: &Scene<'_>, verdict: Verdict) -> Vec<Unchecked> {
     let rounds = scene.case.vantages.iter().flat_map(|v| &v.rounds);
     let gaps = rounds.flat_map(|round| &round.gaps);
     let gaps = gaps.chain(scene.case.search.iter().flat_map(|search| &search.gaps));
+    // What came through was let through.
+    let gaps = gaps.filter(|gap| verdict != Verdict::Healthy || gap.what != "firewall");
     for gap in gaps {
         let next = Unchecked { what: gap.what.clone(), why: gap.why.clone(), needs: gap.needs };
         if !unseen.contains(&next) {

@@ -15,6 +15,8 @@ mod question;
 mod report;
 mod rules;
 mod scene;
+mod stop;
+mod walls;
 
 pub use case::{
     CaseFile, Elsewhere, ProbeRecord, Probing, Round, RouteRecord, Search, Vantage, VantageRole,
@@ -29,3 +31,4 @@ pub use report::{
     RuledOut, Severity, Subject, SubjectKind, Unchecked, Verdict,
 };
 pub use rules::explain;
+pub use walls::{Endpoint, MetRule, Tracking, TrackingCounts, Walls, Way};

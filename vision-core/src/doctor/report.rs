@@ -173,6 +173,21 @@ pub enum SubjectKind {
         /// The port asked.
         port: u16,
     },
+    /// A rule or a policy of a packet filter.
+    Filter {
+        /// `inet`, `ip`, `ip6`.
+        family: String,
+        /// The table.
+        table: String,
+        /// The chain.
+        chain: String,
+        /// Where the packets come by it.
+        hook: String,
+        /// The rule's number; none for the chain's policy.
+        handle: Option<u64>,
+        /// The rule, as nft writes it.
+        rule: String,
+    },
 }
 
 /// One thing that was asked and what was seen.
@@ -286,6 +301,12 @@ pub enum Class {
     Route,
     /// Packet filters.
     Firewall,
+    /// Connection tracking.
+    Conntrack,
+    /// Address translation.
+    Nat,
+    /// Service addresses and published ports.
+    Service,
     /// Name resolution.
     Dns,
     /// Listening sockets and connections.
@@ -296,12 +317,15 @@ pub enum Class {
 
 impl Class {
     /// All of them, from the wire up.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Link,
         Self::Addr,
         Self::Neigh,
         Self::Route,
         Self::Firewall,
+        Self::Conntrack,
+        Self::Nat,
+        Self::Service,
         Self::Dns,
         Self::Socket,
         Self::Ipv6,
@@ -315,6 +339,9 @@ impl Class {
             Self::Neigh => "neigh",
             Self::Route => "route",
             Self::Firewall => "firewall",
+            Self::Conntrack => "conntrack",
+            Self::Nat => "nat",
+            Self::Service => "service",
             Self::Dns => "dns",
             Self::Socket => "socket",
             Self::Ipv6 => "ipv6",

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::base::{Error, Result};
 
-/// The first packet of a connection: addresses, ports, protocol.
+/// A packet of a connection, the first unless said otherwise: addresses, ports, protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Flow {
@@ -22,6 +22,50 @@ pub struct Flow {
     pub iif: Option<String>,
     /// Where it goes out, if known.
     pub oif: Option<String>,
+    /// Which packet of the connection it is.
+    pub part: FlowPart,
+}
+
+/// Which packet of a connection walks through the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum FlowPart {
+    /// The first one: connection tracking calls it `new`.
+    #[default]
+    First,
+    /// The first answer: `established`, in the direction of the replies.
+    Answer,
+    /// One that belongs to no connection and cannot begin one: `invalid`.
+    Stray,
+}
+
+impl FlowPart {
+    /// `NF_CT_STATE_BIT` as rules compare it (linux/netfilter/nf_conntrack_common.h).
+    pub(super) fn state(self) -> u32 {
+        match self {
+            Self::First => 8,
+            Self::Answer => 2,
+            Self::Stray => 1,
+        }
+    }
+
+    /// TCP flags of the segment, where they are known.
+    fn tcp_flags(self) -> Option<u8> {
+        match self {
+            Self::First => Some(2),
+            Self::Answer => Some(0x12),
+            Self::Stray => None,
+        }
+    }
+
+    /// `IP_CT_DIR_*`, where there is one.
+    pub(super) fn direction(self) -> Option<u8> {
+        match self {
+            Self::First => Some(0),
+            Self::Answer => Some(1),
+            Self::Stray => None,
+        }
+    }
 }
 
 impl std::str::FromStr for Flow {
@@ -48,7 +92,16 @@ impl std::str::FromStr for Flow {
         if src.is_ipv4() != dst.is_ipv4() {
             return Err(bad("mixes IPv4 and IPv6"));
         }
-        Ok(Self { src, dst, src_port, dst_port, protocol, iif: None, oif: None })
+        Ok(Self {
+            src,
+            dst,
+            src_port,
+            dst_port,
+            protocol,
+            iif: None,
+            oif: None,
+            part: FlowPart::First,
+        })
     }
 }
 
@@ -98,9 +151,8 @@ impl Flow {
         };
         let mut head = [bytes(self.src_port), bytes(self.dst_port)].concat();
         if self.protocol == 6 {
-            // The flags of the first segment: SYN.
             head.resize(13, None);
-            head.push(Some(2));
+            head.push(self.part.tcp_flags());
         }
         head
     }

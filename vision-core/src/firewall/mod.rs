@@ -23,7 +23,7 @@ mod why;
 mod xt;
 
 pub use expr::Expression;
-pub use flow::Flow;
+pub use flow::{Flow, FlowPart};
 pub use model::{Chain, Counter, Element, Flowtable, FwFamily, Hook, Object, Rule, Set, Table};
 pub use text::Text;
 pub use value::{Fields, Value};

@@ -112,7 +112,7 @@ impl<'p> Paper<'p> {
             }),
             b"match" => match expr.text("name")?.as_bytes() {
                 b"comment" => Some(Does::Passes),
-                b"conntrack" => when(super::xt::admits_new(expr)?),
+                b"conntrack" => when(super::xt::admits(expr, self.flow.part.state())?),
                 _ => None,
             },
             b"limit" | b"quota" | b"connlimit" | b"synproxy" | b"tproxy" | b"fwd" => None,
@@ -169,9 +169,8 @@ impl<'p> Paper<'p> {
             (b"meta", Some(7)) => named(&self.flow.oif),
             (b"meta", Some(15)) => Some(vec![if six { 10 } else { 2 }]),
             (b"meta", Some(16)) => Some(vec![self.flow.protocol]),
-            // The first packet of a connection.
-            (b"ct", Some(0)) => Some(8_u32.to_ne_bytes().to_vec()),
-            (b"ct", Some(1)) => Some(vec![0]),
+            (b"ct", Some(0)) => Some(self.flow.part.state().to_ne_bytes().to_vec()),
+            (b"ct", Some(1)) => self.flow.part.direction().map(|direction| vec![direction]),
             _ => None,
         }
     }

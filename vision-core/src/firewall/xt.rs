@@ -182,12 +182,13 @@ fn conntrack(info: &[u8]) -> Option<Words> {
     }
 }
 
-/// Whether a conntrack match that looks at states only admits the first packet of a connection.
-pub(super) fn admits_new(expr: &Expression) -> Option<bool> {
+/// Whether a conntrack match that looks at states only admits a packet in such a state.
+pub(super) fn admits(expr: &Expression, state: u32) -> Option<bool> {
     let info = expr.bytes("info")?;
     let (flags, inverted) = (u16(info.get(146..)?)?, u16(info.get(148..)?)?);
     let states = u16(info.get(150..)?)?;
-    (flags == 1 && states & 0xc0 == 0).then_some((states & 8 != 0) != (inverted & 1 != 0))
+    (flags == 1 && states & 0xc0 == 0)
+        .then_some((u32::from(states) & state != 0) != (inverted & 1 != 0))
 }
 
 /// `struct xt_multiport_v1`: which side, how many, ports, which begin a range, inverted.

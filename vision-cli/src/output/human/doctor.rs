@@ -108,6 +108,10 @@ fn subject(subject: &Subject) -> String {
             let at = std::net::SocketAddr::new(*address, *port);
             Some(format!("{} {at}", esc(protocol)))
         }
+        SubjectKind::Filter { family, table, chain, hook, .. } => {
+            let (table, chain) = (esc(table), esc(chain));
+            Some(format!("hook {} -> table {} {table} -> chain {chain}", esc(hook), esc(family)))
+        }
         _ => None,
     };
     let place = esc(&subject.place);

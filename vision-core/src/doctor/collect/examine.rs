@@ -59,7 +59,8 @@ fn second_round(case: &CaseFile, steps: &[Step], prober: &mut Prober<'_>) -> Res
                 Question::Reach { service, .. } => {
                     reach(*dst, *service, prober)?;
                     // Its own packets tell whether a reset was really the host's.
-                    if prober.was_reset(*dst) {
+                    let open = service.tcp_port().is_some() && !prober.answered(*dst);
+                    if open || prober.was_reset(*dst) {
                         prober.ping(*dst)?;
                     }
                 }

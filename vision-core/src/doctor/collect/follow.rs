@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use super::probes::Prober;
 use super::survey::Survey;
+use super::walls::Probed;
 use super::{TABLES, push_round};
 use crate::base::{Budget, Result};
-use crate::doctor::case::{CaseFile, Vantage, VantageRole};
+use crate::doctor::case::{CaseFile, ProbeRecord, Vantage, VantageRole};
 use crate::inventory::{RouteAnswer, RouteKind};
 use crate::netns::NetnsId;
 
@@ -29,9 +30,14 @@ pub(super) fn follow(
         Some(RouteAnswer::Route(route)) => route.prefsrc,
         _ => None,
     };
+    let (mut towards, mut behind_services) = (dst, Vec::new());
     for _ in 0..MAX_HOPS {
-        let Some((ifindex, next)) = way_on(answer.as_ref(), dst) else {
-            break;
+        let Some((ifindex, next)) = way_on(answer.as_ref(), towards) else {
+            // Where a service leads to is followed after the address itself.
+            let Some((from, target)) = behind_services.pop() else { break };
+            (at, towards) = (from, target);
+            answer = route_of(case, at, towards);
+            continue;
         };
         let Some(holder) = survey.holder((at, ifindex), next, budget) else {
             let behind = gateway_of(case, at).and_then(|way| {
@@ -43,15 +49,97 @@ pub(super) fn follow(
             }
             break;
         };
-        if case.vantages.iter().any(|v| v.netns == holder && v.route(dst).is_some()) {
-            break;
+        if case.vantages.iter().any(|v| v.netns == holder && v.route(towards).is_some()) {
+            answer = None;
+            continue;
         }
-        let arrived = survey.owns(holder, dst, None);
+        let arrived = survey.owns(holder, towards, None);
         let role = if arrived { VantageRole::Destination } else { VantageRole::Router };
-        answer = look_from(case, survey, (holder, role), (dst, source), budget)?;
+        answer = look_from(case, survey, (holder, role), (Some(towards), source), budget)?;
+        at = holder;
+        let targets = serve(case, survey, at, (towards, source), budget)?;
+        if !targets.is_empty() {
+            behind_services.extend(targets.into_iter().map(|target| (at, target)));
+            answer = None;
+        }
+    }
+    match source {
+        Some(source) => follow_back(case, survey, (dst, source), budget),
+        None => Ok(()),
+    }
+}
+
+/// Looks at the namespaces that answers pass and packets do not.
+fn follow_back(
+    case: &mut CaseFile,
+    survey: &mut Survey,
+    (dst, source): (IpAddr, IpAddr),
+    budget: &Budget,
+) -> Result<()> {
+    let Some(end) = case.vantages.iter().skip(1).find(|v| v.owns(dst)) else {
+        return Ok(());
+    };
+    let (mut at, mut answer) = (end.netns, route_of(case, end.netns, source));
+    for _ in 0..MAX_HOPS {
+        let Some((ifindex, next)) = way_on(answer.as_ref(), source) else { break };
+        let Some(holder) = survey.holder((at, ifindex), next, budget) else { break };
+        answer = match case.vantages.iter().any(|v| v.netns == holder) {
+            true => route_of(case, holder, source),
+            false => {
+                let place = (holder, VantageRole::Router);
+                look_from(case, survey, place, (None, Some(source)), budget)?;
+                route_of(case, holder, source)
+            }
+        };
         at = holder;
     }
     Ok(())
+}
+
+/// What a namespace answered to a look-up.
+fn route_of(case: &CaseFile, id: NetnsId, dst: IpAddr) -> Option<RouteAnswer> {
+    let vantage = case.vantages.iter().find(|v| v.netns == id)?;
+    vantage.route(dst).map(|record| record.answer.clone())
+}
+
+/// Targets a service is followed to at most.
+const TARGETS: usize = 3;
+
+/// Asks for the targets that a namespace's translations send an address to.
+fn serve(
+    case: &mut CaseFile,
+    survey: &mut Survey,
+    id: NetnsId,
+    (dst, source): (IpAddr, Option<IpAddr>),
+    budget: &Budget,
+) -> Result<Vec<IpAddr>> {
+    let Some(index) = case.vantages.iter().position(|v| v.netns == id) else {
+        return Ok(Vec::new());
+    };
+    let packet = source.and_then(|source| Probed::asked_about(case, source, dst));
+    let Some((packet, site)) = packet.zip(survey.site(id, budget)) else {
+        return Ok(Vec::new());
+    };
+    let links = case.vantages.get(index).map_or(&[][..], Vantage::links);
+    let all = site.walls.as_ref().map(|walls| walls.targets(links, &packet)).unwrap_or_default();
+    let mut targets: Vec<IpAddr> = all.into_iter().map(|target| target.addr).collect();
+    targets.dedup();
+    targets.retain(|target| *target != dst);
+    targets.truncate(TARGETS);
+    let mut prober = Prober::new(case, site, budget);
+    for target in &targets {
+        prober.look_up(*target)?;
+        prober.solicit_next_hop(*target)?;
+    }
+    prober.file(case, index);
+    // Its packets are translated before they are routed: where the address itself would go is moot.
+    let round = case.vantages.get_mut(index).and_then(|v| v.rounds.last_mut());
+    if let Some(round) = round.filter(|_| !targets.is_empty()) {
+        let moot =
+            |probe: &ProbeRecord| matches!(probe, ProbeRecord::Route(r) if r.query.dst == dst);
+        round.probes.retain(|probe| !moot(probe));
+    }
+    Ok(targets)
 }
 
 /// The default gateway of a namespace of the case, with the link it is on.
@@ -76,7 +164,7 @@ fn look_from(
     case: &mut CaseFile,
     survey: &mut Survey,
     (id, role): (NetnsId, VantageRole),
-    (dst, source): (IpAddr, Option<IpAddr>),
+    (dst, source): (Option<IpAddr>, Option<IpAddr>),
     budget: &Budget,
 ) -> Result<Option<RouteAnswer>> {
     let name = survey.name(id);
@@ -94,8 +182,11 @@ fn look_from(
     };
     push_round(case, index, round);
     let mut prober = Prober::new(case, site, budget);
-    let answer = prober.look_up(dst)?;
-    prober.solicit_next_hop(dst)?;
+    let mut answer = None;
+    if let Some(dst) = dst {
+        answer = prober.look_up(dst)?;
+        prober.solicit_next_hop(dst)?;
+    }
     if let Some(source) = source {
         prober.look_up(source)?;
         prober.solicit_next_hop(source)?;

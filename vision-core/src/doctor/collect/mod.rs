@@ -6,6 +6,7 @@ mod neighbours;
 mod probes;
 mod segment;
 mod survey;
+mod walls;
 
 use std::time::{Duration, Instant};
 
@@ -164,16 +165,19 @@ fn look_again(case: &mut CaseFile, here: &mut Site, survey: Option<&mut Survey>,
         Ok(_) => budget.clone(),
         Err(_) => Budget::within(GRACE),
     };
+    let mut packets = walls::probed(case);
     let after = here.inventory.snapshot(MOVING, &grace).ok();
+    let filters = case.vantages.first().and_then(|v| walls::after(here, v, &mut packets, &grace));
     if let Some(round) = case.vantages.first_mut().and_then(|v| v.rounds.last_mut()) {
-        round.after = after;
+        (round.after, round.walls) = (after, filters);
     }
     let Some(survey) = survey else { return };
     for vantage in case.vantages.iter_mut().skip(1) {
-        let site = survey.site(vantage.netns, &grace);
-        let after = site.and_then(|site| site.inventory.snapshot(MOVING, &grace).ok());
+        let Some(site) = survey.site(vantage.netns, &grace) else { continue };
+        let after = site.inventory.snapshot(MOVING, &grace).ok();
+        let filters = walls::after(site, vantage, &mut packets, &grace);
         if let Some(round) = vantage.rounds.last_mut() {
-            round.after = after;
+            (round.after, round.walls) = (after, filters);
         }
     }
 }
@@ -182,6 +186,8 @@ fn look_again(case: &mut CaseFile, here: &mut Site, survey: Option<&mut Survey>,
 pub(super) struct Site {
     target: Target,
     inventory: Inventory,
+    /// The packet filter as it was before the probes.
+    walls: Option<walls::Before>,
 }
 
 /// More rows than this are cut down to those that matter for a case.
@@ -189,14 +195,17 @@ const MANY: usize = 2000;
 
 impl Site {
     fn open(target: &Target) -> Result<Self> {
-        Ok(Self { target: target.clone(), inventory: Inventory::open(target)? })
+        Ok(Self { target: target.clone(), inventory: Inventory::open(target)?, walls: None })
     }
 
     /// Looks at the tables before the probes.
     fn begin(&mut self, what: Sections, budget: &Budget) -> Result<Round> {
         let mut before = self.inventory.snapshot(what, budget)?;
         trim(&mut before);
-        Ok(Round { before, probes: Vec::new(), after: None, gaps: Vec::new() })
+        let (filters, gap) = walls::Before::read(self, budget);
+        self.walls = Some(filters);
+        let gaps = gap.into_iter().collect();
+        Ok(Round { before, probes: Vec::new(), after: None, walls: None, gaps })
     }
 }
 

@@ -3,6 +3,7 @@
 mod addr_duplicate;
 mod addr_none;
 mod addr_tentative;
+mod conntrack_table_full;
 mod dns;
 mod dns_first_server_dead;
 mod dns_loopback_nameserver;
@@ -15,12 +16,22 @@ mod dns_search_amplification;
 mod dns_server_silent;
 mod dns_servfail;
 mod dns_slow;
+mod filtered;
+mod firewall_antispoof;
+mod firewall_connection_limit;
+mod firewall_ct_invalid;
+mod firewall_policy_drop;
+mod firewall_rate_limit;
+mod firewall_reject;
+mod firewall_remote;
+mod firewall_rule_drop;
 mod ipv6_disabled;
 mod link_down;
 mod link_loopback_down;
 mod link_missing;
 mod link_peer_down;
 mod narrow;
+mod nat_masquerade_missing;
 mod neigh_arp_off;
 mod neigh_gateway_no_answer;
 mod neigh_no_answer;
@@ -35,6 +46,11 @@ mod route_prefix_too_wide;
 mod route_rule_diverts;
 mod route_ttl_too_small;
 mod route_unreachable;
+mod service_dead_endpoint;
+mod service_no_endpoints;
+mod service_no_rule;
+mod service_stale_target;
+mod serving;
 mod socket_accept_queue_full;
 mod socket_family_only;
 mod socket_loopback_only;
@@ -122,6 +138,19 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &neigh_stale_mac::NeighStaleMac,
     &neigh_gateway_no_answer::NeighGatewayNoAnswer,
     &neigh_no_answer::NeighNoAnswer,
+    &conntrack_table_full::ConntrackTableFull,
+    &service_no_endpoints::ServiceNoEndpoints,
+    &service_stale_target::ServiceStaleTarget,
+    &service_dead_endpoint::ServiceDeadEndpoint,
+    &service_no_rule::ServiceNoRule,
+    &firewall_ct_invalid::FirewallCtInvalid,
+    &firewall_rate_limit::FirewallRateLimit,
+    &firewall_connection_limit::FirewallConnectionLimit,
+    &firewall_antispoof::FirewallAntispoof,
+    &firewall_reject::FirewallReject,
+    &firewall_rule_drop::FirewallRuleDrop,
+    &firewall_policy_drop::FirewallPolicyDrop,
+    &nat_masquerade_missing::NatMasqueradeMissing,
     &dns_no_nameserver::DnsNoNameserver,
     &dns_loopback_nameserver::DnsLoopbackNameserver,
     &dns_port_closed::DnsPortClosed,
@@ -137,6 +166,7 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &socket_family_only::SocketFamilyOnly,
     &socket_no_listener::SocketNoListener,
     &socket_accept_queue_full::SocketAcceptQueueFull,
+    &firewall_remote::FirewallRemote,
 ];
 
 /// Returns what is known about a cause: what it is, how it shows, how it is told, what to do.

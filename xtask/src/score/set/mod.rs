@@ -15,9 +15,11 @@ mod peers;
 mod resolver;
 mod route;
 mod routers;
+mod services;
 mod socket;
 mod traps;
 mod unnamed;
+mod walls;
 mod ways;
 
 use super::scenario::{Scenario, Site};
@@ -52,6 +54,8 @@ const ONCE: &[&[Scenario]] = &[
     listeners::ALL,
     unnamed::ALL,
     lookalikes::ALL,
+    walls::ALL,
+    services::ALL,
 ];
 
 /// Every scenario.

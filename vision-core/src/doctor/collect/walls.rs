@@ -1,0 +1,490 @@
+//! Reads packet filters and connection tracking around the probes.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use super::Site;
+use crate::base::{Budget, Error, Gap, Prefix, Result, Untrusted};
+use crate::doctor::case::{CaseFile, ProbeRecord, Vantage};
+use crate::doctor::walls::{Endpoint, MetRule, Tracking, TrackingCounts, Walls, Way};
+use crate::doctor::{Question, Service};
+use crate::firewall::{Firewall, Flow, FlowPart, FwFamily, Met, Rule, Ruleset, Text, why};
+use crate::inventory::{CtFilter, CtProtocol, Inventory, Link, RouteAnswer};
+
+/// What was read before the probes.
+pub(super) struct Before {
+    rules: Option<Ruleset>,
+    /// Whether the rules are there and were not shown.
+    refused: bool,
+    counts: Option<TrackingCounts>,
+}
+
+/// A packet that was sent, and how it looks to those behind a translation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Probed {
+    /// As the target sent it.
+    asked: (IpAddr, u8, Option<u16>),
+    src: IpAddr,
+    dst: Endpoint,
+}
+
+/// Kinds of packets that are followed at most, translations included.
+const PACKETS: usize = 12;
+/// Rules kept of one namespace.
+const RULES: usize = 400;
+/// Connections kept of one namespace.
+const ENTRIES: usize = 16;
+
+impl Before {
+    /// Reads both; what is not permitted or not there is a gap.
+    pub(super) fn read(site: &mut Site, budget: &Budget) -> (Self, Option<Gap>) {
+        let (rules, gap) = match ruleset(site, budget) {
+            Ok(rules) => (Some(rules), None),
+            // Without nf_tables nothing is filtered by it.
+            Err(Error::Unsupported(_)) => (None, None),
+            Err(e) => (None, Some(Gap::because("firewall", &e))),
+        };
+        (
+            Self {
+                rules,
+                refused: gap.is_some(),
+                counts: counts(&mut site.inventory, budget).ok(),
+            },
+            gap,
+        )
+    }
+
+    /// Where the rules read here send packets that go to an address.
+    pub(super) fn targets(&self, links: &[Link], packet: &Probed) -> Vec<Endpoint> {
+        let Some(rules) = &self.rules else { return Vec::new() };
+        let mut walk = Walk::new(rules, links);
+        walk.walk(packet, Way::There, FlowPart::First, (None, None));
+        walk.targets()
+    }
+}
+
+fn ruleset(site: &Site, budget: &Budget) -> Result<Ruleset> {
+    Firewall::open(&site.target)?.ruleset(budget)
+}
+
+fn counts(inventory: &mut Inventory, budget: &Budget) -> Result<TrackingCounts> {
+    let fill = inventory.conntrack_count(budget)?;
+    let mut counts = TrackingCounts {
+        count: fill.count,
+        max: fill.max.unwrap_or_default(),
+        ..TrackingCounts::default()
+    };
+    for (_, cpu) in inventory.conntrack_cpus(budget)? {
+        counts.drop += u64::from(cpu.drop.unwrap_or_default());
+        counts.insert_failed += u64::from(cpu.insert_failed.unwrap_or_default());
+        counts.early_drop += u64::from(cpu.early_drop.unwrap_or_default());
+        counts.invalid += u64::from(cpu.invalid.unwrap_or_default());
+    }
+    Ok(counts)
+}
+
+/// The kinds of packets that the target sent in its latest round.
+pub(super) fn probed(case: &CaseFile) -> Vec<Probed> {
+    let Some(target) = case.target() else { return Vec::new() };
+    let mut all: Vec<Probed> = Vec::new();
+    for probe in target.rounds.last().map_or(&[][..], |round| &round.probes) {
+        for (dst, protocol, port) in packets_of(probe) {
+            let Some(src) = source(target, dst) else { continue };
+            let packet =
+                Probed { asked: (dst, protocol, port), src, dst: Endpoint { addr: dst, port } };
+            if all.len() < PACKETS / 2 && !all.contains(&packet) {
+                all.push(packet);
+            }
+        }
+    }
+    all
+}
+
+fn packets_of(probe: &ProbeRecord) -> Vec<(IpAddr, u8, Option<u16>)> {
+    let dns = |server: std::net::SocketAddr| (server.ip(), 17, Some(server.port()));
+    match probe {
+        ProbeRecord::Tcp(r) => r.attempts.iter().map(|a| (r.to, 6, Some(a.port))).collect(),
+        ProbeRecord::Udp(r) => vec![(r.to.ip(), 17, Some(r.to.port()))],
+        ProbeRecord::Ping(r) => vec![(r.to, if r.to.is_ipv6() { 58 } else { 1 }, None)],
+        ProbeRecord::Dns(r) => r.attempts.iter().map(|a| dns(a.server)).collect(),
+        ProbeRecord::Resolve(r) => {
+            let attempts = r.tried.iter().flat_map(|tried| &tried.report.attempts);
+            attempts.map(|a| dns(a.server)).collect()
+        }
+        ProbeRecord::Route(_) | ProbeRecord::Neigh(_) => Vec::new(),
+    }
+}
+
+fn source(target: &Vantage, dst: IpAddr) -> Option<IpAddr> {
+    match target.route(dst).map(|record| &record.answer) {
+        Some(RouteAnswer::Route(route)) => route.prefsrc.or(target.owns(dst).then_some(dst)),
+        // The loopback is not looked up.
+        None if dst.is_loopback() => Some(dst),
+        _ => None,
+    }
+}
+
+impl Probed {
+    /// The packet that the question is about.
+    pub(super) fn asked_about(case: &CaseFile, src: IpAddr, dst: IpAddr) -> Option<Self> {
+        let Question::Reach { service, .. } = case.question else { return None };
+        let (protocol, port) = match service {
+            Service::Host => (if dst.is_ipv6() { 58 } else { 1 }, None),
+            Service::Udp(port) => (17, Some(port)),
+            other => (6, other.tcp_port()),
+        };
+        Some(Self { asked: (dst, protocol, port), src, dst: Endpoint { addr: dst, port } })
+    }
+
+    fn flow(&self, way: Way, part: FlowPart, (iif, oif): Devices) -> Flow {
+        let protocol = self.asked.1;
+        let (there, port) = (way == Way::There, self.dst.port);
+        Flow {
+            src: if there { self.src } else { self.dst.addr },
+            dst: if there { self.dst.addr } else { self.src },
+            src_port: port.filter(|_| !there),
+            dst_port: port.filter(|_| there),
+            protocol,
+            iif: if there { iif.clone() } else { oif.clone() },
+            oif: if there { oif } else { iif },
+            part,
+        }
+    }
+}
+
+/// Names of the devices a packet comes in by and goes out by, on its way there.
+type Devices = (Option<String>, Option<String>);
+
+/// Looks again, and keeps what the probed packets could have met. Translations found here are
+/// added to `packets`, for those further on.
+pub(super) fn after(
+    site: &mut Site,
+    vantage: &Vantage,
+    packets: &mut Vec<Probed>,
+    budget: &Budget,
+) -> Option<Walls> {
+    let before = site.walls.take()?;
+    let tracking = before.counts.and_then(|counts| {
+        let after = self::counts(&mut site.inventory, budget).ok()?;
+        let entries = entries(&mut site.inventory, packets, budget);
+        Some(Tracking { before: counts, after, entries })
+    });
+    let mut walls = Walls { tracking, ..Walls::default() };
+    let Some(old) = &before.rules else {
+        walls.unread = before.refused;
+        return Some(walls).filter(|walls| walls.tracking.is_some());
+    };
+    let new = ruleset(site, budget).ok()?;
+    let mut walk = Walk::new(&new, vantage.links());
+    translated_by_entries(&walls, packets);
+    let mut at = 0;
+    while let Some(packet) = packets.get(at).cloned() {
+        at += 1;
+        let devices = devices(vantage, &packet);
+        let from = walk.met.len();
+        walk.walk(&packet, Way::There, FlowPart::First, devices.clone());
+        let to: Vec<_> = walk.met.iter().skip(from).flat_map(|rule| rule.to.clone()).collect();
+        for dst in to {
+            add(packets, Probed { dst, ..packet.clone() });
+        }
+        walk.walk(&packet, Way::Back, FlowPart::Answer, devices.clone());
+        walk.walk(&packet, Way::There, FlowPart::Stray, devices.clone());
+        walk.walk(&packet, Way::Back, FlowPart::Stray, devices);
+    }
+    walls.rules = new.rules.len();
+    walls.masks = masks(&new, &walk.text);
+    walls.met = std::mem::take(&mut walk.met);
+    walls.beside =
+        packets.iter().flat_map(|packet| other_ports(&mut walk, &walls, packet)).collect();
+    count(&mut walls.met, old, &new);
+    trim(&mut walls);
+    Some(walls)
+}
+
+/// Rules that translate other ports of an address, where none translates the port asked for.
+fn other_ports(walk: &mut Walk<'_>, walls: &Walls, packet: &Probed) -> Vec<MetRule> {
+    let served = |rule: &MetRule| rule.dst == packet.asked.0 && !rule.to.is_empty();
+    if packet.dst.addr != packet.asked.0
+        || packet.dst.port.is_none()
+        || walls.met.iter().any(served)
+    {
+        return Vec::new();
+    }
+    let any = Probed { dst: Endpoint { port: None, ..packet.dst }, ..packet.clone() };
+    walk.walk(&any, Way::There, FlowPart::First, (None, None));
+    let met = std::mem::take(&mut walk.met);
+    let address = packet.asked.0.to_string();
+    // A rule for every address says nothing about this one.
+    let named = |rule: &MetRule| {
+        rule.outcome != "accept" && rule.text.split(' ').any(|word| word == address)
+    };
+    match met.iter().any(|rule| !rule.to.is_empty()) {
+        true => met.into_iter().filter(named).take(4).collect(),
+        false => Vec::new(),
+    }
+}
+
+/// A rule that masquerades or translates sources.
+fn masks(ruleset: &Ruleset, text: &Text<'_>) -> Option<String> {
+    let is_mask = |rule: &&Rule| {
+        let target = |expr: &crate::firewall::Expression| {
+            let name = expr.text("name").filter(|_| expr.is("target"));
+            name.is_some_and(|name| [&b"MASQUERADE"[..], b"SNAT"].contains(&name.as_bytes()))
+        };
+        // NFT_NAT_SNAT is 0.
+        let snat = |expr: &crate::firewall::Expression| {
+            expr.is("masq") || (expr.is("nat") && expr.number("type") == Some(0))
+        };
+        rule.expressions.iter().any(|expr| snat(expr) || target(expr))
+    };
+    let rule = ruleset.rules.iter().find(is_mask)?;
+    Some(without_counts(&text.rule_body(rule)))
+}
+
+fn add(packets: &mut Vec<Probed>, packet: Probed) {
+    if packets.len() < PACKETS && !packets.contains(&packet) {
+        packets.push(packet);
+    }
+}
+
+/// What became of the probes' addresses here, as the connection table has it.
+fn translated_by_entries(walls: &Walls, packets: &mut Vec<Probed>) {
+    for entry in walls.tracking.iter().flat_map(|tracking| &tracking.entries) {
+        let (there, back) = (&entry.original, &entry.reply);
+        let same = |p: &&Probed| {
+            p.src == there.src && p.dst.addr == there.dst && p.dst.port == there.dst_port
+        };
+        let Some(packet) = packets.iter().find(same).cloned() else { continue };
+        let dst = Endpoint { addr: back.src, port: back.src_port };
+        add(packets, Probed { src: back.dst, dst, ..packet });
+    }
+}
+
+fn entries(
+    inventory: &mut Inventory,
+    packets: &[Probed],
+    budget: &Budget,
+) -> Vec<crate::inventory::CtEntry> {
+    let mut found = Vec::new();
+    for packet in packets {
+        let (src, dst) = (Prefix::host(packet.src), Prefix::host(packet.dst.addr));
+        let protocol = CtProtocol::from_raw(packet.asked.1);
+        let filter = CtFilter::default().src(src).dst(dst).protocol(protocol);
+        let wanted = |port: Option<u16>| packet.dst.port.is_none() || port == packet.dst.port;
+        let Ok(dump) = inventory.conntrack(&filter, budget) else { continue };
+        let fresh = dump.items.into_iter().filter(|entry| wanted(entry.original.dst_port));
+        for entry in fresh.take(ENTRIES) {
+            if found.len() < ENTRIES && !found.contains(&entry) {
+                found.push(entry);
+            }
+        }
+    }
+    found
+}
+
+/// The devices that the look-ups of this namespace name.
+fn devices(vantage: &Vantage, packet: &Probed) -> Devices {
+    let name = |addr: IpAddr| {
+        let Some(RouteAnswer::Route(route)) = vantage.route(addr).map(|record| &record.answer)
+        else {
+            return None;
+        };
+        let link = vantage.link(route.oif_ifindex?).filter(|link| !link.is_loopback())?;
+        Some(String::from_utf8_lossy(link.name.as_bytes()).into_owned())
+    };
+    // What was translated was looked up by the address asked for.
+    let out = name(packet.dst.addr).or_else(|| name(packet.asked.0));
+    let inward = match vantage.owns(packet.src) {
+        true => None,
+        false => name(packet.src),
+    };
+    (inward, out)
+}
+
+/// One ruleset, walked through by several packets.
+struct Walk<'r> {
+    ruleset: &'r Ruleset,
+    text: Text<'r>,
+    by_handle: HashMap<(FwFamily, &'r [u8], u64), &'r Rule>,
+    met: Vec<MetRule>,
+}
+
+impl<'r> Walk<'r> {
+    fn new(ruleset: &'r Ruleset, links: &[Link]) -> Self {
+        let names = links.iter().map(|link| (link.ifindex, link.name.clone()));
+        let key = |rule: &'r Rule| (rule.family, rule.table.as_bytes(), rule.handle);
+        Self {
+            ruleset,
+            text: Text::new(ruleset).interfaces(names),
+            by_handle: ruleset.rules.iter().map(|rule| (key(rule), rule)).collect(),
+            met: Vec::new(),
+        }
+    }
+
+    fn walk(&mut self, packet: &Probed, way: Way, part: FlowPart, devices: Devices) {
+        let flow = packet.flow(way, part, devices);
+        let stray = part == FlowPart::Stray;
+        for met in why(self.ruleset, &self.text, &flow) {
+            let rule = self.rule(&met);
+            // Of the stray packets only what meets no other is of interest.
+            let known = |other: &MetRule| {
+                other.handle == met.handle && other.way == way && other.dst == packet.asked.0
+            };
+            if stray && (met.outcome == "accept" || self.met.iter().any(known)) {
+                continue;
+            }
+            let parts = rule.map_or_else(Vec::new, parts);
+            let comment = rule.and_then(comment);
+            let (dst, protocol, port) = packet.asked;
+            self.met.push(MetRule {
+                dst,
+                protocol,
+                port,
+                way,
+                stray,
+                to: if met.outcome == "translate" { destinations(&met.text) } else { Vec::new() },
+                hook: met.hook,
+                priority: met.priority,
+                family: met.family.to_string(),
+                table: met.table,
+                chain: met.chain,
+                handle: met.handle,
+                outcome: met.outcome,
+                certain: met.certain,
+                depends_on: met.depends_on,
+                parts,
+                text: without_counts(&met.text),
+                comment,
+                packets: None,
+            });
+        }
+    }
+
+    fn rule(&self, met: &Met) -> Option<&'r Rule> {
+        let table = Untrusted::from(met.table.as_bytes());
+        self.by_handle.get(&(met.family, table.as_bytes(), met.handle?)).copied()
+    }
+
+    fn targets(&self) -> Vec<Endpoint> {
+        let mut targets: Vec<Endpoint> = Vec::new();
+        for endpoint in self.met.iter().flat_map(|rule| &rule.to) {
+            if !targets.contains(endpoint) {
+                targets.push(*endpoint);
+            }
+        }
+        targets
+    }
+}
+
+/// The names of a rule's expressions; of extensions of iptables their own.
+fn parts(rule: &Rule) -> Vec<String> {
+    let name = |expr: &crate::firewall::Expression| match expr.text("name") {
+        Some(name) if expr.is("match") || expr.is("target") => name.escaped().to_string(),
+        _ => expr.name.to_string(),
+    };
+    rule.expressions.iter().map(name).collect()
+}
+
+/// What is written beside a rule, by nft or by iptables.
+fn comment(rule: &Rule) -> Option<String> {
+    let noted = |expr: &crate::firewall::Expression| {
+        let own = expr.is("match") && expr.text("name").is_some_and(|name| *name == *"comment");
+        let info = expr.bytes("info").filter(|_| own)?;
+        let end = info.iter().position(|byte| *byte == 0).unwrap_or(info.len());
+        Some(Untrusted::from(info.get(..end)?).escaped().to_string())
+    };
+    let by_nft = rule.comment.as_ref().map(|text| text.escaped().to_string());
+    by_nft.or_else(|| rule.expressions.iter().find_map(noted))
+}
+
+/// A rule's words without what its counters show, which moves.
+fn without_counts(text: &str) -> String {
+    let mut words: Vec<&str> = Vec::new();
+    let mut rest = text.split(' ').peekable();
+    while let Some(word) = rest.next() {
+        let counts = words.last() == Some(&"counter") || words.last() == Some(&"bytes");
+        match word {
+            "packets" if counts => drop(rest.next()),
+            "bytes" if words.last() == Some(&"counter") => drop(rest.next()),
+            word => words.push(word),
+        }
+    }
+    words.join(" ")
+}
+
+/// The addresses behind `dnat` in a rule's words.
+fn destinations(text: &str) -> Vec<Endpoint> {
+    let Some((_, behind)) = text.split_once("dnat ") else { return Vec::new() };
+    let words = behind.split([' ', ',', '{', '}']).map(str::trim).filter(|word| !word.is_empty());
+    let read = |word: &str| {
+        if let Ok(addr) = word.parse::<std::net::SocketAddr>() {
+            return Some(Endpoint { addr: addr.ip(), port: Some(addr.port()) });
+        }
+        let bare = word.trim_start_matches('[').trim_end_matches(']');
+        bare.parse().ok().map(|addr| Endpoint { addr, port: None })
+    };
+    let mut found: Vec<Endpoint> = Vec::new();
+    for endpoint in words.filter_map(read) {
+        if !found.contains(&endpoint) {
+            found.push(endpoint);
+        }
+    }
+    found
+}
+
+/// Puts the counters of both looks beside each rule.
+fn count(met: &mut [MetRule], old: &Ruleset, new: &Ruleset) {
+    let (old, new) = (Counters::of(old), Counters::of(new));
+    for rule in met {
+        let packets = old.of_rule(rule).zip(new.of_rule(rule));
+        rule.packets = packets.map(|(before, after)| [before, after]);
+    }
+}
+
+/// The counters of a ruleset by what they belong to.
+struct Counters {
+    rules: HashMap<(String, String, u64), u64>,
+    policies: HashMap<(String, String, String), u64>,
+}
+
+impl Counters {
+    fn of(ruleset: &Ruleset) -> Self {
+        let name = |name: &Untrusted| name.escaped().to_string();
+        let named = |rule: &Rule| {
+            let object = rule.expressions.iter().find(|expr| expr.is("objref"))?.text("name")?;
+            let here = |it: &&crate::firewall::Object| {
+                it.family == rule.family && it.table == rule.table && it.name == *object
+            };
+            ruleset.objects.iter().find(here)?.counter()
+        };
+        let rules = ruleset.rules.iter().filter_map(|rule| {
+            let counter = rule.counter().or_else(|| named(rule))?;
+            let key = (rule.family.to_string(), name(&rule.table), rule.handle);
+            Some((key, counter.packets))
+        });
+        let policies = ruleset.chains.iter().filter_map(|chain| {
+            let key = (chain.family.to_string(), name(&chain.table), name(&chain.name));
+            Some((key, chain.counter?.packets))
+        });
+        Self { rules: rules.collect(), policies: policies.collect() }
+    }
+
+    fn of_rule(&self, rule: &MetRule) -> Option<u64> {
+        let (family, table) = (rule.family.clone(), rule.table.clone());
+        match rule.handle {
+            Some(handle) => self.rules.get(&(family, table, handle)).copied(),
+            None => self.policies.get(&(family, table, rule.chain.clone())).copied(),
+        }
+    }
+}
+
+/// Keeps what decides first, when there is too much.
+fn trim(walls: &mut Walls) {
+    if walls.met.len() <= RULES {
+        return;
+    }
+    let all = walls.met.len();
+    walls.met.retain(|rule| rule.stops() || !rule.to.is_empty() || rule.handle.is_none());
+    walls.met.truncate(RULES);
+    walls.left_out = all - walls.met.len();
+}

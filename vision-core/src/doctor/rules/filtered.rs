@@ -1,0 +1,184 @@
+//! What the rules about packet filters share.
+
+use super::text::{Draft, evidence, symptom};
+use super::{Answer, Hit};
+use crate::doctor::scene::{Flow, Scene};
+use crate::doctor::stop::{Counted, Stop, StopKind, invalid, stops, walls_of};
+use crate::doctor::walls::{MetRule, Way};
+use crate::doctor::{Cause, Confidence, Risk, SubjectKind};
+
+/// Finds the failing flows that a rule of one kind stopped.
+pub(super) fn check(scene: &Scene<'_>, cause: Cause, kind: StopKind) -> Answer {
+    let mut hits = Vec::new();
+    for (n, flow) in scene.flows.iter().enumerate() {
+        // What is shown best stands for all: a packet is stopped once.
+        let best = stops(scene, flow).into_iter().next();
+        if let Some(stop) = best.filter(|stop| stop.kind == kind) {
+            hits.push(hit(flow, n, cause, &stop));
+        }
+    }
+    Answer::from_hits(hits, || match walls_of(scene.target) {
+        None => Answer::NotApplicable,
+        Some(_) if scene.failing().next().is_none() => {
+            Answer::RuledOut("the probes passed".to_owned())
+        }
+        Some(_) => Answer::RuledOut("no such rule that was read stopped the probes".to_owned()),
+    })
+}
+
+fn hit(flow: &Flow<'_>, n: usize, cause: Cause, stop: &Stop<'_>) -> Hit {
+    let rule = stop.rule;
+    let mut draft =
+        Draft::new(cause, &stop.hop, subject(rule), summary(stop)).confidence(stop.confidence);
+    if let Some(target) = flow.hops.first() {
+        draft = draft.evidence(symptom(flow, target));
+    }
+    let place = |asked: String, seen: String| evidence(&stop.hop, flow.at, asked, seen);
+    draft = draft.evidence(place(named(rule), rule.text.clone()));
+    if let Some(comment) = &rule.comment {
+        draft = draft.evidence(place("its comment".to_owned(), comment.clone()));
+    }
+    if let Some(spared) = stop.spared {
+        draft = draft.evidence(place(named(spared), spared.text.clone()));
+    }
+    let packets = |n: u64| if n == 1 { "1 packet".to_owned() } else { format!("{n} packets") };
+    let counted = match (stop.counted, rule.packets) {
+        (Counted::Rule(n), Some([before, after])) => Some(place(
+            "its counter, before and after".to_owned(),
+            format!("{before} -> {after}: {}, {} sent", packets(n), stop.sent),
+        )),
+        (Counted::Lost(n), _) => Some(place(
+            "IP counters: came in and did not go on".to_owned(),
+            format!("{}, {} sent; the rule has no counter", packets(n), stop.sent),
+        )),
+        _ => None,
+    };
+    draft = draft.all(counted);
+    if stop.kind == StopKind::Invalid {
+        let seen = walls_of(stop.hop.vantage).map_or(0, invalid);
+        let asked = "connection tracking: invalid".to_owned();
+        draft = draft.evidence(place(asked, format!("moved by {seen}")));
+    }
+    let draft = match stop.kind {
+        StopKind::Drop | StopKind::Policy | StopKind::Reject => {
+            draft.command(exception(rule), Risk::Manual)
+        }
+        StopKind::NoEndpoints => draft.prose(
+            "start what serves it, or correct which pods the service selects and their readiness",
+        ),
+        StopKind::Invalid => draft.prose("let both ways of the connection pass this filter"),
+        StopKind::RateLimit => draft.prose("raise the limit of the rule"),
+        StopKind::ConnectionLimit => {
+            draft.prose("raise the number of connections, or end those that are not needed")
+        }
+        StopKind::AntiSpoof => {
+            draft.prose("give this host a route back to the source by the link it comes in by")
+        }
+    };
+    let mut hit = draft.hit(n, stop.position);
+    hit.overrides = stop.confidence == Confidence::Proved;
+    hit
+}
+
+pub(super) fn subject(rule: &MetRule) -> SubjectKind {
+    SubjectKind::Filter {
+        family: rule.family.clone(),
+        table: rule.table.clone(),
+        chain: rule.chain.clone(),
+        hook: rule.hook.clone(),
+        handle: rule.handle,
+        rule: rule.text.clone(),
+    }
+}
+
+/// Which rule of the chain it is.
+pub(super) fn named(rule: &MetRule) -> String {
+    match rule.handle {
+        Some(handle) => format!("chain {}, rule with handle {handle}", rule.chain),
+        None => format!("chain {}, {} priority {}", rule.chain, rule.hook, rule.priority),
+    }
+}
+
+/// The packets that meet a rule, as a noun phrase.
+pub(super) fn packets(rule: &MetRule) -> String {
+    let dst = rule.dst;
+    let what = match (rule.protocol, rule.port) {
+        (6, Some(port)) => format!("TCP to {dst} port {port}"),
+        (17, Some(port)) => format!("UDP to {dst} port {port}"),
+        (1 | 58, _) => format!("echo requests to {dst}"),
+        (protocol, _) => format!("protocol {protocol} to {dst}"),
+    };
+    match rule.way {
+        Way::There => what,
+        Way::Back => format!("the answers to {what}"),
+    }
+}
+
+fn summary(stop: &Stop<'_>) -> String {
+    let (rule, place) = (stop.rule, &stop.hop.vantage.name);
+    let chain = format!("chain {} ({} {})", rule.chain, rule.family, rule.table);
+    let packets = packets(rule);
+    let stops = match rule.outcome.as_str() {
+        "reject" => "refuses",
+        _ => "drops",
+    };
+    match stop.kind {
+        StopKind::Drop | StopKind::Reject => {
+            format!("{place}: a rule in {chain} {stops} {packets}")
+        }
+        StopKind::Policy => {
+            format!("{place}: no rule accepts {packets}, and the policy of {chain} is drop")
+        }
+        StopKind::Invalid => format!(
+            "{place}: {packets} belong to no connection it tracks, and a rule in {chain} {stops} those"
+        ),
+        StopKind::RateLimit => format!("{place}: a rate limit in {chain} {stops} {packets}"),
+        StopKind::ConnectionLimit => {
+            format!("{place}: a limit of connections in {chain} {stops} {packets}")
+        }
+        StopKind::NoEndpoints => {
+            format!("{place}: the service has no endpoints: {chain} refuses {packets}")
+        }
+        StopKind::AntiSpoof => format!(
+            "{place}: {chain} takes the source of {packets} for forged: the way back leads elsewhere"
+        ),
+    }
+}
+
+/// A rule that would let the flow pass, put where it is met in time.
+fn exception(rule: &MetRule) -> String {
+    let v6 = rule.dst.is_ipv6();
+    let (saddr, sport) = match rule.way {
+        Way::There => ("daddr", "dport"),
+        Way::Back => ("saddr", "sport"),
+    };
+    if matches!(rule.family.as_str(), "ip" | "ip6") && rule.table == "filter" {
+        let tool = if v6 { "ip6tables" } else { "iptables" };
+        let (side, port_side) = match rule.way {
+            Way::There => ("-d", "--dport"),
+            Way::Back => ("-s", "--sport"),
+        };
+        let protocol = match (rule.protocol, rule.port) {
+            (6, Some(port)) => format!("-p tcp {port_side} {port}"),
+            (17, Some(port)) => format!("-p udp {port_side} {port}"),
+            (58, _) => "-p icmpv6".to_owned(),
+            _ => "-p icmp".to_owned(),
+        };
+        return format!("{tool} -I {} {side} {} {protocol} -j ACCEPT", rule.chain, rule.dst);
+    }
+    let protocol = match (rule.protocol, rule.port) {
+        (6, Some(port)) => format!("tcp {sport} {port}"),
+        (17, Some(port)) => format!("udp {sport} {port}"),
+        (58, _) => "meta l4proto ipv6-icmp".to_owned(),
+        _ => "meta l4proto icmp".to_owned(),
+    };
+    let ip = if v6 { "ip6" } else { "ip" };
+    let chain = format!("{} {} {}", rule.family, rule.table, rule.chain);
+    let dst = rule.dst;
+    match rule.handle {
+        Some(handle) => format!(
+            "nft insert rule {chain} position {handle} {ip} {saddr} {dst} {protocol} accept"
+        ),
+        None => format!("nft add rule {chain} {ip} {saddr} {dst} {protocol} accept"),
+    }
+}

@@ -1,0 +1,31 @@
+use super::filtered;
+use super::{Answer, Rule, RuleMeta};
+use crate::doctor::Cause;
+use crate::doctor::scene::Scene;
+use crate::doctor::stop::StopKind;
+use crate::inventory::Sections;
+
+const DOCS: &str = "\
+A rule of a packet filter refuses the packets and says so.
+
+How it shows: connects fail at once, with ECONNREFUSED for a TCP reset or a port-unreachable, with
+EHOSTUNREACH for the other ICMP codes.
+How it is told from its neighbours: a missing listener refuses as well; here the rule's counter moved
+with the probes, the ICMP error comes from the filtering host, and the destination's own count of
+resets stays still.
+What to do: let the flow pass before the rule, or take the rule away if nothing needs it.";
+
+static META: RuleMeta =
+    RuleMeta { cause: Cause::FirewallReject, needs: Sections::COUNTERS, docs: DOCS };
+
+pub(super) struct FirewallReject;
+
+impl Rule for FirewallReject {
+    fn meta(&self) -> &'static RuleMeta {
+        &META
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Answer {
+        filtered::check(scene, META.cause, StopKind::Reject)
+    }
+}

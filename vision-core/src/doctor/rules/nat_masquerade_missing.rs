@@ -1,0 +1,29 @@
+use super::serving;
+use super::{Answer, Rule, RuleMeta};
+use crate::doctor::Cause;
+use crate::doctor::scene::Scene;
+use crate::inventory::Sections;
+
+const DOCS: &str = "\
+Packets leave with a private source that the far side has no way back to.
+
+How it shows: connects to the outside time out; the server sees the SYNs.
+How it is told: the last host in sight translates sources of other networks, has passed the packets on,
+and translated this one not: its connection table shows the connection untranslated and unanswered, or
+the destination has no route back. It is `proved` where the destination can be seen to lack the route.
+What to do: add the network to the rule that masquerades.";
+
+static META: RuleMeta =
+    RuleMeta { cause: Cause::NatMasqueradeMissing, needs: Sections::COUNTERS, docs: DOCS };
+
+pub(super) struct NatMasqueradeMissing;
+
+impl Rule for NatMasqueradeMissing {
+    fn meta(&self) -> &'static RuleMeta {
+        &META
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Answer {
+        serving::unmasked(scene, META.cause)
+    }
+}

@@ -1,0 +1,319 @@
+//! What the rules about services, tracked connections and translation share.
+
+use std::net::IpAddr;
+
+use super::filtered::{named, subject};
+use super::socket_no_listener::listeners;
+use super::text::{Draft, evidence, look_up, symptom};
+use super::{Answer, Hit};
+use crate::doctor::case::Vantage;
+use crate::doctor::scene::{Flow, Hop, Outcome, Scene};
+use crate::doctor::stop::{hop_of, kinds, walls_of};
+use crate::doctor::walls::{Endpoint, MetRule, Walls, Way};
+use crate::doctor::{Cause, Confidence, SubjectKind};
+use crate::inventory::{CtEntry, SockProtocol};
+
+/// A translation of a failing flow's destination in one namespace.
+struct Served<'a> {
+    hop: Hop<'a>,
+    position: usize,
+    rule: &'a MetRule,
+    targets: Vec<Endpoint>,
+    /// The target that the probe was given, by the connection table.
+    given: Option<&'a CtEntry>,
+}
+
+fn met<'a>(walls: &'a Walls, flow: &Flow<'_>) -> impl Iterator<Item = &'a MetRule> + use<'a> {
+    let (dst, kinds) = (flow.dst, kinds(flow));
+    walls.met.iter().filter(move |rule| {
+        rule.dst == dst && rule.way == Way::There && kinds.contains(&(rule.protocol, rule.port))
+    })
+}
+
+fn served<'a>(scene: &Scene<'a>, flow: &Flow<'a>) -> Option<Served<'a>> {
+    let mut all = scene.case.vantages.iter().enumerate();
+    all.find_map(|(position, vantage)| {
+        let walls = walls_of(vantage)?;
+        let mut targets: Vec<Endpoint> = Vec::new();
+        for target in met(walls, flow).flat_map(|rule| &rule.to) {
+            if target.addr != flow.dst && !targets.contains(target) {
+                targets.push(*target);
+            }
+        }
+        let given = entries(walls, flow).find(|entry| entry.reply.src != flow.dst);
+        let leads = |rule: &&MetRule| {
+            let to = given.map(|entry| entry.reply.src);
+            rule.to.iter().any(|target| to.is_none_or(|to| to == target.addr))
+        };
+        let rule = met(walls, flow).find(leads)?;
+        let hop = hop_of(flow, vantage);
+        Some(Served { hop, position, rule, targets, given })
+    })
+}
+
+/// Connections of the flow's probes in a namespace.
+fn entries<'a>(walls: &'a Walls, flow: &Flow<'_>) -> impl Iterator<Item = &'a CtEntry> + use<'a> {
+    let (dst, kinds) = (flow.dst, kinds(flow));
+    let all = walls.tracking.iter().flat_map(|tracking| &tracking.entries);
+    all.filter(move |entry| {
+        let kind = (entry.protocol.raw(), entry.original.dst_port);
+        entry.original.dst == dst && kinds.contains(&kind)
+    })
+}
+
+impl Served<'_> {
+    /// Tells whether a target was asked for on the link and nobody answered.
+    fn is_silent(&self, target: IpAddr) -> bool {
+        let vantage = self.hop.vantage;
+        let hop = Hop::new(vantage, target, self.hop.at);
+        let asked = hop.solicited().filter(|_| !hop.via_gateway());
+        asked.is_some_and(|report| report.answers.is_empty() && report.requests.len() > 1)
+    }
+
+    /// The silent target that the probe was given, or any if all are silent.
+    fn silent(&self) -> Option<(IpAddr, Confidence)> {
+        if let Some(entry) = self.given.filter(|entry| entry.is_unreplied()) {
+            let target = entry.reply.src;
+            return self.is_silent(target).then_some((target, Confidence::Proved));
+        }
+        let all = self.targets.iter().all(|target| self.is_silent(target.addr));
+        let first = self.targets.first()?.addr;
+        all.then_some((first, Confidence::Proved))
+    }
+
+    fn draft(&self, cause: Cause, flow: &Flow<'_>, summary: String) -> Draft {
+        let mut draft = Draft::new(cause, &self.hop, subject(self.rule), summary);
+        if let Some(target) = flow.hops.first() {
+            draft = draft.evidence(symptom(flow, target));
+        }
+        let place = |asked: String, seen: String| evidence(&self.hop, flow.at, asked, seen);
+        draft = draft.evidence(place(named(self.rule), self.rule.text.clone()));
+        let Some(entry) = self.given else { return draft };
+        let port = entry.reply.src_port.map_or_else(String::new, |port| format!(" port {port}"));
+        let state = if entry.is_unreplied() { "unanswered" } else { "answered" };
+        let seen = format!("leads to {}{port}, {state}", entry.reply.src);
+        draft.evidence(place("connection table, the probe".to_owned(), seen))
+    }
+}
+
+fn owner<'a>(scene: &Scene<'a>, addr: IpAddr) -> Option<&'a Vantage> {
+    scene.case.vantages.iter().find(|vantage| vantage.owns(addr))
+}
+
+/// Asks every failing flow, and says what was seen where none is hit.
+fn each<'a>(
+    scene: &Scene<'a>,
+    otherwise: &str,
+    test: impl Fn(&Flow<'a>) -> Option<(Draft, usize)>,
+) -> Answer {
+    let mut hits: Vec<Hit> = Vec::new();
+    for (n, flow) in scene.flows.iter().enumerate().filter(|(_, flow)| flow.outcome.failed()) {
+        if let Some((draft, position)) = test(flow) {
+            let proved = draft.finding.confidence == Confidence::Proved;
+            let mut hit = draft.hit(n, position);
+            hit.overrides = proved || hit.finding.cause == Cause::ServiceNoRule;
+            hits.push(hit);
+        }
+    }
+    Answer::from_hits(hits, || match walls_of(scene.target) {
+        Some(_) if scene.failing().next().is_some() => Answer::RuledOut(otherwise.to_owned()),
+        _ => Answer::NotApplicable,
+    })
+}
+
+pub(super) fn stale(scene: &Scene<'_>, cause: Cause) -> Answer {
+    each(scene, "nothing on the way leads to an address that nobody has", |flow| {
+        let served = served(scene, flow).filter(|served| served.targets.len() == 1)?;
+        let (target, confidence) = served.silent()?;
+        if owner(scene, target).is_some() {
+            return None;
+        }
+        let place = &served.hop.vantage.name;
+        let summary =
+            format!("{place}: {} leads to {target}, which nobody has", asked(served.rule));
+        let asked = super::text::solicitation(target);
+        let seen = evidence(&served.hop, flow.at, format!("{asked} for {target}"), "no answer");
+        let draft = served
+            .draft(cause, flow, summary)
+            .evidence(seen)
+            .confidence(confidence)
+            .prose("publish the port again: the container behind it has another address now");
+        Some((draft, served.position))
+    })
+}
+
+pub(super) fn dead(scene: &Scene<'_>, cause: Cause) -> Answer {
+    each(scene, "no endpoint that the probes were given is dead", |flow| {
+        let served = served(scene, flow)?;
+        let (target, what, seen, confidence) = match served.silent() {
+            Some((target, confidence)) => {
+                let asked = super::text::solicitation(target);
+                (
+                    target,
+                    "does not answer",
+                    (format!("{asked} for {target}"), "no answer"),
+                    confidence,
+                )
+            }
+            None => refusing(scene, flow, &served)?,
+        };
+        let place = &served.hop.vantage.name;
+        let n = served.targets.len();
+        let one = if n == 1 { "the endpoint".to_owned() } else { format!("one of {n} endpoints") };
+        let summary = format!("{place}: {target}, {one} of {}, {what}", asked(served.rule));
+        let draft = served
+            .draft(cause, flow, summary)
+            .evidence(evidence(&served.hop, flow.at, seen.0, seen.1))
+            .confidence(confidence)
+            .prose(format!("take {target} out of the service or bring it back"));
+        Some((draft, served.position))
+    })
+}
+
+type Dead = (IpAddr, &'static str, (String, &'static str), Confidence);
+
+/// An endpoint in sight that has no listener on its port, and said so.
+fn refusing(scene: &Scene<'_>, flow: &Flow<'_>, served: &Served<'_>) -> Option<Dead> {
+    let Outcome::Refused { .. } = flow.outcome else { return None };
+    let target = match (served.given, served.targets.as_slice()) {
+        (Some(entry), _) => Endpoint { addr: entry.reply.src, port: entry.reply.src_port },
+        (None, [only]) => *only,
+        _ => return None,
+    };
+    let (owner, port) = (owner(scene, target.addr)?, target.port?);
+    let (protocol, group, name) = match served.rule.protocol {
+        17 => (SockProtocol::Udp, "Udp", "NoPorts"),
+        _ => (SockProtocol::Tcp, "Tcp", "OutRsts"),
+    };
+    let none = listeners(owner, protocol, port).is_empty();
+    let moved = owner.moved(group, name).is_some_and(|moved| moved > 0);
+    let asked = format!("{protocol} listeners on port {port} of {}", owner.name);
+    let confidence = if moved { Confidence::Proved } else { Confidence::Likely };
+    none.then_some((target.addr, "refuses", (asked, "none"), confidence))
+}
+
+/// The address that was asked for, as a noun phrase.
+fn asked(rule: &MetRule) -> String {
+    match rule.port {
+        Some(port) => format!("{} port {port}", rule.dst),
+        None => rule.dst.to_string(),
+    }
+}
+
+pub(super) fn no_rule(scene: &Scene<'_>, cause: Cause) -> Answer {
+    each(scene, "no rule leads other ports of the address elsewhere", |flow| {
+        if served(scene, flow).is_some() || owner(scene, flow.dst).is_some() {
+            return None;
+        }
+        let mut all = scene.case.vantages.iter().enumerate();
+        let (position, vantage, rule) = all.find_map(|(position, vantage)| {
+            let rule = walls_of(vantage)?.beside.iter().find(|rule| rule.dst == flow.dst)?;
+            Some((position, vantage, rule))
+        })?;
+        let hop = hop_of(flow, vantage);
+        let (_, port) = kinds(flow).into_iter().next()?;
+        let summary = format!(
+            "{}: the service address {} has no rule for port {}",
+            vantage.name,
+            flow.dst,
+            port.unwrap_or_default()
+        );
+        let mut draft = Draft::new(cause, &hop, subject(rule), summary);
+        if let Some(target) = flow.hops.first() {
+            draft = draft.evidence(symptom(flow, target));
+        }
+        let draft = draft
+            .evidence(evidence(&hop, flow.at, format!("rules for {}", flow.dst), rule.text.clone()))
+            .evidence(look_up(&hop))
+            .confidence(Confidence::Likely)
+            .prose("ask for a port that the service has, or add the port to the service");
+        Some((draft, position))
+    })
+}
+
+pub(super) fn table_full(scene: &Scene<'_>, cause: Cause) -> Answer {
+    each(scene, "connection tracking dropped nothing for want of room", |flow| {
+        let mut all = scene.case.vantages.iter().enumerate();
+        let (position, vantage, tracking) = all.find_map(|(position, vantage)| {
+            let tracking = walls_of(vantage)?.tracking.as_ref()?;
+            let full = tracking.after.max > 0
+                && tracking.before.count.max(tracking.after.count) >= tracking.after.max;
+            let dropped = tracking.after.drop > tracking.before.drop;
+            (full && dropped).then_some((position, vantage, tracking))
+        })?;
+        if !matches!(flow.outcome, Outcome::Silent | Outcome::Local(_)) {
+            return None;
+        }
+        let hop = hop_of(flow, vantage);
+        let place = &vantage.name;
+        let summary =
+            format!("{place}: the connection table is full and new connections are dropped");
+        let mut draft = Draft::new(cause, &hop, SubjectKind::Namespace, summary);
+        if let Some(target) = flow.hops.first() {
+            draft = draft.evidence(symptom(flow, target));
+        }
+        let (before, after) = (tracking.before, tracking.after);
+        let fill = format!("{} of {}", after.count, after.max);
+        let drops = format!("{} -> {}", before.drop, after.drop);
+        let draft = draft
+            .evidence(evidence(&hop, flow.at, "connections tracked", fill))
+            .evidence(evidence(&hop, flow.at, "dropped for want of room, before and after", drops))
+            .prose("raise net.netfilter.nf_conntrack_max, or end what opens so many connections");
+        Some((draft, position))
+    })
+}
+
+pub(super) fn unmasked(scene: &Scene<'_>, cause: Cause) -> Answer {
+    each(scene, "no host in sight that masks others passed the packets on unmasked", |flow| {
+        let source = flow.hops.first()?.route()?.prefsrc.filter(|addr| is_private(*addr))?;
+        let mut all = scene.case.vantages.iter().enumerate().skip(1);
+        let (position, vantage, mask) = all.find_map(|(position, vantage)| {
+            Some((position, vantage, walls_of(vantage)?.masks.as_ref()?))
+        })?;
+        let walls = walls_of(vantage)?;
+        let translated =
+            met(walls, flow).any(|rule| rule.hook == "postrouting" && rule.outcome == "translate");
+        let plain = entries(walls, flow).any(|entry| {
+            entry.is_unreplied() && entry.reply.dst == source && entry.reply.src == flow.dst
+        });
+        let lost = scene
+            .case
+            .vantages
+            .iter()
+            .find(|v| v.owns(flow.dst))
+            .is_some_and(|end| Hop::new(end, source, flow.at).has_no_route());
+        let silent = matches!(flow.outcome, Outcome::Silent);
+        if translated || !silent || !(plain || lost) || vantage.owns(flow.dst) {
+            return None;
+        }
+        let hop = hop_of(flow, vantage);
+        let summary =
+            format!("{}: {source} leaves for {} without masquerading", vantage.name, flow.dst);
+        let mut draft = Draft::new(cause, &hop, SubjectKind::Namespace, summary);
+        if let Some(target) = flow.hops.first() {
+            draft = draft.evidence(symptom(flow, target));
+        }
+        draft = draft.evidence(evidence(&hop, flow.at, "masked sources", mask.clone()));
+        if plain {
+            let seen = format!("from {source}, untranslated, unanswered");
+            draft = draft.evidence(evidence(&hop, flow.at, "connection table, the probe", seen));
+        }
+        if lost {
+            let seen = format!("the destination has no route to {source}");
+            draft = draft.evidence(evidence(&hop, flow.at, "the way back", seen));
+        }
+        let confidence = if plain && lost { Confidence::Proved } else { Confidence::Likely };
+        let draft = draft
+            .confidence(confidence)
+            .prose(format!("add the network of {source} to the rule that masquerades"));
+        Some((draft, position))
+    })
+}
+
+/// Addresses that others use as well (RFC 1918, RFC 6598, RFC 4193).
+fn is_private(addr: IpAddr) -> bool {
+    match addr {
+        IpAddr::V4(v4) => v4.is_private() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64),
+        IpAddr::V6(v6) => v6.is_unique_local(),
+    }
+}

@@ -1,0 +1,148 @@
+//! What packet filters and connection tracking did to the probes: plain data of a round.
+
+use std::net::IpAddr;
+
+use crate::inventory::CtEntry;
+
+/// The packet filter and the connection table of one namespace during one round.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Walls {
+    /// Rules of nf_tables in the namespace, all tables together.
+    pub rules: usize,
+    /// Whether nf_tables could not be read; then nothing is known of its rules.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub unread: bool,
+    /// Rules and policies that the probed packets could meet, in the order of the way.
+    pub met: Vec<MetRule>,
+    /// Rules that translate other ports of an address that was asked for.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub beside: Vec<MetRule>,
+    /// A rule that masks sources on their way out, if there is one.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub masks: Option<String>,
+    /// Such rules that were left out, because there were too many.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub left_out: usize,
+    /// What connection tracking did, where it could be asked.
+    pub tracking: Option<Tracking>,
+}
+
+/// A rule, or the policy of a base chain, that a probed packet could meet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct MetRule {
+    /// Where the probe was sent to.
+    pub dst: IpAddr,
+    /// The IP protocol's number.
+    pub protocol: u8,
+    /// The port asked for.
+    pub port: Option<u16>,
+    /// Whether the packet or its answer meets it.
+    pub way: Way,
+    /// Whether only packets meet it that belong to no connection (`ct state invalid`).
+    pub stray: bool,
+    /// Where the base chain is attached.
+    pub hook: String,
+    /// Its priority there.
+    pub priority: i32,
+    /// `inet`, `ip`, `ip6`, `netdev`.
+    pub family: String,
+    /// The table.
+    pub table: String,
+    /// The chain the rule is in.
+    pub chain: String,
+    /// The rule; none for a chain's policy.
+    pub handle: Option<u64>,
+    /// `accept`, `drop`, `reject`, `translate`, `queue`, `jump CHAIN` and so on.
+    pub outcome: String,
+    /// Whether the packet meets it for certain, by all that is known of it.
+    pub certain: bool,
+    /// What would have to be known to be certain.
+    pub depends_on: Vec<String>,
+    /// The kernel's names of what the rule is made of; of extensions of iptables their own.
+    pub parts: Vec<String>,
+    /// The rule in nft's words.
+    pub text: String,
+    /// What its maker wrote beside it.
+    pub comment: Option<String>,
+    /// Where it translates the destination to.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub to: Vec<Endpoint>,
+    /// Packets counted before and after the probes, if the rule counts.
+    pub packets: Option<[u64; 2]>,
+}
+
+/// An address with a port, where one is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Endpoint {
+    /// The address.
+    pub addr: IpAddr,
+    /// The port.
+    pub port: Option<u16>,
+}
+
+/// Which way a packet goes.
+// closed: there are two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Way {
+    /// From the target to the destination.
+    There,
+    /// The answer.
+    Back,
+}
+
+/// What connection tracking did during a round.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Tracking {
+    /// Before the probes.
+    pub before: TrackingCounts,
+    /// After them.
+    pub after: TrackingCounts,
+    /// Connections of the probes as they stood afterwards.
+    pub entries: Vec<CtEntry>,
+}
+
+/// Counters of connection tracking, summed over the processors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct TrackingCounts {
+    /// Connections tracked.
+    pub count: u32,
+    /// Connections there may be; zero is no limit.
+    pub max: u32,
+    /// Packets dropped for want of room.
+    pub drop: u64,
+    /// Connections that could not be entered because an equal one was there.
+    pub insert_failed: u64,
+    /// Connections that ended early to make room.
+    pub early_drop: u64,
+    /// Packets that belong to no connection.
+    pub invalid: u64,
+}
+
+impl MetRule {
+    /// Returns how many packets met it during the probes, if it counts.
+    pub fn moved(&self) -> Option<u64> {
+        self.packets.map(|[before, after]| after.saturating_sub(before))
+    }
+
+    /// Tells whether it ends the way of a packet.
+    pub(super) fn stops(&self) -> bool {
+        matches!(self.outcome.as_str(), "drop" | "reject")
+    }
+
+    /// Tells whether a part of the rule has one of these names.
+    pub(super) fn has(&self, names: &[&str]) -> bool {
+        self.parts.iter().any(|part| names.contains(&part.as_str()))
+    }
+}

@@ -1,0 +1,103 @@
+//! Service addresses and published ports, connection tracking and address translation at fault.
+
+use std::net::Ipv4Addr;
+
+use vision_lab::{Lab, Node};
+
+use super::Built;
+use crate::{
+    Result,
+    score::{
+        container::{beside, listen},
+        scenario::{Scenario, Site},
+    },
+};
+
+const DEAD: &str = "service.dead-endpoint";
+const STALE: &str = "service.stale-target";
+
+pub(super) const ALL: &[Scenario] = &[
+    Scenario::fault("service.no-rule", "the address has rules, the port has none", no_rule).seen(),
+    Scenario::fault("service.no-endpoints", "kube-proxy's reject", no_endpoints).seen(),
+    Scenario::fault(DEAD, "both endpoints are gone", dead_endpoints).or(&[STALE]).seen(),
+    Scenario::fault(DEAD, "the endpoint refuses", refusing_endpoint)
+        .or(&["socket.no-listener"])
+        .seen(),
+    Scenario::fault(STALE, "published port of a container that is gone", stale_target).seen(),
+    Scenario::fault("nat.masquerade-missing", "the rule is for another network", unmasked)
+        .related(&["route.none", "route.return-missing"])
+        .seen(),
+];
+
+/// Rules as kube-proxy writes them for the service 10.96.0.10:80.
+pub(super) fn kube(node: &Node, endpoints: &[(Ipv4Addr, u16)]) -> Result<()> {
+    let mut script = String::from(
+        "iptables-nft -t nat -N KUBE-SERVICES; iptables-nft -t nat -N KUBE-SVC-A
+iptables-nft -t nat -A PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES
+iptables-nft -t nat -A KUBE-SERVICES -d 10.96.0.10/32 -p tcp -m comment --comment \"default/web cluster IP\" -m tcp --dport 80 -j KUBE-SVC-A
+",
+    );
+    for (n, (addr, port)) in endpoints.iter().enumerate() {
+        let left = endpoints.len() - n;
+        let chance = match left {
+            1 => String::new(),
+            _ => format!("-m statistic --mode random --probability {:.5}", 1.0 / left as f64),
+        };
+        script.push_str(&format!(
+            "iptables-nft -t nat -N KUBE-SEP-{n}
+iptables-nft -t nat -A KUBE-SEP-{n} -p tcp -j DNAT --to-destination {addr}:{port}
+iptables-nft -t nat -A KUBE-SVC-A {chance} -j KUBE-SEP-{n}
+"
+        ));
+    }
+    node.try_sh(&script)?;
+    Ok(())
+}
+
+fn no_rule(lab: &Lab) -> Built {
+    let [a, r, b] = lab.chain(["a", "r", "b"])?;
+    kube(&r, &[(b.v4(), 80)])?;
+    Ok(Site::at(&a).keep(listen(&b, 80)?).ask("10.96.0.10:8080").blame(&r))
+}
+
+fn no_endpoints(lab: &Lab) -> Built {
+    let [a, r, _] = lab.chain(["a", "r", "b"])?;
+    r.try_sh(
+        "iptables-nft -N KUBE-SERVICES; iptables-nft -A FORWARD -j KUBE-SERVICES; ip route add default dev eth1
+         iptables-nft -A KUBE-SERVICES -d 10.96.0.10/32 -p tcp -m comment --comment \"default/web has no endpoints\" -m tcp --dport 80 -j REJECT",
+    )?;
+    Ok(Site::at(&a).ask("10.96.0.10:80").blame(&r))
+}
+
+fn dead_endpoints(lab: &Lab) -> Built {
+    let [a, r, b] = lab.chain(["a", "r", "b"])?;
+    kube(&r, &[(beside(&b, 77), 80), (beside(&b, 78), 80)])?;
+    Ok(Site::at(&a).ask("10.96.0.10:80").blame(&r))
+}
+
+fn refusing_endpoint(lab: &Lab) -> Built {
+    let [a, r, b] = lab.chain(["a", "r", "b"])?;
+    kube(&r, &[(b.v4(), 80)])?;
+    Ok(Site::at(&a).ask("10.96.0.10:80").blame(&r).blame(&b))
+}
+
+fn stale_target(lab: &Lab) -> Built {
+    let bridge = lab.bridge_with_uplink("host", &["web"])?;
+    let (web, outside) = (bridge.container("web"), bridge.outside());
+    bridge.host.try_sh(&format!(
+        "iptables-nft -t nat -A PREROUTING -p tcp --dport 8080 -j DNAT --to-destination {}:80",
+        beside(web, 99)
+    ))?;
+    Ok(Site::at(outside).ask_tcp(beside(outside, 1), 8080).blame(&bridge.host))
+}
+
+/// The host masks another network than the container's, and nobody outside knows the container's.
+fn unmasked(lab: &Lab) -> Built {
+    let bridge = lab.bridge_with_uplink("host", &["web"])?;
+    let (web, outside) = (bridge.container("web"), bridge.outside());
+    let server = listen(outside, 443)?;
+    bridge.host.try_sh(
+        "nft 'flush chain inet lab_nat post; add rule inet lab_nat post ip saddr 172.30.0.0/16 counter masquerade'",
+    )?;
+    Ok(Site::at(web).keep(server).ask_tcp(outside.v4(), 443).blame(&bridge.host))
+}
