@@ -15,6 +15,7 @@ mod question;
 mod report;
 mod rules;
 mod scene;
+mod wire;
 
 pub use case::{
     CaseFile, Elsewhere, ProbeRecord, Probing, Round, RouteRecord, Search, Vantage, VantageRole,
@@ -29,3 +30,4 @@ pub use report::{
     RuledOut, Severity, Subject, SubjectKind, Unchecked, Verdict,
 };
 pub use rules::explain;
+pub use wire::{Wire, WireLink};

@@ -278,12 +278,16 @@ pub struct Area {
 pub enum Class {
     /// Interfaces.
     Link,
+    /// Bridges.
+    Bridge,
     /// Addresses.
     Addr,
     /// Neighbours: ARP and neighbour discovery.
     Neigh,
     /// Routes and rules.
     Route,
+    /// Sizes of packets.
+    Mtu,
     /// Packet filters.
     Firewall,
     /// Name resolution.
@@ -296,11 +300,13 @@ pub enum Class {
 
 impl Class {
     /// All of them, from the wire up.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Link,
+        Self::Bridge,
         Self::Addr,
         Self::Neigh,
         Self::Route,
+        Self::Mtu,
         Self::Firewall,
         Self::Dns,
         Self::Socket,
@@ -311,9 +317,11 @@ impl Class {
     pub fn name(self) -> &'static str {
         match self {
             Self::Link => "link",
+            Self::Bridge => "bridge",
             Self::Addr => "addr",
             Self::Neigh => "neigh",
             Self::Route => "route",
+            Self::Mtu => "mtu",
             Self::Firewall => "firewall",
             Self::Dns => "dns",
             Self::Socket => "socket",

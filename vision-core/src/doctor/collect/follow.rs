@@ -33,6 +33,7 @@ pub(super) fn follow(
         let Some((ifindex, next)) = way_on(answer.as_ref(), dst) else {
             break;
         };
+        survey.wire(case, (at, ifindex), next, budget);
         let Some(holder) = survey.holder((at, ifindex), next, budget) else {
             let behind = gateway_of(case, at).and_then(|way| {
                 let gateway = survey.holder((at, way.0), way.1, budget)?;
@@ -49,6 +50,13 @@ pub(super) fn follow(
         let arrived = survey.owns(holder, dst, None);
         let role = if arrived { VantageRole::Destination } else { VantageRole::Router };
         answer = look_from(case, survey, (holder, role), (dst, source), budget)?;
+        let back = source.and_then(|source| {
+            let vantage = case.vantages.iter().find(|v| v.netns == holder)?;
+            way_on(vantage.route(source).map(|record| &record.answer), source)
+        });
+        if let Some((ifindex, next)) = back {
+            survey.wire(case, (holder, ifindex), next, budget);
+        }
         at = holder;
     }
     Ok(())

@@ -3,6 +3,11 @@
 mod addr_duplicate;
 mod addr_none;
 mod addr_tentative;
+mod bridge_down;
+mod bridge_port_detached;
+mod bridge_port_isolated;
+mod bridge_port_not_forwarding;
+mod bridge_wrong_fdb;
 mod dns;
 mod dns_first_server_dead;
 mod dns_loopback_nameserver;
@@ -22,6 +27,7 @@ mod link_missing;
 mod link_peer_down;
 mod narrow;
 mod neigh_arp_off;
+mod neigh_duplicate_mac;
 mod neigh_gateway_no_answer;
 mod neigh_no_answer;
 mod neigh_stale_mac;
@@ -40,6 +46,7 @@ mod socket_family_only;
 mod socket_loopback_only;
 mod socket_no_listener;
 mod text;
+mod wires;
 
 pub(super) use self::text::{outcome, question};
 use super::scene::Scene;
@@ -105,6 +112,12 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &link_loopback_down::LinkLoopbackDown,
     &link_down::LinkDown,
     &link_peer_down::LinkPeerDown,
+    &bridge_down::BridgeDown,
+    &bridge_port_detached::BridgePortDetached,
+    &bridge_port_not_forwarding::BridgePortNotForwarding,
+    &bridge_port_isolated::BridgePortIsolated,
+    &neigh_duplicate_mac::NeighDuplicateMac,
+    &bridge_wrong_fdb::BridgeWrongFdb,
     &ipv6_disabled::Ipv6Disabled,
     &addr_none::AddrNone,
     &addr_tentative::AddrTentative,

@@ -3,6 +3,7 @@
 mod addr;
 mod addresses;
 mod answers;
+mod bridge;
 mod dns;
 mod healthy;
 mod link;
@@ -42,6 +43,7 @@ const TWICE: &[&[Scenario]] = &[
 
 /// Asked as they say.
 const ONCE: &[&[Scenario]] = &[
+    bridge::ALL,
     links::ALL,
     addresses::ALL,
     peers::ALL,
