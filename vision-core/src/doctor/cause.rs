@@ -54,6 +54,20 @@ causes! {
     RouteUnreachable = "route.unreachable";
     /// A route discards the packets silently.
     RouteBlackhole = "route.blackhole";
+    /// The route that decides belongs to a link that does not have the destination.
+    RouteOverlap = "route.overlap";
+    /// The gateway is a machine that does not forward and has no way on.
+    RouteGatewayNotRouter = "route.gateway-not-router";
+    /// The router on the way does not forward.
+    RouteForwardingOff = "route.forwarding-off";
+    /// The reverse path filter drops packets that come by another way than answers would leave.
+    RouteRpFilter = "route.rp-filter";
+    /// Packets go round between routers.
+    RouteLoop = "route.loop";
+    /// Packets leave with a source address that nobody can answer to.
+    RouteBadSource = "route.bad-source";
+    /// No route leads back to the container.
+    RouteReturnMissing = "route.return-missing";
     /// A policy rule sends the packets another way than the main table.
     RouteRuleDiverts = "route.rule-diverts";
     /// The preferred default route leads to a dead gateway, another would work.

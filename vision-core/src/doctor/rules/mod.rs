@@ -33,11 +33,18 @@ mod neigh_no_answer;
 mod neigh_stale_mac;
 mod neigh_wrong_static;
 mod refusing;
+mod route_bad_source;
 mod route_blackhole;
 mod route_dead_default_preferred;
+mod route_forwarding_off;
+mod route_gateway_not_router;
+mod route_loop;
 mod route_multipath_dead_hop;
 mod route_none;
+mod route_overlap;
 mod route_prefix_too_wide;
+mod route_return_missing;
+mod route_rp_filter;
 mod route_rule_diverts;
 mod route_ttl_too_small;
 mod route_unreachable;
@@ -46,6 +53,7 @@ mod socket_family_only;
 mod socket_loopback_only;
 mod socket_no_listener;
 mod text;
+mod way;
 mod wires;
 
 pub(super) use self::text::{outcome, question};
@@ -129,7 +137,14 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &route_dead_default_preferred::RouteDeadDefaultPreferred,
     &route_multipath_dead_hop::RouteMultipathDeadHop,
     &route_prefix_too_wide::RoutePrefixTooWide,
+    &route_overlap::RouteOverlap,
     &route_ttl_too_small::RouteTtlTooSmall,
+    &route_gateway_not_router::RouteGatewayNotRouter,
+    &route_forwarding_off::RouteForwardingOff,
+    &route_rp_filter::RouteRpFilter,
+    &route_loop::RouteLoop,
+    &route_bad_source::RouteBadSource,
+    &route_return_missing::RouteReturnMissing,
     &neigh_arp_off::NeighArpOff,
     &neigh_wrong_static::NeighWrongStatic,
     &neigh_stale_mac::NeighStaleMac,

@@ -14,9 +14,6 @@ const HELD: &str = "bridge.port-not-forwarding";
 const ISOLATED: &str = "bridge.port-isolated";
 const FDB: &str = "bridge.wrong-fdb";
 const TWINS: &str = "neigh.duplicate-mac";
-/// What is left to say where the host cannot be looked at.
-const SILENT: &[&str] = &["neigh.no-answer", "neigh.gateway-no-answer"];
-
 pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(DOWN, "gateway beyond, v4 TCP", down_v4).seen(),
     Scenario::fault(DOWN, "peer on it, v6", down_v6).seen(),
@@ -38,10 +35,14 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(TWINS, "both ends alike, v6 TCP", twins_v6).seen(),
     Scenario::unnamed(
         "isolated ports, host not in sight",
-        &["bridge.port-isolated", SILENT[0]],
+        &["bridge.port-isolated", "neigh.no-answer"],
         isolated_v4,
     ),
-    Scenario::unnamed("bridge down, host not in sight", &[DOWN, SILENT[1]], down_v4),
+    Scenario::unnamed(
+        "bridge down, host not in sight",
+        &["bridge.down", "neigh.gateway-no-answer"],
+        down_v4,
+    ),
     Scenario::healthy("isolated ports, outside asked", isolated_outside).seen(),
     Scenario::healthy("one isolated port, peer asked", isolated_one).seen(),
     Scenario::healthy("another bridge of the host is down", other_bridge_down).seen(),

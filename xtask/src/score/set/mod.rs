@@ -16,6 +16,7 @@ mod peers;
 mod resolver;
 mod route;
 mod routers;
+mod routing;
 mod socket;
 mod traps;
 mod unnamed;
@@ -44,6 +45,7 @@ const TWICE: &[&[Scenario]] = &[
 /// Asked as they say.
 const ONCE: &[&[Scenario]] = &[
     bridge::ALL,
+    routing::ALL,
     links::ALL,
     addresses::ALL,
     peers::ALL,
