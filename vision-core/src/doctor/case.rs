@@ -28,6 +28,9 @@ pub struct CaseFile {
     pub vantages: Vec<Vantage>,
     /// How the namespaces along the path were searched for, if they were.
     pub search: Option<Search>,
+    /// The ways of frames between neighbours, where the namespaces they pass could be seen.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub wires: Vec<super::Wire>,
     /// Packets and connection attempts sent so far.
     pub probes_sent: u32,
     /// How long the collecting took.
@@ -171,6 +174,7 @@ impl CaseFile {
             at: Timestamp::now(),
             vantages: Vec::new(),
             search: None,
+            wires: Vec::new(),
             probes_sent: 0,
             elapsed: Duration::ZERO,
         }

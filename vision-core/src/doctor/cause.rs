@@ -32,6 +32,16 @@ causes! {
     LinkPeerDown = "link.peer-down";
     /// The loopback interface is down.
     LinkLoopbackDown = "link.loopback-down";
+    /// The bridge on the way is down.
+    BridgeDown = "bridge.down";
+    /// The other end of the container's interface is in no bridge.
+    BridgePortDetached = "bridge.port-detached";
+    /// The bridge port does not pass packets yet, or any more.
+    BridgePortNotForwarding = "bridge.port-not-forwarding";
+    /// Both bridge ports are isolated from each other.
+    BridgePortIsolated = "bridge.port-isolated";
+    /// The bridge sends frames for the neighbour to another port.
+    BridgeWrongFdb = "bridge.wrong-fdb";
     /// The interface has no address of the family.
     AddrNone = "addr.none";
     /// Two machines on the link claim one address.
@@ -44,6 +54,20 @@ causes! {
     RouteUnreachable = "route.unreachable";
     /// A route discards the packets silently.
     RouteBlackhole = "route.blackhole";
+    /// The route that decides belongs to a link that does not have the destination.
+    RouteOverlap = "route.overlap";
+    /// The gateway is a machine that does not forward and has no way on.
+    RouteGatewayNotRouter = "route.gateway-not-router";
+    /// The router on the way does not forward.
+    RouteForwardingOff = "route.forwarding-off";
+    /// The reverse path filter drops packets that come by another way than answers would leave.
+    RouteRpFilter = "route.rp-filter";
+    /// Packets go round between routers.
+    RouteLoop = "route.loop";
+    /// Packets leave with a source address that nobody can answer to.
+    RouteBadSource = "route.bad-source";
+    /// No route leads back to the container.
+    RouteReturnMissing = "route.return-missing";
     /// A policy rule sends the packets another way than the main table.
     RouteRuleDiverts = "route.rule-diverts";
     /// The preferred default route leads to a dead gateway, another would work.
@@ -54,6 +78,8 @@ causes! {
     RouteMultipathDeadHop = "route.multipath-dead-hop";
     /// Packets leave with a time to live too small for the way.
     RouteTtlTooSmall = "route.ttl-too-small";
+    /// Two machines on one segment have the same link-layer address.
+    NeighDuplicateMac = "neigh.duplicate-mac";
     /// A neighbour entry set by hand has the wrong link-layer address.
     NeighWrongStatic = "neigh.wrong-static";
     /// The neighbour table has an address the neighbour no longer has.

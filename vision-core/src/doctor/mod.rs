@@ -17,6 +17,7 @@ mod rules;
 mod scene;
 mod stop;
 mod walls;
+mod wire;
 
 pub use case::{
     CaseFile, Elsewhere, ProbeRecord, Probing, Round, RouteRecord, Search, Vantage, VantageRole,
@@ -32,3 +33,4 @@ pub use report::{
 };
 pub use rules::explain;
 pub use walls::{Endpoint, MetRule, Tracking, TrackingCounts, Walls, Way};
+pub use wire::{Wire, WireLink};

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::Cause;
 use super::case::{CaseFile, Probing};
 use super::engine::judge;
 use super::report::{Confidence, Severity, Verdict};
@@ -48,7 +49,8 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
     };
     let diagnosis = judge(case);
     let proved = diagnosis.findings.iter().any(|finding| {
-        finding.severity == Severity::Error && finding.confidence == Confidence::Proved
+        let deeper = finding.cause == Cause::NeighGatewayNoAnswer;
+        finding.severity == Severity::Error && finding.confidence == Confidence::Proved && !deeper
     });
     if diagnosis.verdict == Verdict::Healthy || proved {
         return Vec::new();

@@ -293,12 +293,16 @@ pub struct Area {
 pub enum Class {
     /// Interfaces.
     Link,
+    /// Bridges.
+    Bridge,
     /// Addresses.
     Addr,
     /// Neighbours: ARP and neighbour discovery.
     Neigh,
     /// Routes and rules.
     Route,
+    /// Sizes of packets.
+    Mtu,
     /// Packet filters.
     Firewall,
     /// Connection tracking.
@@ -317,11 +321,13 @@ pub enum Class {
 
 impl Class {
     /// All of them, from the wire up.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Link,
+        Self::Bridge,
         Self::Addr,
         Self::Neigh,
         Self::Route,
+        Self::Mtu,
         Self::Firewall,
         Self::Conntrack,
         Self::Nat,
@@ -335,9 +341,11 @@ impl Class {
     pub fn name(self) -> &'static str {
         match self {
             Self::Link => "link",
+            Self::Bridge => "bridge",
             Self::Addr => "addr",
             Self::Neigh => "neigh",
             Self::Route => "route",
+            Self::Mtu => "mtu",
             Self::Firewall => "firewall",
             Self::Conntrack => "conntrack",
             Self::Nat => "nat",

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::Service;
 use super::case::{CaseFile, Vantage, VantageRole};
 use super::flows::{anywhere, flows_of, unasked};
+use super::wire::Wire;
 use crate::base::{Family, Reason, Timestamp, Ttl};
 use crate::inventory::{Link, Neighbour, RefusalCause, Route, RouteAnswer, RouteKind};
 use crate::probe::{IcmpError, NeighReport};
@@ -217,6 +218,13 @@ impl<'a> Scene<'a> {
             let hops = flow.hops.iter().chain(&flow.back).enumerate();
             hops.map(move |(position, hop)| (n, flow, position, hop))
         })
+    }
+
+    /// The way of the frames that a hop hands to its next hop.
+    pub(super) fn wire(&self, hop: &Hop<'_>) -> Option<&'a Wire> {
+        let (ifindex, next) = (hop.egress()?.ifindex, hop.next_hop()?);
+        let ours = |w: &&Wire| (w.netns, w.ifindex) == (hop.vantage.netns, ifindex);
+        self.case.wires.iter().filter(ours).find(|w| w.neighbour == next)
     }
 
     pub(super) fn destinations(&self) -> impl Iterator<Item = &Flow<'a>> {

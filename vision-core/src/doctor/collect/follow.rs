@@ -39,6 +39,7 @@ pub(super) fn follow(
             answer = route_of(case, at, towards);
             continue;
         };
+        survey.wire(case, (at, ifindex), next, budget);
         let Some(holder) = survey.holder((at, ifindex), next, budget) else {
             let behind = gateway_of(case, at).and_then(|way| {
                 let gateway = survey.holder((at, way.0), way.1, budget)?;
@@ -56,6 +57,11 @@ pub(super) fn follow(
         let arrived = survey.owns(holder, towards, None);
         let role = if arrived { VantageRole::Destination } else { VantageRole::Router };
         answer = look_from(case, survey, (holder, role), (Some(towards), source), budget)?;
+        let back =
+            source.and_then(|source| way_on(route_of(case, holder, source).as_ref(), source));
+        if let Some((ifindex, next)) = back {
+            survey.wire(case, (holder, ifindex), next, budget);
+        }
         at = holder;
         let targets = serve(case, survey, at, (towards, source), budget)?;
         if !targets.is_empty() {

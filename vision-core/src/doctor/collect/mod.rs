@@ -7,6 +7,7 @@ mod probes;
 mod segment;
 mod survey;
 mod walls;
+mod wire;
 
 use std::time::{Duration, Instant};
 

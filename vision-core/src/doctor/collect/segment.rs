@@ -24,7 +24,7 @@ impl LinkMap {
         self.links.get(&netns).map_or(&[], Vec::as_slice)
     }
 
-    fn link(&self, port: Port) -> Option<&Link> {
+    pub(super) fn link(&self, port: Port) -> Option<&Link> {
         self.of(port.0).iter().find(|link| link.ifindex == port.1)
     }
 
@@ -40,7 +40,7 @@ impl LinkMap {
     }
 
     /// The links one step away on the same segment.
-    fn next_to(&self, port: Port) -> Vec<Port> {
+    pub(super) fn next_to(&self, port: Port) -> Vec<Port> {
         let Some(link) = self.link(port) else {
             return Vec::new();
         };

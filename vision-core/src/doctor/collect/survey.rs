@@ -116,6 +116,26 @@ impl Survey {
         self.names.get(&id).cloned().unwrap_or_else(|| self.target.to_string())
     }
 
+    pub(super) fn map(&self) -> &LinkMap {
+        &self.map
+    }
+
+    /// Tells whether a link has an address of the family that reaches beyond the link.
+    pub(super) fn has_address(&self, port: Port, v6: bool) -> bool {
+        let addrs = self.addrs.get(&port.0).map_or(&[][..], Vec::as_slice);
+        let wide = |addr: IpAddr| !matches!(addr, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        addrs.iter().any(|a| a.ifindex == port.1 && a.local.is_ipv6() == v6 && wide(a.local))
+    }
+
+    /// Every link of any namespace that has an address.
+    pub(super) fn holders(&self, addr: IpAddr) -> Vec<Port> {
+        let all = self.addrs.iter().flat_map(|(id, addrs)| addrs.iter().map(move |a| (*id, a)));
+        let mut found: Vec<Port> =
+            all.filter(|(_, a)| a.local == addr).map(|(id, a)| (id, a.ifindex)).collect();
+        found.sort_unstable_by_key(|port| port.1);
+        found
+    }
+
     pub(super) fn owns(&self, id: NetnsId, addr: IpAddr, on: Option<u32>) -> bool {
         let addrs = self.addrs.get(&id).map_or(&[][..], Vec::as_slice);
         addrs.iter().any(|a| a.local == addr && on.is_none_or(|ifindex| a.ifindex == ifindex))
@@ -124,16 +144,21 @@ impl Survey {
     /// The namespace that answers for `addr` on the segment of a link: best the very link that has
     /// the address, then any link of its owner, as the kernel answers for all its addresses.
     pub(super) fn holder(&mut self, from: Port, addr: IpAddr, budget: &Budget) -> Option<NetnsId> {
+        self.learn_numbers(from, budget);
+        let segment = self.map.segment(from);
+        let exact = segment.iter().find(|port| self.owns(port.0, addr, Some(port.1)));
+        let weak = || segment.iter().find(|port| self.owns(port.0, addr, None));
+        exact.or_else(weak).map(|port| port.0).filter(|id| *id != from.0)
+    }
+
+    /// Learns what is needed to tell which links hear one.
+    pub(super) fn learn_numbers(&mut self, from: Port, budget: &Budget) {
         for id in self.map.stacked() {
             self.number(id, budget);
         }
         while let Some(id) = self.map.unnumbered(from, &self.numbered) {
             self.number(id, budget);
         }
-        let segment = self.map.segment(from);
-        let exact = segment.iter().find(|port| self.owns(port.0, addr, Some(port.1)));
-        let weak = || segment.iter().find(|port| self.owns(port.0, addr, None));
-        exact.or_else(weak).map(|port| port.0).filter(|id| *id != from.0)
     }
 
     /// Learns which number a namespace has for which other: where its veth pairs lead.

@@ -3,6 +3,11 @@
 mod addr_duplicate;
 mod addr_none;
 mod addr_tentative;
+mod bridge_down;
+mod bridge_port_detached;
+mod bridge_port_isolated;
+mod bridge_port_not_forwarding;
+mod bridge_wrong_fdb;
 mod conntrack_table_full;
 mod dns;
 mod dns_first_server_dead;
@@ -33,16 +38,24 @@ mod link_peer_down;
 mod narrow;
 mod nat_masquerade_missing;
 mod neigh_arp_off;
+mod neigh_duplicate_mac;
 mod neigh_gateway_no_answer;
 mod neigh_no_answer;
 mod neigh_stale_mac;
 mod neigh_wrong_static;
 mod refusing;
+mod route_bad_source;
 mod route_blackhole;
 mod route_dead_default_preferred;
+mod route_forwarding_off;
+mod route_gateway_not_router;
+mod route_loop;
 mod route_multipath_dead_hop;
 mod route_none;
+mod route_overlap;
 mod route_prefix_too_wide;
+mod route_return_missing;
+mod route_rp_filter;
 mod route_rule_diverts;
 mod route_ttl_too_small;
 mod route_unreachable;
@@ -56,6 +69,8 @@ mod socket_family_only;
 mod socket_loopback_only;
 mod socket_no_listener;
 mod text;
+mod way;
+mod wires;
 
 pub(super) use self::text::{outcome, question};
 use super::scene::Scene;
@@ -121,6 +136,12 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &link_loopback_down::LinkLoopbackDown,
     &link_down::LinkDown,
     &link_peer_down::LinkPeerDown,
+    &bridge_down::BridgeDown,
+    &bridge_port_detached::BridgePortDetached,
+    &bridge_port_not_forwarding::BridgePortNotForwarding,
+    &bridge_port_isolated::BridgePortIsolated,
+    &neigh_duplicate_mac::NeighDuplicateMac,
+    &bridge_wrong_fdb::BridgeWrongFdb,
     &ipv6_disabled::Ipv6Disabled,
     &addr_none::AddrNone,
     &addr_tentative::AddrTentative,
@@ -132,7 +153,14 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &route_dead_default_preferred::RouteDeadDefaultPreferred,
     &route_multipath_dead_hop::RouteMultipathDeadHop,
     &route_prefix_too_wide::RoutePrefixTooWide,
+    &route_overlap::RouteOverlap,
     &route_ttl_too_small::RouteTtlTooSmall,
+    &route_gateway_not_router::RouteGatewayNotRouter,
+    &route_forwarding_off::RouteForwardingOff,
+    &route_rp_filter::RouteRpFilter,
+    &route_loop::RouteLoop,
+    &route_bad_source::RouteBadSource,
+    &route_return_missing::RouteReturnMissing,
     &neigh_arp_off::NeighArpOff,
     &neigh_wrong_static::NeighWrongStatic,
     &neigh_stale_mac::NeighStaleMac,

@@ -81,6 +81,11 @@ pub(super) fn silent_next_hops(
     })
 }
 
+/// Tells whether the next hop was asked for, by us or by the kernel, and stayed silent.
+pub(super) fn is_silent(flow: &Flow<'_>, hop: &Hop<'_>) -> bool {
+    matches!(silence(flow, hop), Silence::Silent)
+}
+
 enum Silence {
     Silent,
     Heard,

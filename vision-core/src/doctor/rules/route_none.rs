@@ -28,10 +28,8 @@ impl Rule for RouteNone {
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let mut hits = Vec::new();
         for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
-            for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
-                let forth = position < flow.hops.len();
-                let applies = hop.has_no_route() && hop.has_address(hop.family());
-                if applies && (forth || fails_to_answer(hop)) {
+            for (position, hop) in flow.hops.iter().enumerate() {
+                if hop.has_no_route() && hop.has_address(hop.family()) {
                     hits.push(finding(flow, hop).hit(n, position));
                 }
             }
@@ -48,7 +46,7 @@ impl Rule for RouteNone {
 /// On the way back the sender's address may have been translated: only a router that counts what
 /// it could not forward, or a destination that counts answers it could not send, shows that it
 /// matters.
-fn fails_to_answer(hop: &Hop<'_>) -> bool {
+pub(super) fn fails_to_answer(hop: &Hop<'_>) -> bool {
     let moved = |group: &str, name: &str| hop.vantage.moved(group, name).unwrap_or(0);
     if hop.vantage.role == VantageRole::Router {
         let (group, name) = not_forwarded_counter(hop.family());
@@ -63,7 +61,7 @@ fn fails_to_answer(hop: &Hop<'_>) -> bool {
 }
 
 /// What arrived and no route took on (net/ipv4/route.c `ip_error`, net/ipv6/route.c `ip6_pkt_drop`).
-fn not_forwarded_counter(family: Family) -> (&'static str, &'static str) {
+pub(super) fn not_forwarded_counter(family: Family) -> (&'static str, &'static str) {
     match family {
         Family::V4 => ("IpExt", "InNoRoutes"),
         Family::V6 => ("Ip6", "InNoRoutes"),

@@ -3,6 +3,7 @@
 mod addr;
 mod addresses;
 mod answers;
+mod bridge;
 mod dns;
 mod healthy;
 mod link;
@@ -15,6 +16,7 @@ mod peers;
 mod resolver;
 mod route;
 mod routers;
+mod routing;
 mod services;
 mod socket;
 mod traps;
@@ -44,6 +46,8 @@ const TWICE: &[&[Scenario]] = &[
 
 /// Asked as they say.
 const ONCE: &[&[Scenario]] = &[
+    bridge::ALL,
+    routing::ALL,
     links::ALL,
     addresses::ALL,
     peers::ALL,

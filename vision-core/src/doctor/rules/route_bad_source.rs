@@ -1,0 +1,72 @@
+use super::route_none::fails_to_answer;
+use super::text::{Draft, evidence, look_up, shown, symptom};
+use super::way::source_of;
+use super::{Answer, Hit, Rule, RuleMeta};
+use crate::doctor::Cause;
+use crate::doctor::SubjectKind;
+use crate::doctor::scene::{Flow, Hop, Scene};
+use crate::inventory::{Addr, Sections};
+
+const DOCS: &str = "\
+Packets leave with a source address that the other side has no way back to, though the link they
+leave by has an address that it has.
+
+How it shows: connections time out; with the other source address (ping -I ADDRESS) they work.
+Why it happens: a route with a wrong `src`, or an address of another network chosen as the preferred one.
+How it is proved: the source is not of the network of the next hop while another address of the link
+is, and the kernel of a namespace on the way back has no route to the source and counts what it
+could not send.
+What to do: correct the `src` of the route.";
+
+static META: RuleMeta =
+    RuleMeta { cause: Cause::RouteBadSource, needs: Sections::ROUTES, docs: DOCS };
+
+pub(super) struct RouteBadSource;
+
+impl Rule for RouteBadSource {
+    fn meta(&self) -> &'static RuleMeta {
+        &META
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Answer {
+        let (mut hits, mut seen) = (Vec::new(), false);
+        for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
+            let Some(hop) = flow.hops.first() else { continue };
+            seen |= !flow.back.is_empty();
+            hits.extend(finding(flow, hop).map(|d| Hit { overrides: true, ..d.hit(n, 0) }));
+        }
+        Answer::from_hits(hits, || match seen {
+            true => Answer::RuledOut("answers to the source address find their way".to_owned()),
+            false => Answer::NotApplicable,
+        })
+    }
+}
+
+fn finding(flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
+    let (source, link, next) = (source_of(flow)?, hop.egress()?, hop.next_hop()?);
+    let addrs = hop.vantage.addrs();
+    let fits = |addr: &&Addr| addr.ifindex == link.ifindex && addr.prefix().contains(next);
+    let better = addrs.iter().find(fits).filter(|addr| addr.local != source)?;
+    if addrs.iter().filter(fits).any(|addr| addr.local == source) {
+        return None;
+    }
+    let lost = flow.back.iter().find(|back| back.has_no_route() && fails_to_answer(back))?;
+    let (place, name) = (&hop.vantage.name, shown(&link.name));
+    let summary = format!(
+        "{place} sends to {} from {source}, to which {} has no route; {} on {name} would do",
+        flow.dst, lost.vantage.name, better.local
+    );
+    let kind = SubjectKind::Address {
+        link: Some(link.name.clone()),
+        family: hop.family(),
+        address: Some(source),
+    };
+    let asked = format!("source address towards {}", flow.dst);
+    Some(
+        Draft::new(META.cause, hop, kind, summary)
+            .evidence(symptom(flow, hop))
+            .evidence(evidence(hop, hop.at, asked, source.to_string()))
+            .evidence(look_up(lost))
+            .prose(format!("let the route to {} have `src {}`", flow.dst, better.local)),
+    )
+}

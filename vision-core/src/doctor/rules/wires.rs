@@ -1,0 +1,94 @@
+//! What frames meet between two neighbours, and what speaks for a fault there.
+
+use super::neigh_no_answer::is_silent;
+use super::text::{Draft, evidence, link_subject, shown, solicitation, symptom};
+use super::{Answer, Hit};
+use crate::doctor::scene::{Flow, Hop, Scene};
+use crate::doctor::wire::{Wire, WireLink};
+use crate::doctor::{Cause, Confidence, Evidence};
+
+/// A hop of a failing flow whose frames' way is known.
+pub(super) struct Stretch<'a> {
+    pub(super) number: usize,
+    pub(super) flow: &'a Flow<'a>,
+    pub(super) position: usize,
+    pub(super) hop: &'a Hop<'a>,
+    pub(super) wire: &'a Wire,
+}
+
+/// The stretches of all failing flows, there and back.
+pub(super) fn stretches<'a>(scene: &'a Scene<'a>) -> impl Iterator<Item = Stretch<'a>> {
+    scene.failing_hops().filter_map(|(number, flow, position, hop)| {
+        let wire = scene.wire(hop)?;
+        Some(Stretch { number, flow, position, hop, wire })
+    })
+}
+
+impl Stretch<'_> {
+    /// Begins a finding about a link on the way: the symptom first, and proved only if whoever is
+    /// at the other end was asked for in vain.
+    pub(super) fn accuse(&self, cause: Cause, step: &WireLink, summary: String) -> Draft {
+        let mut draft = Draft::new(cause, self.hop, link_subject(&step.link), summary);
+        draft.finding.subject.netns = Some(step.netns);
+        draft.finding.subject.place.clone_from(&step.place);
+        draft = draft.all(self.flow.hops.first().map(|target| symptom(self.flow, target)));
+        match self.silence() {
+            Some(silent) => draft.evidence(silent),
+            None => draft.confidence(Confidence::Likely),
+        }
+    }
+
+    /// The evidence that the neighbour, or this one seen from there, stayed silent.
+    fn silence(&self) -> Option<Evidence> {
+        let back = self.flow.back.iter().filter(|hop| self.is_opposite(hop));
+        let hop = [self.hop].into_iter().chain(back).find(|hop| is_silent(self.flow, hop))?;
+        let (next, link) = (hop.next_hop()?, hop.egress()?);
+        let asked = format!("{} for {next} on {}", solicitation(next), shown(&link.name));
+        let (at, seen) = match hop.solicited() {
+            Some(report) => (
+                report.requests.first().copied(),
+                format!("{} sent, none answered", report.requests.len()),
+            ),
+            None => (None, "the kernel gave up".to_owned()),
+        };
+        Some(evidence(hop, at.unwrap_or(hop.at), asked, seen))
+    }
+
+    /// Tells whether a hop of the way back crosses the same segment the other way.
+    fn is_opposite(&self, hop: &Hop<'_>) -> bool {
+        let steps = || self.wire.way.iter().chain(&self.wire.owner);
+        let ours = hop.egress().is_some_and(|link| {
+            steps().any(|s| s.netns == hop.vantage.netns && s.link.ifindex == link.ifindex)
+        });
+        ours && hop.next_hop().is_some_and(|next| self.hop.vantage.owns(next))
+    }
+
+    /// What was seen of a link on the way.
+    pub(super) fn fact(&self, step: &WireLink, asked: String, seen: impl Into<String>) -> Evidence {
+        let mut fact = evidence(self.hop, self.hop.at, asked, seen);
+        fact.place.clone_from(&step.place);
+        fact
+    }
+
+    /// The finding explains why a neighbour is silent, so it comes before the silence.
+    pub(super) fn hit(&self, draft: Draft) -> Hit {
+        Hit { overrides: true, ..draft.hit(self.number, self.position) }
+    }
+}
+
+/// Goes through all stretches; without one of them the question does not arise.
+pub(super) fn along(
+    scene: &Scene<'_>,
+    right: &str,
+    finding: impl Fn(&Stretch<'_>) -> Option<Draft>,
+) -> Answer {
+    let (mut hits, mut seen) = (Vec::new(), false);
+    for stretch in stretches(scene) {
+        seen |= !stretch.wire.crossings().is_empty() || !stretch.wire.owner.is_empty();
+        hits.extend(finding(&stretch).map(|draft| stretch.hit(draft)));
+    }
+    Answer::from_hits(hits, || match seen {
+        true => Answer::RuledOut(right.to_owned()),
+        false => Answer::NotApplicable,
+    })
+}
