@@ -9,11 +9,13 @@
 
 mod expr;
 mod flow;
+pub mod ipset;
 pub mod iptables;
 mod model;
 mod notes;
 mod paper;
 mod proto;
+mod protocols;
 mod read;
 mod recorded;
 mod text;
