@@ -15,6 +15,7 @@ pub(crate) const NET: u16 = 0x4000;
 const CMD_LIST: u16 = 7;
 const CMD_TEST: u16 = 11;
 const CMD_HEADER: u16 = 12;
+const CMD_BY_INDEX: u16 = 15;
 
 /// `IPSET_ATTR_*` of a command.
 pub(crate) const SETNAME: u16 = 2;
@@ -35,6 +36,21 @@ pub(crate) fn list(set: Option<&[u8]>, terse: bool) -> Request {
 /// Asks for the type and the family of a set.
 pub(crate) fn header(set: &[u8]) -> Request {
     request("IPSET_CMD_HEADER", CMD_HEADER, 0, Some(set))
+}
+
+/// Asks for the name of the set with a number; since protocol 7 (Linux 4.20).
+pub(crate) fn by_index(number: u16) -> Request {
+    const INDEX: u16 = 11;
+    Request::new("IPSET_CMD_GET_BYINDEX", SUBSYSTEM | CMD_BY_INDEX, 0, &FIXED)
+        .attr(1, &[7])
+        .attr(NET | INDEX, &number.to_be_bytes())
+}
+
+/// Reads the answer to [`by_index`].
+pub(crate) fn decode_name(message: &Message<'_>) -> Option<Vec<u8>> {
+    let attrs = Attrs::after(message.body, FIXED.len());
+    (message.kind == SUBSYSTEM | CMD_BY_INDEX)
+        .then(|| attrs.find(SETNAME).map(|name| attr::text(name).to_vec()))?
 }
 
 /// Asks whether an element is in a set; `data` is what describes it.

@@ -140,6 +140,15 @@ impl Ipsets {
         }
     }
 
+    /// The name of the set with that number, as rules of iptables hold it.
+    pub(super) fn name(&mut self, number: u16, budget: &Budget) -> Result<Vec<u8>> {
+        let mut name = None;
+        self.ready()?
+            .ask(ipset::by_index(number), budget, |message| name = ipset::decode_name(message))
+            .map_err(|error| explain(error, None))?;
+        name.ok_or(Error::Unsupported("numbers of ipset"))
+    }
+
     /// Lists; tells whether the kernel flagged the answers.
     fn dump(
         &mut self,
