@@ -9,11 +9,14 @@
 
 mod expr;
 mod flow;
+pub mod ipset;
 pub mod iptables;
+pub mod legacy;
 mod model;
 mod notes;
 mod paper;
 mod proto;
+mod protocols;
 mod read;
 mod recorded;
 mod text;
@@ -21,6 +24,7 @@ mod types;
 mod value;
 mod why;
 mod xt;
+mod xt_more;
 
 pub use expr::Expression;
 pub use flow::{Flow, FlowPart};

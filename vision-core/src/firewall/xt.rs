@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::expr::Expression;
 use super::types;
+use super::xt_more;
 use crate::base::Escaped;
 use crate::netlink::attr::{self, be16, read, u16, u32};
 
@@ -29,10 +30,20 @@ impl Words {
 
 /// Puts a match or a target into words; `None` for those not known here.
 pub(super) fn words(expr: &Expression, six: bool) -> Option<Words> {
-    let info = expr.bytes("info")?;
-    let rev = expr.number("rev").unwrap_or(0);
+    let rev = u8::try_from(expr.number("rev").unwrap_or(0)).ok()?;
     let name = expr.text("name")?.as_bytes();
-    if expr.is("match") {
+    extension(expr.is("match"), name, rev, expr.bytes("info")?, six)
+}
+
+/// Puts an extension into words by its name and revision; `None` for those not known here.
+pub(super) fn extension(
+    is_match: bool,
+    name: &[u8],
+    rev: u8,
+    info: &[u8],
+    six: bool,
+) -> Option<Words> {
+    if is_match {
         return match (name, rev) {
             (b"comment", _) => comment(info),
             (b"addrtype", 1) => addrtype(info),
@@ -43,7 +54,7 @@ pub(super) fn words(expr: &Expression, six: bool) -> Option<Words> {
             (b"icmp" | b"icmp6", _) => icmp(info, six),
             (b"statistic", _) => statistic(info),
             (b"mark", 1) => mark(info),
-            _ => None,
+            _ => xt_more::matched(name, rev, info, six),
         };
     }
     match (name, rev) {
@@ -52,12 +63,12 @@ pub(super) fn words(expr: &Expression, six: bool) -> Option<Words> {
         (b"LOG", _) => log(info),
         (b"REJECT", _) => reject(info, six),
         (b"TCPMSS", _) => mss(info),
-        _ => None,
+        _ => xt_more::target(name, rev, info, six),
     }
 }
 
 /// A string as iptables-save writes it: in quotes unless it is one plain word.
-fn saved(text: &[u8]) -> String {
+pub(super) fn saved(text: &[u8]) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     let shown = Escaped::new(text).to_string();
     match !text.is_empty() && text.iter().all(plain) {
@@ -66,7 +77,7 @@ fn saved(text: &[u8]) -> String {
     }
 }
 
-fn not(inverted: bool) -> (&'static str, &'static str) {
+pub(super) fn not(inverted: bool) -> (&'static str, &'static str) {
     if inverted { ("! ", "!= ") } else { ("", "") }
 }
 

@@ -43,7 +43,8 @@ pub(crate) fn set_bytes(fd: impl AsFd, level: i32, name: i32, value: &[u8]) -> i
 }
 
 /// Reads a socket option into `value` and returns how many bytes the kernel wrote.
-#[cfg(feature = "capture")]
+///
+/// Some options take a question from `value` first.
 pub(crate) fn get_bytes(
     fd: impl AsFd,
     level: i32,

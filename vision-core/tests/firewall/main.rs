@@ -2,6 +2,7 @@
 //!
 //! Needs root and `nft`; prints SKIP and why where they are missing.
 
+mod ipset;
 mod iptables;
 mod round_trip;
 mod rows;
