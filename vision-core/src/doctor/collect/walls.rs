@@ -1,6 +1,6 @@
 //! Reads packet filters and connection tracking around the probes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::Site;
@@ -9,13 +9,15 @@ use crate::doctor::case::{CaseFile, ProbeRecord, Vantage};
 use crate::doctor::walls::{Endpoint, MetRule, Tracking, TrackingCounts, Walls, Way};
 use crate::doctor::{Question, Service};
 use crate::firewall::{Firewall, Flow, FlowPart, FwFamily, Met, Rule, Ruleset, Text, why};
-use crate::inventory::{CtFilter, CtProtocol, Inventory, Link, RouteAnswer};
+use crate::inventory::{CtEntry, CtFilter, CtProtocol, Inventory, Link, RouteAnswer};
 
 /// What was read before the probes.
 pub(super) struct Before {
     rules: Option<Ruleset>,
     /// Whether the rules are there and were not shown.
     refused: bool,
+    /// Numbers of connections that were there already.
+    known: HashSet<u32>,
     counts: Option<TrackingCounts>,
 }
 
@@ -34,6 +36,8 @@ const PACKETS: usize = 12;
 const RULES: usize = 400;
 /// Connections kept of one namespace.
 const ENTRIES: usize = 16;
+/// Earlier connections noted of one kind of packet.
+const KNOWN: usize = 10_000;
 
 impl Before {
     /// Reads both; what is not permitted or not there is a gap.
@@ -48,10 +52,19 @@ impl Before {
             Self {
                 rules,
                 refused: gap.is_some(),
+                known: HashSet::new(),
                 counts: counts(&mut site.inventory, budget).ok(),
             },
             gap,
         )
+    }
+
+    /// Notes the connections that earlier packets of the kind have left.
+    pub(super) fn note(&mut self, inventory: &mut Inventory, packet: &Probed, budget: &Budget) {
+        if self.counts.is_some() {
+            let all = tracked(inventory, packet, budget).into_iter();
+            self.known.extend(all.filter_map(|entry| entry.id).take(KNOWN));
+        }
     }
 
     /// Where the rules read here send packets that go to an address.
@@ -166,7 +179,7 @@ pub(super) fn after(
     let before = site.walls.take()?;
     let tracking = before.counts.and_then(|counts| {
         let after = self::counts(&mut site.inventory, budget).ok()?;
-        let entries = entries(&mut site.inventory, packets, budget);
+        let entries = entries(&mut site.inventory, packets, &before.known, budget);
         Some(Tracking { before: counts, after, entries })
     });
     let mut walls = Walls { tracking, ..Walls::default() };
@@ -260,26 +273,34 @@ fn translated_by_entries(walls: &Walls, packets: &mut Vec<Probed>) {
     }
 }
 
+/// Connections that began during the round.
 fn entries(
     inventory: &mut Inventory,
     packets: &[Probed],
+    known: &HashSet<u32>,
     budget: &Budget,
-) -> Vec<crate::inventory::CtEntry> {
-    let mut found = Vec::new();
+) -> Vec<CtEntry> {
+    let mut found: Vec<CtEntry> = Vec::new();
+    let is_old = |entry: &CtEntry| entry.id.is_some_and(|id| known.contains(&id));
     for packet in packets {
-        let (src, dst) = (Prefix::host(packet.src), Prefix::host(packet.dst.addr));
-        let protocol = CtProtocol::from_raw(packet.asked.1);
-        let filter = CtFilter::default().src(src).dst(dst).protocol(protocol);
-        let wanted = |port: Option<u16>| packet.dst.port.is_none() || port == packet.dst.port;
-        let Ok(dump) = inventory.conntrack(&filter, budget) else { continue };
-        let fresh = dump.items.into_iter().filter(|entry| wanted(entry.original.dst_port));
-        for entry in fresh.take(ENTRIES) {
+        let all = tracked(inventory, packet, budget).into_iter();
+        for entry in all.filter(|entry| !is_old(entry)).take(ENTRIES) {
             if found.len() < ENTRIES && !found.contains(&entry) {
                 found.push(entry);
             }
         }
     }
     found
+}
+
+fn tracked(inventory: &mut Inventory, packet: &Probed, budget: &Budget) -> Vec<CtEntry> {
+    let (src, dst) = (Prefix::host(packet.src), Prefix::host(packet.dst.addr));
+    let protocol = CtProtocol::from_raw(packet.asked.1);
+    let filter = CtFilter::default().src(src).dst(dst).protocol(protocol);
+    let port = packet.dst.port;
+    let wanted = |entry: &CtEntry| port.is_none() || entry.original.dst_port == port;
+    let all = inventory.conntrack(&filter, budget).map(|dump| dump.items).unwrap_or_default();
+    all.into_iter().filter(wanted).collect()
 }
 
 /// The devices that the look-ups of this namespace name.
