@@ -182,10 +182,10 @@ pub(super) fn after(
         let entries = entries(&mut site.inventory, packets, &before.known, budget);
         Some(Tracking { before: counts, after, entries })
     });
-    let mut walls = Walls { tracking, ..Walls::default() };
+    let mut walls = Walls { tracking, legacy: legacy(&site.inventory), ..Walls::default() };
     let Some(old) = &before.rules else {
         walls.unread = before.refused;
-        return Some(walls).filter(|walls| walls.tracking.is_some());
+        return Some(walls).filter(|w| w.tracking.is_some() || !w.legacy.is_empty());
     };
     let new = ruleset(site, budget).ok()?;
     let mut walk = Walk::new(&new, vantage.links());
@@ -235,6 +235,19 @@ fn other_ports(walk: &mut Walk<'_>, walls: &Walls, packet: &Probed) -> Vec<MetRu
         true => met.into_iter().filter(named).take(4).collect(),
         false => Vec::new(),
     }
+}
+
+/// The tables that legacy iptables made; readable by the namespace's administrator only.
+fn legacy(inventory: &Inventory) -> Vec<String> {
+    let mut tables = Vec::new();
+    for (file, family) in [("ip_tables_names", "ip"), ("ip6_tables_names", "ip6")] {
+        let path = format!("/proc/thread-self/net/{file}");
+        let Ok(Ok(text)) = inventory.netns().run(|| std::fs::read_to_string(path)) else {
+            continue;
+        };
+        tables.extend(text.lines().map(|table| format!("{family} {table}")));
+    }
+    tables
 }
 
 /// A rule that masquerades or translates sources.

@@ -53,10 +53,10 @@ fn remote(scene: &Scene<'_>, flow: &Flow<'_>) -> Option<Draft> {
             })
         });
     // Without every filter read on this machine the blame may be at home.
-    let read = flow
-        .hops
-        .iter()
-        .all(|hop| walls_of(hop.vantage).is_some_and(|walls| walls.left_out == 0 && !walls.unread));
+    let read = flow.hops.iter().all(|hop| {
+        walls_of(hop.vantage)
+            .is_some_and(|walls| walls.left_out == 0 && !walls.unread && walls.legacy.is_empty())
+    });
     let refused = scene.case.search.as_ref().is_none_or(|search| search.refused > 0);
     if here || translated || !read || refused {
         return None;
