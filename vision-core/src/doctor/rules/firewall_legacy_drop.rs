@@ -46,7 +46,7 @@ impl Rule for FirewallLegacyDrop {
             if let Some(target) = flow.hops.first() {
                 draft = draft.evidence(symptom(flow, target));
             }
-            let counted = format!("{lost} packets");
+            let counted = if lost == 1 { "1 packet".to_owned() } else { format!("{lost} packets") };
             let draft = draft
                 .evidence(evidence(&hop, flow.at, "tables of legacy iptables", tables.join(", ")))
                 .evidence(evidence(&hop, flow.at, "rules of nf_tables", "none that stops them"))
