@@ -200,6 +200,10 @@ pub(super) fn unread_filters(scene: &Scene<'_>, verdict: Verdict) -> Vec<Uncheck
         return Vec::new();
     };
     let last = flow.hops.last().map_or(scene.target, |hop| hop.vantage);
-    let why = format!("the way to {} beyond {} is not in sight", flow.dst, last.name);
+    let how = match scene.case.search {
+        Some(_) => "is not in sight",
+        None => "was not followed",
+    };
+    let why = format!("the way to {} beyond {} {how}", flow.dst, last.name);
     vec![Unchecked { what: Class::Firewall.name().to_owned(), why, needs: None }]
 }
