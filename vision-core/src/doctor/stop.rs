@@ -249,7 +249,7 @@ pub(super) fn swallowed<'a>(
     flow: &Flow<'a>,
 ) -> Option<(usize, &'a Vantage, u64)> {
     let (protocol, port) = kinds(flow).into_iter().next()?;
-    if flow.outcome != Outcome::Silent || stops(scene, flow).first().is_some() {
+    if flow.outcome != Outcome::Silent || !stops(scene, flow).is_empty() {
         return None;
     }
     let need = sent_to(scene.target, flow.dst, protocol, port).least.max(1);
