@@ -161,7 +161,9 @@ fn firewall(
         crosses && flow.outcome == Outcome::Works
     });
     let read: Vec<String> = scene.case.vantages.iter().filter_map(rules_read).collect();
-    let why = unchecked.iter().find(|u| u.what == class.name()).map(|u| u.why.clone());
+    // What would be read with more rights comes before what is out of sight.
+    let said = unchecked.iter().filter(|u| u.what == class.name());
+    let why = said.min_by_key(|u| u.needs.is_none()).map(|u| u.why.clone());
     let (state, text) = match (why, verdict == Verdict::Healthy && passed) {
         (_, true) => (AreaState::Ok, "the probes passed".to_owned()),
         (Some(why), false) => (AreaState::Unchecked, why),
@@ -198,6 +200,10 @@ pub(super) fn unread_filters(scene: &Scene<'_>, verdict: Verdict) -> Vec<Uncheck
         return Vec::new();
     };
     let last = flow.hops.last().map_or(scene.target, |hop| hop.vantage);
-    let why = format!("the way to {} beyond {} is not in sight", flow.dst, last.name);
+    let how = match scene.case.search {
+        Some(_) => "is not in sight",
+        None => "was not followed",
+    };
+    let why = format!("the way to {} beyond {} {how}", flow.dst, last.name);
     vec![Unchecked { what: Class::Firewall.name().to_owned(), why, needs: None }]
 }

@@ -104,6 +104,8 @@ causes! {
     FirewallConnectionLimit = "firewall.connection-limit";
     /// A rule drops packets whose source it takes for forged.
     FirewallAntispoof = "firewall.antispoof";
+    /// Rules of the legacy iptables drop the packets.
+    FirewallLegacyDrop = "firewall.legacy-drop";
     /// A filter beyond this machine drops the packets, as far as can be told from here.
     FirewallRemote = "firewall.remote";
     /// The connection table is full.

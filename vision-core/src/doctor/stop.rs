@@ -242,21 +242,47 @@ fn kind_of(rule: &MetRule, spared: Option<&MetRule>) -> StopKind {
     }
 }
 
+/// Packets of a failing flow that a namespace's filters swallowed without a rule of nf_tables that
+/// explains it: the namespace, its place on the way, and how many.
+pub(super) fn swallowed<'a>(
+    scene: &Scene<'a>,
+    flow: &Flow<'a>,
+) -> Option<(usize, &'a Vantage, u64)> {
+    let (protocol, port) = kinds(flow).into_iter().next()?;
+    if flow.outcome != Outcome::Silent || !stops(scene, flow).is_empty() {
+        return None;
+    }
+    let need = sent_to(scene.target, flow.dst, protocol, port).least.max(1);
+    scene.case.vantages.iter().enumerate().find_map(|(index, vantage)| {
+        let hook = match (index, vantage.owns(flow.dst)) {
+            (0, _) => "output",
+            (_, true) => "input",
+            (_, false) => "forward",
+        };
+        let lost = lost(vantage, hook, flow.dst)?;
+        (lost >= need).then_some((index, vantage, lost))
+    })
+}
+
 /// Packets of the rule's kind in the target's latest round; a SYN may be sent twice.
 fn sent(target: &Vantage, rule: &MetRule) -> Sent {
+    sent_to(target, rule.dst, rule.protocol, rule.port)
+}
+
+fn sent_to(target: &Vantage, dst: IpAddr, protocol: u8, port: Option<u16>) -> Sent {
     let mut sent = Sent::default();
     for probe in target.rounds.last().map_or(&[][..], |round| &round.probes) {
-        let (least, most) = match (probe, rule.protocol) {
-            (ProbeRecord::Tcp(r), 6) if r.to == rule.dst => {
-                let asked = |port| rule.port.is_none_or(|wanted| wanted == port);
-                let own = r.attempts.iter().filter(|a| asked(a.port)).count();
+        let (least, most) = match (probe, protocol) {
+            (ProbeRecord::Tcp(r), 6) if r.to == dst => {
+                let matches = |asked: u16| port.is_none_or(|wanted| wanted == asked);
+                let own = r.attempts.iter().filter(|a| matches(a.port)).count();
                 (own, 2 * r.attempts.len())
             }
-            (ProbeRecord::Udp(r), 17) if r.to.ip() == rule.dst => (r.sent.len(), r.sent.len()),
-            (ProbeRecord::Ping(r), 1 | 58) if r.to == rule.dst => (r.echoes.len(), r.echoes.len()),
-            (ProbeRecord::Dns(r), 17) => asked_of([r], rule.dst),
+            (ProbeRecord::Udp(r), 17) if r.to.ip() == dst => (r.sent.len(), r.sent.len()),
+            (ProbeRecord::Ping(r), 1 | 58) if r.to == dst => (r.echoes.len(), r.echoes.len()),
+            (ProbeRecord::Dns(r), 17) => asked_of([r], dst),
             (ProbeRecord::Resolve(r), 17) => {
-                asked_of(r.tried.iter().map(|tried| &tried.report), rule.dst)
+                asked_of(r.tried.iter().map(|tried| &tried.report), dst)
             }
             _ => (0, 0),
         };

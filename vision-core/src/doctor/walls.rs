@@ -25,6 +25,10 @@ pub struct Walls {
     /// Such rules that were left out, because there were too many.
     #[cfg_attr(feature = "serde", serde(default))]
     pub left_out: usize,
+    /// Tables of the legacy iptables that exist, per family: `ip filter`, `ip6 nat`. Their rules are
+    /// not among `rules`.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub legacy: Vec<String>,
     /// What connection tracking did, where it could be asked.
     pub tracking: Option<Tracking>,
 }

@@ -184,16 +184,43 @@ fn a_wrong_entry_set_by_hand_is_shown_beside_the_real_address() {
 }
 
 #[test]
-fn a_silent_drop_is_never_blamed_on_anything_else() {
+fn a_drop_out_of_sight_is_never_blamed_on_anything_else() {
     let Some(lab) = require(Lab::new()) else { return };
-    let ([a, r, b], _keep) = row(&lab);
+    // No process in the others: their filters are out of sight.
+    let [a, r, b] = lab.chain(["a", "r", "b"]).expect("a chain");
     let _server = TcpServer::start(&b, "0.0.0.0:80", TcpBehaviour::Accept).expect("server");
     r.sh("nft add table ip f; nft 'add chain ip f c { type filter hook forward priority 0; }'; \
-          nft add rule ip f c tcp dport 80 drop");
+          nft add rule ip f c ip daddr != 0.0.0.0 drop");
     let diagnosis = examine(&a, &format!("{}:80", b.v4()));
     assert_eq!(diagnosis.verdict, Verdict::Inconclusive, "{diagnosis:#?}");
     assert!(diagnosis.findings.is_empty(), "{diagnosis:#?}");
     assert!(diagnosis.unchecked.iter().any(|u| u.what == "firewall"));
+    // The host answers now, its port does not.
+    r.sh("nft flush chain ip f c; nft add rule ip f c tcp dport 80 drop");
+    let likely = examine(&a, &format!("{}:80", b.v4()));
+    must_name(&likely, "firewall.remote");
+    assert_eq!(likely.findings[0].confidence, Confidence::Likely);
+}
+
+#[test]
+fn filters_of_all_three_namespaces_are_read_and_the_one_that_drops_is_named() {
+    let Some(lab) = require(Lab::new()) else { return };
+    let ([a, r, b], _keep) = row(&lab);
+    let _server = TcpServer::start(&b, "[::]:80", TcpBehaviour::Accept).expect("server");
+    for (node, hook) in [(&a, "output"), (&r, "forward"), (&b, "input")] {
+        node.sh(&format!(
+            "nft 'add table inet f; add chain inet f c {{ type filter hook {hook} priority 0; }}; \
+             add rule inet f c tcp dport 81 counter drop; add rule inet f c tcp dport 80 counter drop'"
+        ));
+        for dst in [b.v4().to_string(), format!("[{}]", b.v6())] {
+            let diagnosis = examine(&a, &format!("{dst}:80"));
+            must_prove(&diagnosis, "firewall.rule-drop");
+            let netns = diagnosis.findings[0].subject.netns.expect("a namespace");
+            assert_eq!(netns.ino, node.inode(), "{diagnosis:#?}");
+        }
+        node.sh("nft flush ruleset");
+    }
+    must_be_healthy(&examine(&a, &format!("{}:80", b.v4())));
 }
 
 #[test]

@@ -69,10 +69,62 @@ fn a_rule_fires_in_its_own_case_and_is_silent_in_a_healthy_one() {
     assert!(judge(&healthy.1).findings.is_empty());
     let known: Vec<_> = cases.iter().map(|(name, _)| name.as_str()).collect();
     for cause in vision_core::doctor::Cause::ALL {
-        let rare = ["addr.tentative", "link.missing", "neigh.no-answer", "dns.reply-wrong-source"];
+        let rare = [
+            "conntrack.table-full",
+            "addr.tentative",
+            "link.missing",
+            "neigh.no-answer",
+            "dns.reply-wrong-source",
+        ];
         let recorded = known.contains(&cause.slug()) || rare.contains(&cause.slug());
         assert!(recorded, "no recorded case of {cause}");
     }
+}
+
+/// A case in which a filter stopped the probes, with its rules taken out.
+fn without_rules() -> CaseFile {
+    let mut all = cases().into_iter();
+    let (_, mut case) = all.find(|(name, _)| name == "firewall.ct-invalid").expect("a case");
+    for round in case.vantages.iter_mut().flat_map(|vantage| &mut vantage.rounds) {
+        if let Some(walls) = &mut round.walls {
+            walls.met.clear();
+        }
+    }
+    case
+}
+
+/// Sets the fill of every connection table, and how many packets found no room.
+fn filled(mut case: CaseFile, drops: u64) -> Diagnosis {
+    for round in case.vantages.iter_mut().flat_map(|vantage| &mut vantage.rounds) {
+        let tracking = round.walls.as_mut().and_then(|walls| walls.tracking.as_mut());
+        if let Some(tracking) = tracking {
+            (tracking.before.count, tracking.before.max) = (4096, 4096);
+            (tracking.after.count, tracking.after.max) = (4096, 4096);
+            tracking.after.drop = tracking.before.drop + drops;
+        }
+    }
+    judge(&case)
+}
+
+#[test]
+fn a_full_connection_table_is_a_fault_only_if_it_dropped_packets() {
+    assert_eq!(called(&filled(without_rules(), 3)), "conntrack.table-full");
+    assert_ne!(called(&filled(without_rules(), 0)), "conntrack.table-full");
+}
+
+#[test]
+fn a_drop_rule_whose_counter_stays_still_is_not_blamed() {
+    let cases = cases();
+    let (_, case) = cases.iter().find(|(name, _)| name == "firewall.rule-drop").expect("a case");
+    let mut still = case.clone();
+    for round in still.vantages.iter_mut().flat_map(|vantage| &mut vantage.rounds) {
+        for rule in round.walls.iter_mut().flat_map(|walls| &mut walls.met) {
+            rule.packets = rule.packets.map(|[before, _]| [before, before]);
+        }
+    }
+    let diagnosis = judge(&still);
+    let firewall = |f: &vision_core::doctor::Finding| f.cause.slug().starts_with("firewall.");
+    assert!(!diagnosis.findings.iter().any(firewall), "{diagnosis:#?}");
 }
 
 /// Takes one table out of a case, as if it could not have been read.

@@ -178,6 +178,10 @@ fn look_from(
         return Ok(None);
     };
     let round = site.begin(TABLES, budget)?;
+    let packet = dst.zip(source).and_then(|(dst, source)| Probed::asked_about(case, source, dst));
+    if let (Some(walls), Some(packet)) = (&mut site.walls, packet) {
+        walls.note(&mut site.inventory, &packet, budget);
+    }
     let index = match case.vantages.iter().position(|v| v.netns == id) {
         Some(index) => index,
         None => {

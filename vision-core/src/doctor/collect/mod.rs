@@ -6,6 +6,7 @@ mod neighbours;
 mod probes;
 mod segment;
 mod survey;
+mod walk;
 mod walls;
 mod wire;
 

@@ -1,21 +1,24 @@
 //! Reads packet filters and connection tracking around the probes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::Site;
+use super::walk::{Walk, without_counts};
 use crate::base::{Budget, Error, Gap, Prefix, Result, Untrusted};
 use crate::doctor::case::{CaseFile, ProbeRecord, Vantage};
 use crate::doctor::walls::{Endpoint, MetRule, Tracking, TrackingCounts, Walls, Way};
 use crate::doctor::{Question, Service};
-use crate::firewall::{Firewall, Flow, FlowPart, FwFamily, Met, Rule, Ruleset, Text, why};
-use crate::inventory::{CtFilter, CtProtocol, Inventory, Link, RouteAnswer};
+use crate::firewall::{Firewall, Flow, FlowPart, Rule, Ruleset, Text};
+use crate::inventory::{CtEntry, CtFilter, CtProtocol, Inventory, Link, RouteAnswer};
 
 /// What was read before the probes.
 pub(super) struct Before {
     rules: Option<Ruleset>,
     /// Whether the rules are there and were not shown.
     refused: bool,
+    /// Numbers of connections that were there already.
+    known: HashSet<u32>,
     counts: Option<TrackingCounts>,
 }
 
@@ -23,7 +26,7 @@ pub(super) struct Before {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Probed {
     /// As the target sent it.
-    asked: (IpAddr, u8, Option<u16>),
+    pub(super) asked: (IpAddr, u8, Option<u16>),
     src: IpAddr,
     dst: Endpoint,
 }
@@ -34,6 +37,8 @@ const PACKETS: usize = 12;
 const RULES: usize = 400;
 /// Connections kept of one namespace.
 const ENTRIES: usize = 16;
+/// Earlier connections noted of one kind of packet.
+const KNOWN: usize = 10_000;
 
 impl Before {
     /// Reads both; what is not permitted or not there is a gap.
@@ -48,10 +53,19 @@ impl Before {
             Self {
                 rules,
                 refused: gap.is_some(),
+                known: HashSet::new(),
                 counts: counts(&mut site.inventory, budget).ok(),
             },
             gap,
         )
+    }
+
+    /// Notes the connections that earlier packets of the kind have left.
+    pub(super) fn note(&mut self, inventory: &mut Inventory, packet: &Probed, budget: &Budget) {
+        if self.counts.is_some() {
+            let all = tracked(inventory, packet, budget).into_iter();
+            self.known.extend(all.filter_map(|entry| entry.id).take(KNOWN));
+        }
     }
 
     /// Where the rules read here send packets that go to an address.
@@ -136,7 +150,7 @@ impl Probed {
         Some(Self { asked: (dst, protocol, port), src, dst: Endpoint { addr: dst, port } })
     }
 
-    fn flow(&self, way: Way, part: FlowPart, (iif, oif): Devices) -> Flow {
+    pub(super) fn flow(&self, way: Way, part: FlowPart, (iif, oif): Devices) -> Flow {
         let protocol = self.asked.1;
         let (there, port) = (way == Way::There, self.dst.port);
         Flow {
@@ -153,7 +167,7 @@ impl Probed {
 }
 
 /// Names of the devices a packet comes in by and goes out by, on its way there.
-type Devices = (Option<String>, Option<String>);
+pub(super) type Devices = (Option<String>, Option<String>);
 
 /// Looks again, and keeps what the probed packets could have met. Translations found here are
 /// added to `packets`, for those further on.
@@ -166,13 +180,13 @@ pub(super) fn after(
     let before = site.walls.take()?;
     let tracking = before.counts.and_then(|counts| {
         let after = self::counts(&mut site.inventory, budget).ok()?;
-        let entries = entries(&mut site.inventory, packets, budget);
+        let entries = entries(&mut site.inventory, packets, &before.known, budget);
         Some(Tracking { before: counts, after, entries })
     });
-    let mut walls = Walls { tracking, ..Walls::default() };
+    let mut walls = Walls { tracking, legacy: legacy(&site.inventory), ..Walls::default() };
     let Some(old) = &before.rules else {
         walls.unread = before.refused;
-        return Some(walls).filter(|walls| walls.tracking.is_some());
+        return Some(walls).filter(|w| w.tracking.is_some() || !w.legacy.is_empty());
     };
     let new = ruleset(site, budget).ok()?;
     let mut walk = Walk::new(&new, vantage.links());
@@ -224,6 +238,19 @@ fn other_ports(walk: &mut Walk<'_>, walls: &Walls, packet: &Probed) -> Vec<MetRu
     }
 }
 
+/// The tables that legacy iptables made; readable by the namespace's administrator only.
+fn legacy(inventory: &Inventory) -> Vec<String> {
+    let mut tables = Vec::new();
+    for (file, family) in [("ip_tables_names", "ip"), ("ip6_tables_names", "ip6")] {
+        let path = format!("/proc/thread-self/net/{file}");
+        let Ok(Ok(text)) = inventory.netns().run(|| std::fs::read_to_string(path)) else {
+            continue;
+        };
+        tables.extend(text.lines().map(|table| format!("{family} {table}")));
+    }
+    tables
+}
+
 /// A rule that masquerades or translates sources.
 fn masks(ruleset: &Ruleset, text: &Text<'_>) -> Option<String> {
     let is_mask = |rule: &&Rule| {
@@ -260,26 +287,34 @@ fn translated_by_entries(walls: &Walls, packets: &mut Vec<Probed>) {
     }
 }
 
+/// Connections that began during the round.
 fn entries(
     inventory: &mut Inventory,
     packets: &[Probed],
+    known: &HashSet<u32>,
     budget: &Budget,
-) -> Vec<crate::inventory::CtEntry> {
-    let mut found = Vec::new();
+) -> Vec<CtEntry> {
+    let mut found: Vec<CtEntry> = Vec::new();
+    let is_old = |entry: &CtEntry| entry.id.is_some_and(|id| known.contains(&id));
     for packet in packets {
-        let (src, dst) = (Prefix::host(packet.src), Prefix::host(packet.dst.addr));
-        let protocol = CtProtocol::from_raw(packet.asked.1);
-        let filter = CtFilter::default().src(src).dst(dst).protocol(protocol);
-        let wanted = |port: Option<u16>| packet.dst.port.is_none() || port == packet.dst.port;
-        let Ok(dump) = inventory.conntrack(&filter, budget) else { continue };
-        let fresh = dump.items.into_iter().filter(|entry| wanted(entry.original.dst_port));
-        for entry in fresh.take(ENTRIES) {
+        let all = tracked(inventory, packet, budget).into_iter();
+        for entry in all.filter(|entry| !is_old(entry)).take(ENTRIES) {
             if found.len() < ENTRIES && !found.contains(&entry) {
                 found.push(entry);
             }
         }
     }
     found
+}
+
+fn tracked(inventory: &mut Inventory, packet: &Probed, budget: &Budget) -> Vec<CtEntry> {
+    let (src, dst) = (Prefix::host(packet.src), Prefix::host(packet.dst.addr));
+    let protocol = CtProtocol::from_raw(packet.asked.1);
+    let filter = CtFilter::default().src(src).dst(dst).protocol(protocol);
+    let port = packet.dst.port;
+    let wanted = |entry: &CtEntry| port.is_none() || entry.original.dst_port == port;
+    let all = inventory.conntrack(&filter, budget).map(|dump| dump.items).unwrap_or_default();
+    all.into_iter().filter(wanted).collect()
 }
 
 /// The devices that the look-ups of this namespace name.
@@ -299,137 +334,6 @@ fn devices(vantage: &Vantage, packet: &Probed) -> Devices {
         false => name(packet.src),
     };
     (inward, out)
-}
-
-/// One ruleset, walked through by several packets.
-struct Walk<'r> {
-    ruleset: &'r Ruleset,
-    text: Text<'r>,
-    by_handle: HashMap<(FwFamily, &'r [u8], u64), &'r Rule>,
-    met: Vec<MetRule>,
-}
-
-impl<'r> Walk<'r> {
-    fn new(ruleset: &'r Ruleset, links: &[Link]) -> Self {
-        let names = links.iter().map(|link| (link.ifindex, link.name.clone()));
-        let key = |rule: &'r Rule| (rule.family, rule.table.as_bytes(), rule.handle);
-        Self {
-            ruleset,
-            text: Text::new(ruleset).interfaces(names),
-            by_handle: ruleset.rules.iter().map(|rule| (key(rule), rule)).collect(),
-            met: Vec::new(),
-        }
-    }
-
-    fn walk(&mut self, packet: &Probed, way: Way, part: FlowPart, devices: Devices) {
-        let flow = packet.flow(way, part, devices);
-        let stray = part == FlowPart::Stray;
-        for met in why(self.ruleset, &self.text, &flow) {
-            let rule = self.rule(&met);
-            // Of the stray packets only what meets no other is of interest.
-            let known = |other: &MetRule| {
-                other.handle == met.handle && other.way == way && other.dst == packet.asked.0
-            };
-            if stray && (met.outcome == "accept" || self.met.iter().any(known)) {
-                continue;
-            }
-            let parts = rule.map_or_else(Vec::new, parts);
-            let comment = rule.and_then(comment);
-            let (dst, protocol, port) = packet.asked;
-            self.met.push(MetRule {
-                dst,
-                protocol,
-                port,
-                way,
-                stray,
-                to: if met.outcome == "translate" { destinations(&met.text) } else { Vec::new() },
-                hook: met.hook,
-                priority: met.priority,
-                family: met.family.to_string(),
-                table: met.table,
-                chain: met.chain,
-                handle: met.handle,
-                outcome: met.outcome,
-                certain: met.certain,
-                depends_on: met.depends_on,
-                parts,
-                text: without_counts(&met.text),
-                comment,
-                packets: None,
-            });
-        }
-    }
-
-    fn rule(&self, met: &Met) -> Option<&'r Rule> {
-        let table = Untrusted::from(met.table.as_bytes());
-        self.by_handle.get(&(met.family, table.as_bytes(), met.handle?)).copied()
-    }
-
-    fn targets(&self) -> Vec<Endpoint> {
-        let mut targets: Vec<Endpoint> = Vec::new();
-        for endpoint in self.met.iter().flat_map(|rule| &rule.to) {
-            if !targets.contains(endpoint) {
-                targets.push(*endpoint);
-            }
-        }
-        targets
-    }
-}
-
-/// The names of a rule's expressions; of extensions of iptables their own.
-fn parts(rule: &Rule) -> Vec<String> {
-    let name = |expr: &crate::firewall::Expression| match expr.text("name") {
-        Some(name) if expr.is("match") || expr.is("target") => name.escaped().to_string(),
-        _ => expr.name.to_string(),
-    };
-    rule.expressions.iter().map(name).collect()
-}
-
-/// What is written beside a rule, by nft or by iptables.
-fn comment(rule: &Rule) -> Option<String> {
-    let noted = |expr: &crate::firewall::Expression| {
-        let own = expr.is("match") && expr.text("name").is_some_and(|name| *name == *"comment");
-        let info = expr.bytes("info").filter(|_| own)?;
-        let end = info.iter().position(|byte| *byte == 0).unwrap_or(info.len());
-        Some(Untrusted::from(info.get(..end)?).escaped().to_string())
-    };
-    let by_nft = rule.comment.as_ref().map(|text| text.escaped().to_string());
-    by_nft.or_else(|| rule.expressions.iter().find_map(noted))
-}
-
-/// A rule's words without what its counters show, which moves.
-fn without_counts(text: &str) -> String {
-    let mut words: Vec<&str> = Vec::new();
-    let mut rest = text.split(' ').peekable();
-    while let Some(word) = rest.next() {
-        let counts = words.last() == Some(&"counter") || words.last() == Some(&"bytes");
-        match word {
-            "packets" if counts => drop(rest.next()),
-            "bytes" if words.last() == Some(&"counter") => drop(rest.next()),
-            word => words.push(word),
-        }
-    }
-    words.join(" ")
-}
-
-/// The addresses behind `dnat` in a rule's words.
-fn destinations(text: &str) -> Vec<Endpoint> {
-    let Some((_, behind)) = text.split_once("dnat ") else { return Vec::new() };
-    let words = behind.split([' ', ',', '{', '}']).map(str::trim).filter(|word| !word.is_empty());
-    let read = |word: &str| {
-        if let Ok(addr) = word.parse::<std::net::SocketAddr>() {
-            return Some(Endpoint { addr: addr.ip(), port: Some(addr.port()) });
-        }
-        let bare = word.trim_start_matches('[').trim_end_matches(']');
-        bare.parse().ok().map(|addr| Endpoint { addr, port: None })
-    };
-    let mut found: Vec<Endpoint> = Vec::new();
-    for endpoint in words.filter_map(read) {
-        if !found.contains(&endpoint) {
-            found.push(endpoint);
-        }
-    }
-    found
 }
 
 /// Puts the counters of both looks beside each rule.

@@ -130,7 +130,7 @@ fn summary(stop: &Stop<'_>) -> String {
             format!("{place}: no rule accepts {packets}, and the policy of {chain} is drop")
         }
         StopKind::Invalid => format!(
-            "{place}: {packets} belong to no connection it tracks, and a rule in {chain} {stops} those"
+            "{place}: a rule in {chain} {stops} {packets}: they belong to no connection it tracks"
         ),
         StopKind::RateLimit => format!("{place}: a rate limit in {chain} {stops} {packets}"),
         StopKind::ConnectionLimit => {

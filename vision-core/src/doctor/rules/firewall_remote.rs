@@ -53,10 +53,10 @@ fn remote(scene: &Scene<'_>, flow: &Flow<'_>) -> Option<Draft> {
             })
         });
     // Without every filter read on this machine the blame may be at home.
-    let read = flow
-        .hops
-        .iter()
-        .all(|hop| walls_of(hop.vantage).is_some_and(|walls| walls.left_out == 0 && !walls.unread));
+    let read = flow.hops.iter().all(|hop| {
+        walls_of(hop.vantage)
+            .is_some_and(|walls| walls.left_out == 0 && !walls.unread && walls.legacy.is_empty())
+    });
     let refused = scene.case.search.as_ref().is_none_or(|search| search.refused > 0);
     if here || translated || !read || refused {
         return None;
@@ -72,7 +72,7 @@ fn remote(scene: &Scene<'_>, flow: &Flow<'_>) -> Option<Draft> {
         "TCP to {} port {port} leaves {place} and is not answered, though the host is there: a filter further on",
         flow.dst
     );
-    let draft = Draft::new(META.cause, last, SubjectKind::Namespace, summary)
+    let mut draft = Draft::new(META.cause, last, SubjectKind::Namespace, summary)
         .confidence(Confidence::Likely)
         .evidence(symptom(flow, hop))
         .evidence(evidence(hop, flow.at, format!("echo request to {}", flow.dst), "answered"))
@@ -82,5 +82,8 @@ fn remote(scene: &Scene<'_>, flow: &Flow<'_>) -> Option<Draft> {
             "ask whoever runs {} or the network before it about TCP port {port}",
             flow.dst
         ));
+    // It is in no namespace that is known here.
+    draft.finding.subject.netns = None;
+    draft.finding.subject.place = format!("beyond {place}");
     Some(draft)
 }

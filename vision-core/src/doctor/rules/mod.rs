@@ -25,6 +25,7 @@ mod filtered;
 mod firewall_antispoof;
 mod firewall_connection_limit;
 mod firewall_ct_invalid;
+mod firewall_legacy_drop;
 mod firewall_policy_drop;
 mod firewall_rate_limit;
 mod firewall_reject;
@@ -178,6 +179,7 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &firewall_reject::FirewallReject,
     &firewall_rule_drop::FirewallRuleDrop,
     &firewall_policy_drop::FirewallPolicyDrop,
+    &firewall_legacy_drop::FirewallLegacyDrop,
     &nat_masquerade_missing::NatMasqueradeMissing,
     &dns_no_nameserver::DnsNoNameserver,
     &dns_loopback_nameserver::DnsLoopbackNameserver,

@@ -81,6 +81,15 @@ impl Served<'_> {
         all.then_some((first, Confidence::Proved))
     }
 
+    /// The socket that an endpoint lacks.
+    fn socket(&self, target: IpAddr) -> SubjectKind {
+        let protocol = if self.rule.protocol == 17 { "udp" } else { "tcp" }.to_owned();
+        let given = self.given.and_then(|entry| entry.reply.src_port);
+        let named = self.targets.iter().find(|t| t.addr == target).and_then(|t| t.port);
+        let port = given.or(named).unwrap_or_default();
+        SubjectKind::Socket { protocol, address: target, port }
+    }
+
     fn draft(&self, cause: Cause, flow: &Flow<'_>, summary: String) -> Draft {
         let mut draft = Draft::new(cause, &self.hop, subject(self.rule), summary);
         if let Some(target) = flow.hops.first() {
@@ -161,16 +170,24 @@ pub(super) fn dead(scene: &Scene<'_>, cause: Cause) -> Answer {
         let n = served.targets.len();
         let one = if n == 1 { "the endpoint".to_owned() } else { format!("one of {n} endpoints") };
         let summary = format!("{place}: {target}, {one} of {}, {what}", asked(served.rule));
-        let draft = served
+        let mut draft = served
             .draft(cause, flow, summary)
             .evidence(evidence(&served.hop, flow.at, seen.0, seen.1))
-            .confidence(confidence)
-            .prose(format!("take {target} out of the service or bring it back"));
-        Some((draft, served.position))
+            .confidence(confidence);
+        // One that refuses is at fault where it lives.
+        if let Some(owner) = owner(scene, target).filter(|_| what == REFUSES) {
+            draft.finding.subject.netns = Some(owner.netns);
+            draft.finding.subject.place.clone_from(&owner.name);
+            draft.finding.subject.kind = served.socket(target);
+        }
+        let prose = format!("take {target} out of the service or bring it back");
+        Some((draft.prose(prose), served.position))
     })
 }
 
 type Dead = (IpAddr, &'static str, (String, &'static str), Confidence);
+
+const REFUSES: &str = "refuses";
 
 /// An endpoint in sight that has no listener on its port, and said so.
 fn refusing(scene: &Scene<'_>, flow: &Flow<'_>, served: &Served<'_>) -> Option<Dead> {
@@ -189,7 +206,7 @@ fn refusing(scene: &Scene<'_>, flow: &Flow<'_>, served: &Served<'_>) -> Option<D
     let moved = owner.moved(group, name).is_some_and(|moved| moved > 0);
     let asked = format!("{protocol} listeners on port {port} of {}", owner.name);
     let confidence = if moved { Confidence::Proved } else { Confidence::Likely };
-    none.then_some((target.addr, "refuses", (asked, "none"), confidence))
+    none.then_some((target.addr, REFUSES, (asked, "none"), confidence))
 }
 
 /// The address that was asked for, as a noun phrase.

@@ -40,8 +40,12 @@ pub(super) const ALL: &[Scenario] = &[
         published_local,
     )
     .seen(),
-    Scenario::unnamed("published port, nothing listens in the container", &[NONE], published_none)
-        .seen(),
+    Scenario::unnamed(
+        "published port, nothing listens in the container",
+        &[NONE, "service.dead-endpoint"],
+        published_none,
+    )
+    .seen(),
     Scenario::fault(FULL, "wire, v4 TCP, a queue of one", full_v4).seen(),
     Scenario::fault(FULL, "bridge with NAT, v6, URL, a queue of four", full_v6).seen(),
     Scenario::fault(FULL, "own loopback, a queue of one", full_own),

@@ -48,6 +48,9 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(COUNT, "ct count on the router", connection_limit).seen(),
     Scenario::fault(COUNT, "connlimit of iptables, refused", connlimit).seen(),
     Scenario::fault(SPOOF, "fib rule on the router, no way back", antispoof).seen(),
+    Scenario::fault("firewall.legacy-drop", "on the router, v4", legacy_drops).seen(),
+    Scenario::fault("firewall.legacy-drop", "on the destination, v6", legacy_input).seen(),
+    Scenario::healthy("legacy iptables that let pass", legacy_passes).seen(),
     Scenario::healthy("drop rule moved by others, another port asked", busy_drop_rule).seen(),
     Scenario::healthy("iptables in Docker's manner, outside asked", docker_works).seen(),
     Scenario::healthy("published port in Docker's manner", published_works).seen(),
@@ -324,6 +327,24 @@ fn antispoof(lab: &Lab) -> Built {
     r.try_sh("for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 >$f; done")?;
     chain(&r, "prerouting", "accept", &["fib saddr . iif oif missing counter drop"])?;
     Ok(Site::at(&a).keep(server).ask_tcp(b.v4(), 443).blame(&r))
+}
+
+fn legacy_drops(lab: &Lab) -> Built {
+    let [a, r, b] = lab.chain(["a", "r", "b"])?;
+    r.try_sh("iptables-legacy -A FORWARD -p tcp --dport 443 -j DROP")?;
+    Ok(Site::at(&a).keep(listen(&b, 443)?).ask_tcp(b.v4(), 443).blame(&r))
+}
+
+fn legacy_input(lab: &Lab) -> Built {
+    let [a, _, b] = lab.chain(["a", "r", "b"])?;
+    b.try_sh("ip6tables-legacy -A INPUT -p tcp --dport 443 -j DROP")?;
+    Ok(Site::at(&a).keep(listen(&b, 443)?).ask_tcp(b.v6(), 443).blame(&b))
+}
+
+fn legacy_passes(lab: &Lab) -> Built {
+    let [a, r, b] = lab.chain(["a", "r", "b"])?;
+    r.try_sh("iptables-legacy -A FORWARD -p tcp --dport 22 -j DROP")?;
+    Ok(Site::at(&a).keep(listen(&b, 443)?).ask_tcp(b.v4(), 443))
 }
 
 /// Others run into the rule all the time.

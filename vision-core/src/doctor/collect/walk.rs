@@ -1,0 +1,140 @@
+//! Walks the probed packets through a ruleset on paper and keeps what they would meet.
+
+use std::collections::HashMap;
+
+use super::walls::{Devices, Probed};
+use crate::base::Untrusted;
+use crate::doctor::walls::{Endpoint, MetRule, Way};
+use crate::firewall::{FlowPart, FwFamily, Met, Rule, Ruleset, Text, why};
+use crate::inventory::Link;
+
+/// One ruleset, walked through by several packets.
+pub(super) struct Walk<'r> {
+    ruleset: &'r Ruleset,
+    pub(super) text: Text<'r>,
+    by_handle: HashMap<(FwFamily, &'r [u8], u64), &'r Rule>,
+    pub(super) met: Vec<MetRule>,
+}
+
+impl<'r> Walk<'r> {
+    pub(super) fn new(ruleset: &'r Ruleset, links: &[Link]) -> Self {
+        let names = links.iter().map(|link| (link.ifindex, link.name.clone()));
+        let key = |rule: &'r Rule| (rule.family, rule.table.as_bytes(), rule.handle);
+        Self {
+            ruleset,
+            text: Text::new(ruleset).interfaces(names),
+            by_handle: ruleset.rules.iter().map(|rule| (key(rule), rule)).collect(),
+            met: Vec::new(),
+        }
+    }
+
+    pub(super) fn walk(&mut self, packet: &Probed, way: Way, part: FlowPart, devices: Devices) {
+        let flow = packet.flow(way, part, devices);
+        let stray = part == FlowPart::Stray;
+        for met in why(self.ruleset, &self.text, &flow) {
+            let rule = self.rule(&met);
+            // Of the stray packets only what meets no other is of interest.
+            let known = |other: &MetRule| {
+                other.handle == met.handle && other.way == way && other.dst == packet.asked.0
+            };
+            if stray && (met.outcome == "accept" || self.met.iter().any(known)) {
+                continue;
+            }
+            let parts = rule.map_or_else(Vec::new, parts);
+            let comment = rule.and_then(comment);
+            let (dst, protocol, port) = packet.asked;
+            self.met.push(MetRule {
+                dst,
+                protocol,
+                port,
+                way,
+                stray,
+                to: if met.outcome == "translate" { destinations(&met.text) } else { Vec::new() },
+                hook: met.hook,
+                priority: met.priority,
+                family: met.family.to_string(),
+                table: met.table,
+                chain: met.chain,
+                handle: met.handle,
+                outcome: met.outcome,
+                certain: met.certain,
+                depends_on: met.depends_on,
+                parts,
+                text: without_counts(&met.text),
+                comment,
+                packets: None,
+            });
+        }
+    }
+
+    fn rule(&self, met: &Met) -> Option<&'r Rule> {
+        let table = Untrusted::from(met.table.as_bytes());
+        self.by_handle.get(&(met.family, table.as_bytes(), met.handle?)).copied()
+    }
+
+    pub(super) fn targets(&self) -> Vec<Endpoint> {
+        let mut targets: Vec<Endpoint> = Vec::new();
+        for endpoint in self.met.iter().flat_map(|rule| &rule.to) {
+            if !targets.contains(endpoint) {
+                targets.push(*endpoint);
+            }
+        }
+        targets
+    }
+}
+
+/// The names of a rule's expressions; of extensions of iptables their own.
+fn parts(rule: &Rule) -> Vec<String> {
+    let name = |expr: &crate::firewall::Expression| match expr.text("name") {
+        Some(name) if expr.is("match") || expr.is("target") => name.escaped().to_string(),
+        _ => expr.name.to_string(),
+    };
+    rule.expressions.iter().map(name).collect()
+}
+
+/// What is written beside a rule, by nft or by iptables.
+fn comment(rule: &Rule) -> Option<String> {
+    let noted = |expr: &crate::firewall::Expression| {
+        let own = expr.is("match") && expr.text("name").is_some_and(|name| *name == *"comment");
+        let info = expr.bytes("info").filter(|_| own)?;
+        let end = info.iter().position(|byte| *byte == 0).unwrap_or(info.len());
+        Some(Untrusted::from(info.get(..end)?).escaped().to_string())
+    };
+    let by_nft = rule.comment.as_ref().map(|text| text.escaped().to_string());
+    by_nft.or_else(|| rule.expressions.iter().find_map(noted))
+}
+
+/// A rule's words without what its counters show, which moves.
+pub(super) fn without_counts(text: &str) -> String {
+    let mut words: Vec<&str> = Vec::new();
+    let mut rest = text.split(' ').peekable();
+    while let Some(word) = rest.next() {
+        let counts = words.last() == Some(&"counter") || words.last() == Some(&"bytes");
+        match word {
+            "packets" if counts => drop(rest.next()),
+            "bytes" if words.last() == Some(&"counter") => drop(rest.next()),
+            word => words.push(word),
+        }
+    }
+    words.join(" ")
+}
+
+/// The addresses behind `dnat` in a rule's words.
+fn destinations(text: &str) -> Vec<Endpoint> {
+    let Some((_, behind)) = text.split_once("dnat ") else { return Vec::new() };
+    let words = behind.split([' ', ',', '{', '}']).map(str::trim).filter(|word| !word.is_empty());
+    let read = |word: &str| {
+        if let Ok(addr) = word.parse::<std::net::SocketAddr>() {
+            return Some(Endpoint { addr: addr.ip(), port: Some(addr.port()) });
+        }
+        let bare = word.trim_start_matches('[').trim_end_matches(']');
+        bare.parse().ok().map(|addr| Endpoint { addr, port: None })
+    };
+    let mut found: Vec<Endpoint> = Vec::new();
+    for endpoint in words.filter_map(read) {
+        if !found.contains(&endpoint) {
+            found.push(endpoint);
+        }
+    }
+    found
+}

@@ -1,0 +1,71 @@
+use super::text::{Draft, evidence, symptom};
+use super::{Answer, Rule, RuleMeta};
+use crate::doctor::scene::Scene;
+use crate::doctor::stop::{hop_of, swallowed, walls_of};
+use crate::doctor::{Cause, Confidence, SubjectKind};
+use crate::inventory::Sections;
+
+const DOCS: &str = "\
+Rules of the legacy iptables drop the packets; nft does not show them.
+
+How it shows: as a rule that drops, while `nft list ruleset` is clean.
+How it is told: tables of the legacy iptables exist in the namespace (/proc/net/ip_tables_names), packets
+reached its IP layer and did not leave it, and no rule of nf_tables explains it. It is `likely`: which
+rule it is, is not read here.
+What to do: look with `iptables-legacy -vnL`; keep to one of the two.";
+
+static META: RuleMeta =
+    RuleMeta { cause: Cause::FirewallLegacyDrop, needs: Sections::COUNTERS, docs: DOCS };
+
+pub(super) struct FirewallLegacyDrop;
+
+impl Rule for FirewallLegacyDrop {
+    fn meta(&self) -> &'static RuleMeta {
+        &META
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Answer {
+        let mut hits = Vec::new();
+        let failing = || scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed());
+        for (n, flow) in failing() {
+            let Some((position, vantage, lost)) = swallowed(scene, flow) else { continue };
+            let family = if flow.dst.is_ipv6() { "ip6 " } else { "ip " };
+            let tables = walls_of(vantage).map_or(&[][..], |walls| &walls.legacy);
+            let tables: Vec<_> = tables.iter().filter_map(|t| t.strip_prefix(family)).collect();
+            if tables.is_empty() {
+                continue;
+            }
+            let hop = hop_of(flow, vantage);
+            let place = &vantage.name;
+            let dst = flow.dst;
+            let summary =
+                format!("{place}: packets to {dst} vanish where only legacy iptables rules are");
+            let tool = if dst.is_ipv6() { "ip6tables-legacy" } else { "iptables-legacy" };
+            let mut draft = Draft::new(META.cause, &hop, SubjectKind::Namespace, summary)
+                .confidence(Confidence::Likely);
+            if let Some(target) = flow.hops.first() {
+                draft = draft.evidence(symptom(flow, target));
+            }
+            let counted = if lost == 1 { "1 packet".to_owned() } else { format!("{lost} packets") };
+            let draft = draft
+                .evidence(evidence(&hop, flow.at, "tables of legacy iptables", tables.join(", ")))
+                .evidence(evidence(&hop, flow.at, "rules of nf_tables", "none that stops them"))
+                .evidence(evidence(
+                    &hop,
+                    flow.at,
+                    "IP counters: came in and did not go on",
+                    counted,
+                ))
+                .prose(format!("find the rule with `{tool} -vnL` and let the flow pass before it"));
+            hits.push(draft.hit(n, position));
+        }
+        let legacy = scene.case.vantages.iter().filter_map(walls_of).any(|w| !w.legacy.is_empty());
+        Answer::from_hits(hits, || match (legacy, failing().next().is_some()) {
+            (false, true) if walls_of(scene.target).is_some() => {
+                Answer::RuledOut("no table of legacy iptables was seen".to_owned())
+            }
+            (true, true) => Answer::RuledOut("no packet vanished where such rules are".to_owned()),
+            _ => Answer::NotApplicable,
+        })
+    }
+}
