@@ -68,6 +68,10 @@ causes! {
     RouteBadSource = "route.bad-source";
     /// No route leads back to the container.
     RouteReturnMissing = "route.return-missing";
+    /// The two ends of a veth pair have different MTUs.
+    MtuVethMismatch = "mtu.veth-mismatch";
+    /// Large packets vanish on the way, and nobody says so.
+    MtuBlackHole = "mtu.black-hole";
     /// A policy rule sends the packets another way than the main table.
     RouteRuleDiverts = "route.rule-diverts";
     /// The preferred default route leads to a dead gateway, another would work.

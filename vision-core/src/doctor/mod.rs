@@ -18,7 +18,8 @@ mod scene;
 mod wire;
 
 pub use case::{
-    CaseFile, Elsewhere, ProbeRecord, Probing, Round, RouteRecord, Search, Vantage, VantageRole,
+    CaseFile, Elsewhere, FullSizeRecord, ProbeRecord, Probing, Round, RouteRecord, Search, Vantage,
+    VantageRole,
 };
 pub use cause::Cause;
 pub use collect::{Vantages, collect, diagnose};

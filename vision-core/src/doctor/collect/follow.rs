@@ -49,7 +49,11 @@ pub(super) fn follow(
         }
         let arrived = survey.owns(holder, dst, None);
         let role = if arrived { VantageRole::Destination } else { VantageRole::Router };
-        answer = look_from(case, survey, (holder, role), (dst, source), budget)?;
+        let iif =
+            case.wires.iter().find(|w| (w.netns, w.ifindex, w.neighbour) == (at, ifindex, next));
+        let iif = iif.and_then(|w| w.way.last().filter(|step| step.netns == holder));
+        let iif = iif.map(|step| step.link.ifindex).filter(|_| !arrived);
+        answer = look_from(case, survey, (holder, role, iif), (dst, source), budget)?;
         let back = source.and_then(|source| {
             let vantage = case.vantages.iter().find(|v| v.netns == holder)?;
             way_on(vantage.route(source).map(|record| &record.answer), source)
@@ -83,7 +87,7 @@ fn way_on(answer: Option<&RouteAnswer>, dst: IpAddr) -> Option<(u32, IpAddr)> {
 fn look_from(
     case: &mut CaseFile,
     survey: &mut Survey,
-    (id, role): (NetnsId, VantageRole),
+    (id, role, iif): (NetnsId, VantageRole, Option<u32>),
     (dst, source): (IpAddr, Option<IpAddr>),
     budget: &Budget,
 ) -> Result<Option<RouteAnswer>> {
@@ -102,7 +106,10 @@ fn look_from(
     };
     push_round(case, index, round);
     let mut prober = Prober::new(case, site, budget);
-    let answer = prober.look_up(dst)?;
+    let mut answer = prober.look_up(dst)?;
+    if let (Some(source), Some(iif)) = (source, iif) {
+        answer = prober.look_up_through(dst, source, iif)?.or(answer);
+    }
     prober.solicit_next_hop(dst)?;
     if let Some(source) = source {
         prober.look_up(source)?;

@@ -2,6 +2,7 @@
 
 mod examine;
 mod follow;
+mod full_size;
 mod neighbours;
 mod probes;
 mod segment;
@@ -165,14 +166,16 @@ fn look_again(case: &mut CaseFile, here: &mut Site, survey: Option<&mut Survey>,
         Ok(_) => budget.clone(),
         Err(_) => Budget::within(GRACE),
     };
-    let after = here.inventory.snapshot(MOVING, &grace).ok();
+    let swallowed = case.target().is_some_and(full_size::is_swallowed);
+    let moving = if swallowed { MOVING.union(Sections::LINKS) } else { MOVING };
+    let after = here.inventory.snapshot(moving, &grace).ok();
     if let Some(round) = case.vantages.first_mut().and_then(|v| v.rounds.last_mut()) {
         round.after = after;
     }
     let Some(survey) = survey else { return };
     for vantage in case.vantages.iter_mut().skip(1) {
         let site = survey.site(vantage.netns, &grace);
-        let after = site.and_then(|site| site.inventory.snapshot(MOVING, &grace).ok());
+        let after = site.and_then(|site| site.inventory.snapshot(moving, &grace).ok());
         if let Some(round) = vantage.rounds.last_mut() {
             round.after = after;
         }

@@ -25,6 +25,8 @@ mod link_down;
 mod link_loopback_down;
 mod link_missing;
 mod link_peer_down;
+mod mtu_black_hole;
+mod mtu_veth_mismatch;
 mod narrow;
 mod neigh_arp_off;
 mod neigh_duplicate_mac;
@@ -150,6 +152,8 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &neigh_stale_mac::NeighStaleMac,
     &neigh_gateway_no_answer::NeighGatewayNoAnswer,
     &neigh_no_answer::NeighNoAnswer,
+    &mtu_veth_mismatch::MtuVethMismatch,
+    &mtu_black_hole::MtuBlackHole,
     &dns_no_nameserver::DnsNoNameserver,
     &dns_loopback_nameserver::DnsLoopbackNameserver,
     &dns_port_closed::DnsPortClosed,

@@ -50,6 +50,8 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::healthy("address pinned to the right port", pinned_right).seen(),
     Scenario::healthy("another address pinned wrongly", pinned_other).seen(),
     Scenario::healthy("twins on different bridges", twins_apart).seen(),
+    Scenario::healthy("address set to the wrong port, corrected by its own frames", pinned_loosely)
+        .seen(),
     Scenario::healthy("routed container, host end in no bridge", routed).seen(),
 ];
 
@@ -120,7 +122,7 @@ fn detached_from_host(lab: &Lab) -> Built {
 
 fn blocked_v4(lab: &Lab) -> Built {
     let bridge = pair(lab)?;
-    bridge.host.try_sh("bridge link set dev v-web state 4")?;
+    bridge.host.try_sh("bridge link set dev v-web state 0")?;
     Ok(Site::at(bridge.container("web")).ask(bridge.outside().v4()).blame(&bridge.host))
 }
 
@@ -128,7 +130,7 @@ fn blocked_v6(lab: &Lab) -> Built {
     let bridge = pair(lab)?;
     let db = bridge.container("db");
     let server = listen(db, 5432)?;
-    bridge.host.try_sh("bridge link set dev v-db state 4")?;
+    bridge.host.try_sh("bridge link set dev v-db state 0")?;
     let site = Site::at(bridge.container("web")).keep(server);
     Ok(site.ask_tcp(db.v6(), 5432).blame(&bridge.host))
 }
@@ -176,14 +178,20 @@ fn pinned_peer(lab: &Lab) -> Built {
     let bridge = pair(lab)?;
     let db = bridge.container("db");
     let server = listen(db, 5432)?;
-    pin(&bridge, "db", "v-log", "static")?;
+    pin(&bridge, "db", "v-log", "sticky static")?;
     let site = Site::at(bridge.container("web")).keep(server);
     Ok(site.ask_tcp(db.v4(), 5432).blame(&bridge.host))
 }
 
+fn pinned_loosely(lab: &Lab) -> Built {
+    let bridge = pair(lab)?;
+    pin(&bridge, "db", "v-log", "static")?;
+    Ok(Site::at(bridge.container("web")).ask(bridge.container("db").v4()))
+}
+
 fn pinned_own(lab: &Lab) -> Built {
     let bridge = pair(lab)?;
-    pin(&bridge, "web", "v-log", "static")?;
+    pin(&bridge, "web", "v-log", "sticky static")?;
     Ok(Site::at(bridge.container("web")).ask(bridge.container("db").v6()).blame(&bridge.host))
 }
 
