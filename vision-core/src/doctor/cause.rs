@@ -82,6 +82,10 @@ causes! {
     RouteMultipathDeadHop = "route.multipath-dead-hop";
     /// Packets leave with a time to live too small for the way.
     RouteTtlTooSmall = "route.ttl-too-small";
+    /// The host routes to the container and does not answer ARP for its gateway.
+    NeighProxyArpOff = "neigh.proxy-arp-off";
+    /// The neighbour is there and does not answer ARP for its address.
+    NeighAnswerFiltered = "neigh.answer-filtered";
     /// Two machines on one segment have the same link-layer address.
     NeighDuplicateMac = "neigh.duplicate-mac";
     /// A neighbour entry set by hand has the wrong link-layer address.

@@ -31,4 +31,4 @@ pub use report::{
     RuledOut, Severity, Subject, SubjectKind, Unchecked, Verdict,
 };
 pub use rules::explain;
-pub use wire::{Wire, WireLink};
+pub use wire::{Answering, Wire, WireLink};

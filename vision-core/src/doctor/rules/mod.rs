@@ -28,10 +28,12 @@ mod link_peer_down;
 mod mtu_black_hole;
 mod mtu_veth_mismatch;
 mod narrow;
+mod neigh_answer_filtered;
 mod neigh_arp_off;
 mod neigh_duplicate_mac;
 mod neigh_gateway_no_answer;
 mod neigh_no_answer;
+mod neigh_proxy_arp_off;
 mod neigh_stale_mac;
 mod neigh_wrong_static;
 mod refusing;
@@ -150,6 +152,8 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &neigh_arp_off::NeighArpOff,
     &neigh_wrong_static::NeighWrongStatic,
     &neigh_stale_mac::NeighStaleMac,
+    &neigh_proxy_arp_off::NeighProxyArpOff,
+    &neigh_answer_filtered::NeighAnswerFiltered,
     &neigh_gateway_no_answer::NeighGatewayNoAnswer,
     &neigh_no_answer::NeighNoAnswer,
     &mtu_veth_mismatch::MtuVethMismatch,
