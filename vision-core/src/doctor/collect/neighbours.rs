@@ -13,6 +13,9 @@ use crate::probe::{NeighProbe, Probe};
 /// How long a second holder of an address is listened for.
 const LINGER: Duration = Duration::from_millis(20);
 
+/// Neighbours are not asked more often than this.
+const FLOOR: Duration = Duration::from_millis(200);
+
 impl Prober<'_> {
     /// Asks live for the neighbour that packets to `dst` are handed to.
     pub(super) fn solicit_next_hop(&mut self, dst: IpAddr) -> Result<()> {
@@ -35,7 +38,7 @@ impl Prober<'_> {
         };
         let probe = NeighProbe::new(next, name_of(link))
             .count(count)
-            .interval(wait)
+            .interval(wait.max(FLOOR))
             .wait(wait)
             .stop_after_answer(LINGER);
         self.run_solicitation(probe, link)

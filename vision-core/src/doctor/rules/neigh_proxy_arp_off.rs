@@ -38,6 +38,7 @@ fn finding(stretch: &Stretch<'_>) -> Option<Draft> {
     }
     let mute = |step: &&WireLink| {
         step.is_veth()
+            && !step.addressed
             && step
                 .answering
                 .is_some_and(|a| a.proxy_arp == Some(false) && a.leads_back == Some(true))
