@@ -2,7 +2,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Question;
-use crate::base::{Family, Gap, Prefix, Timestamp};
+use crate::base::{Family, Gap, Prefix, Reason, Timestamp};
 use crate::inventory::{Addr, Link, NeighState, Neighbour, RouteAnswer, RouteQuery, Snapshot};
 use crate::netns::NetnsId;
 use crate::probe::{DnsReport, EchoOutcome, Resolution};
@@ -125,8 +125,12 @@ pub enum ProbeRecord {
 pub struct FullSizeRecord {
     /// The MTU of the first link, and the size of the large packets, in bytes.
     pub size_bytes: u32,
+    /// Who was asked.
+    pub to: IpAddr,
     /// The large ones; they may not be fragmented.
-    pub large: PingReport,
+    pub large: Option<PingReport>,
+    /// Why they could not be sent: the other end of a veth pair that takes less refuses at once.
+    pub refused: Option<Reason>,
     /// The small ones.
     pub small: Option<PingReport>,
 }
@@ -137,7 +141,9 @@ impl FullSizeRecord {
         let silent =
             |echo: &crate::probe::Echo| matches!(echo.outcome, EchoOutcome::Lost { late: None });
         let answered = self.small.as_ref().is_some_and(|small| small.summary().received > 0);
-        answered && self.large.echoes.len() > 1 && self.large.echoes.iter().all(silent)
+        let lost = |large: &PingReport| large.echoes.len() > 1 && large.echoes.iter().all(silent);
+        let dropped = self.refused.is_some_and(|reason| reason.errno == nix::libc::ENOBUFS);
+        answered && (dropped || self.large.as_ref().is_some_and(lost))
     }
 }
 
@@ -293,7 +299,7 @@ impl Vantage {
     /// What became of large packets to a destination, as last asked.
     pub(crate) fn full_size(&self, dst: IpAddr) -> Option<&FullSizeRecord> {
         self.probes().rev().find_map(|probe| match probe {
-            ProbeRecord::FullSize(record) if record.large.to == dst => Some(record),
+            ProbeRecord::FullSize(record) if record.to == dst => Some(record),
             _ => None,
         })
     }

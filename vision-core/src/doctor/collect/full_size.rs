@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::probes::Prober;
-use crate::base::Result;
+use crate::base::{Reason, Result};
 use crate::doctor::case::{FullSizeRecord, ProbeRecord, Probing, Vantage};
 use crate::probe::{Df, Ping, PingReport, Probe};
 
@@ -34,25 +34,28 @@ impl Prober<'_> {
         }
         let headers = if addr.is_ipv6() { 48 } else { 28 };
         let payload = usize::try_from(size).unwrap_or(0).saturating_sub(headers);
-        let Some(large) = self.echoes(Ping::new(addr).size_bytes(payload).df(Df::Set))? else {
-            return Ok(());
+        let large = self.echoes(&Ping::new(addr).size_bytes(payload).df(Df::Set));
+        let (large, refused) = match large {
+            Ok(report) => (Some(report), None),
+            Err(e) if e.errno() == Some(nix::libc::ENOBUFS) => {
+                (None, Some(Reason::new(nix::libc::ENOBUFS)))
+            }
+            Err(e) => return self.survive("full-size echo request", e),
         };
-        let small = match large.summary().received {
-            0 => self.echoes(Ping::new(addr))?,
-            _ => None,
+        let passed = large.as_ref().is_some_and(|large| large.summary().received > 0);
+        let small = match passed {
+            true => None,
+            false => self.echoes(&Ping::new(addr)).ok(),
         };
-        self.records.push(ProbeRecord::FullSize(FullSizeRecord { size_bytes: size, large, small }));
+        let record = FullSizeRecord { size_bytes: size, to: addr, large, refused, small };
+        self.records.push(ProbeRecord::FullSize(record));
         Ok(())
     }
 
-    fn echoes(&mut self, ping: Ping) -> Result<Option<PingReport>> {
-        let ping = ping.count(2).interval(WAIT / 10).wait(WAIT).scope(self.scope);
-        match ping.run(&self.site.target, self.budget) {
-            Ok(report) => {
-                self.sent += report.echoes.len();
-                Ok(Some(report))
-            }
-            Err(e) => self.survive("full-size echo request", e).map(|()| None),
-        }
+    fn echoes(&mut self, ping: &Ping) -> Result<PingReport> {
+        let ping = ping.clone().count(2).interval(WAIT / 10).wait(WAIT).scope(self.scope);
+        let report = ping.run(&self.site.target, self.budget)?;
+        self.sent += report.echoes.len();
+        Ok(report)
     }
 }

@@ -53,11 +53,13 @@ pub(super) fn full_sized<'a>(
 
 /// The evidence that large packets vanish and small ones do not.
 pub(super) fn swallowed(target: &Hop<'_>, record: &FullSizeRecord) -> [Evidence; 2] {
-    let asked = |what: &str| format!("2 {what} echo requests to {}", record.large.to);
-    let at = record.large.echoes.first().map_or(target.at, |echo| echo.sent_at);
+    let asked = |what: &str| format!("2 {what} echo requests to {}", record.to);
+    let first = record.large.as_ref().and_then(|large| large.echoes.first());
+    let at = first.map_or(target.at, |echo| echo.sent_at);
+    let large = record.refused.map_or_else(|| "no answer".to_owned(), |reason| reason.to_string());
     let small = record.small.as_ref().map_or(0, |small| small.summary().received);
     [
-        evidence(target, at, asked(&format!("{}-byte", record.size_bytes)), "no answer"),
+        evidence(target, at, asked(&format!("{}-byte", record.size_bytes)), large),
         evidence(target, at, asked("small"), format!("{small} answered")),
     ]
 }
@@ -114,7 +116,7 @@ fn dropped(scene: &Scene<'_>, target: &Hop<'_>, ends: [&WireLink; 2]) -> Option<
             let stats = link.stats.as_ref()?;
             Some(if n == 0 { stats.tx_dropped } else { stats.rx_dropped })
         };
-        let by = moved(vantage, step.link.ifindex, count).filter(|by| *by >= 2)?;
+        let by = moved(vantage, step.link.ifindex, count).filter(|by| *by > 0)?;
         let (end, name) = (if n == 0 { "tx" } else { "rx" }, shown(&step.link.name));
         let asked = format!("{end} dropped of {name}");
         let mut fact = evidence(target, target.at, asked, format!("moved by {by}"));
