@@ -2,7 +2,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Question;
-use crate::base::{Family, Gap, Prefix, Reason, Timestamp};
+use crate::base::{Family, Gap, Prefix, Timestamp};
 use crate::inventory::{Addr, Link, NeighState, Neighbour, RouteAnswer, RouteQuery, Snapshot};
 use crate::netns::NetnsId;
 use crate::probe::{DnsReport, EchoOutcome, Resolution};
@@ -128,9 +128,7 @@ pub struct FullSizeRecord {
     /// Who was asked.
     pub to: IpAddr,
     /// The large ones; they may not be fragmented.
-    pub large: Option<PingReport>,
-    /// Why they could not be sent: the other end of a veth pair that takes less refuses at once.
-    pub refused: Option<Reason>,
+    pub large: PingReport,
     /// The small ones.
     pub small: Option<PingReport>,
 }
@@ -138,12 +136,14 @@ pub struct FullSizeRecord {
 impl FullSizeRecord {
     /// Tells whether large packets vanish without a word while small ones are answered.
     pub(crate) fn is_swallowed(&self) -> bool {
-        let silent =
-            |echo: &crate::probe::Echo| matches!(echo.outcome, EchoOutcome::Lost { late: None });
+        // The other end of a veth pair that takes less makes the sender's kernel say ENOBUFS.
+        let lost = |echo: &crate::probe::Echo| match echo.outcome {
+            EchoOutcome::Lost { late } => late.is_none(),
+            EchoOutcome::LocalError { reason, .. } => reason.errno == nix::libc::ENOBUFS,
+            _ => false,
+        };
         let answered = self.small.as_ref().is_some_and(|small| small.summary().received > 0);
-        let lost = |large: &PingReport| large.echoes.len() > 1 && large.echoes.iter().all(silent);
-        let dropped = self.refused.is_some_and(|reason| reason.errno == nix::libc::ENOBUFS);
-        answered && (dropped || self.large.as_ref().is_some_and(lost))
+        answered && self.large.echoes.len() > 1 && self.large.echoes.iter().all(lost)
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::probes::Prober;
-use crate::base::{Reason, Result};
+use crate::base::Result;
 use crate::doctor::case::{FullSizeRecord, ProbeRecord, Probing, Vantage};
 use crate::probe::{Df, Ping, PingReport, Probe};
 
@@ -35,19 +35,16 @@ impl Prober<'_> {
         let headers = if addr.is_ipv6() { 48 } else { 28 };
         let payload = usize::try_from(size).unwrap_or(0).saturating_sub(headers);
         let large = self.echoes(&Ping::new(addr).size_bytes(payload).df(Df::Set));
-        let (large, refused) = match large {
-            Ok(report) => (Some(report), None),
-            Err(e) if e.errno() == Some(nix::libc::ENOBUFS) => {
-                (None, Some(Reason::new(nix::libc::ENOBUFS)))
-            }
+        let large = match large {
+            Ok(report) => report,
             Err(e) => return self.survive("full-size echo request", e),
         };
-        let passed = large.as_ref().is_some_and(|large| large.summary().received > 0);
+        let passed = large.summary().received > 0;
         let small = match passed {
             true => None,
             false => self.echoes(&Ping::new(addr)).ok(),
         };
-        let record = FullSizeRecord { size_bytes: size, to: addr, large, refused, small };
+        let record = FullSizeRecord { size_bytes: size, to: addr, large, small };
         self.records.push(ProbeRecord::FullSize(record));
         Ok(())
     }

@@ -5,6 +5,7 @@ use crate::doctor::scene::{Flow, Hop, Scene};
 use crate::doctor::wire::WireLink;
 use crate::doctor::{Cause, Confidence, Evidence, Risk, Severity};
 use crate::inventory::{Link, Sections};
+use crate::probe::EchoOutcome;
 
 const DOCS: &str = "\
 The two ends of a veth pair have different MTUs. The larger end sends packets that the smaller one
@@ -54,9 +55,12 @@ pub(super) fn full_sized<'a>(
 /// The evidence that large packets vanish and small ones do not.
 pub(super) fn swallowed(target: &Hop<'_>, record: &FullSizeRecord) -> [Evidence; 2] {
     let asked = |what: &str| format!("2 {what} echo requests to {}", record.to);
-    let first = record.large.as_ref().and_then(|large| large.echoes.first());
+    let first = record.large.echoes.first();
     let at = first.map_or(target.at, |echo| echo.sent_at);
-    let large = record.refused.map_or_else(|| "no answer".to_owned(), |reason| reason.to_string());
+    let large = match first.map(|echo| &echo.outcome) {
+        Some(EchoOutcome::LocalError { reason, .. }) => format!("dropped at once: {reason}"),
+        _ => "no answer".to_owned(),
+    };
     let small = record.small.as_ref().map_or(0, |small| small.summary().received);
     [
         evidence(target, at, asked(&format!("{}-byte", record.size_bytes)), large),
