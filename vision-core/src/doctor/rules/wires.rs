@@ -84,7 +84,7 @@ pub(super) fn along(
 ) -> Answer {
     let (mut hits, mut seen) = (Vec::new(), false);
     for stretch in stretches(scene) {
-        seen |= stretch.wire.crossings().first().is_some() || !stretch.wire.owner.is_empty();
+        seen |= !stretch.wire.crossings().is_empty() || !stretch.wire.owner.is_empty();
         hits.extend(finding(&stretch).map(|draft| stretch.hit(draft)));
     }
     Answer::from_hits(hits, || match seen {
