@@ -6,7 +6,7 @@ use super::walls::Walls;
 use crate::base::{Family, Gap, Prefix, Timestamp};
 use crate::inventory::{Addr, Link, NeighState, Neighbour, RouteAnswer, RouteQuery, Snapshot};
 use crate::netns::NetnsId;
-use crate::probe::{DnsReport, Resolution};
+use crate::probe::{DnsReport, EchoOutcome, Resolution};
 use crate::probe::{NeighReport, PingReport, TcpReport, UdpReport};
 
 /// Everything that was seen while looking for a cause: plain data that can be saved and judged again.
@@ -118,6 +118,37 @@ pub enum ProbeRecord {
     Tcp(TcpReport),
     /// A UDP datagram.
     Udp(UdpReport),
+    /// Packets as large as the first link takes.
+    FullSize(FullSizeRecord),
+}
+
+/// Echo requests as large as the first link takes, and small ones where those stayed unanswered.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct FullSizeRecord {
+    /// The MTU of the first link, and the size of the large packets, in bytes.
+    pub size_bytes: u32,
+    /// Who was asked.
+    pub to: IpAddr,
+    /// The large ones; they may not be fragmented.
+    pub large: PingReport,
+    /// The small ones.
+    pub small: Option<PingReport>,
+}
+
+impl FullSizeRecord {
+    /// Tells whether large packets vanish without a word while small ones are answered.
+    pub(crate) fn is_swallowed(&self) -> bool {
+        // The other end of a veth pair that takes less makes the sender's kernel say ENOBUFS.
+        let lost = |echo: &crate::probe::Echo| match echo.outcome {
+            EchoOutcome::Lost { late } => late.is_none(),
+            EchoOutcome::LocalError { reason, .. } => reason.errno == nix::libc::ENOBUFS,
+            _ => false,
+        };
+        let answered = self.small.as_ref().is_some_and(|small| small.summary().received > 0);
+        answered && self.large.echoes.len() > 1 && self.large.echoes.iter().all(lost)
+    }
 }
 
 /// A FIB look-up.
@@ -267,6 +298,14 @@ impl Vantage {
             Some(after.saturating_sub(before))
         });
         moves.fold(None, |sum, moved| Some(sum.unwrap_or(0) + moved))
+    }
+
+    /// What became of large packets to a destination, as last asked.
+    pub(crate) fn full_size(&self, dst: IpAddr) -> Option<&FullSizeRecord> {
+        self.probes().rev().find_map(|probe| match probe {
+            ProbeRecord::FullSize(record) if record.to == dst => Some(record),
+            _ => None,
+        })
     }
 
     pub(crate) fn owns(&self, addr: IpAddr) -> bool {

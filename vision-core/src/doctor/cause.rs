@@ -68,6 +68,10 @@ causes! {
     RouteBadSource = "route.bad-source";
     /// No route leads back to the container.
     RouteReturnMissing = "route.return-missing";
+    /// The two ends of a veth pair have different MTUs.
+    MtuVethMismatch = "mtu.veth-mismatch";
+    /// Large packets vanish on the way, and nobody says so.
+    MtuBlackHole = "mtu.black-hole";
     /// A policy rule sends the packets another way than the main table.
     RouteRuleDiverts = "route.rule-diverts";
     /// The preferred default route leads to a dead gateway, another would work.
@@ -78,6 +82,10 @@ causes! {
     RouteMultipathDeadHop = "route.multipath-dead-hop";
     /// Packets leave with a time to live too small for the way.
     RouteTtlTooSmall = "route.ttl-too-small";
+    /// The host routes to the container and does not answer ARP for its gateway.
+    NeighProxyArpOff = "neigh.proxy-arp-off";
+    /// The neighbour is there and does not answer ARP for its address.
+    NeighAnswerFiltered = "neigh.answer-filtered";
     /// Two machines on one segment have the same link-layer address.
     NeighDuplicateMac = "neigh.duplicate-mac";
     /// A neighbour entry set by hand has the wrong link-layer address.

@@ -20,7 +20,8 @@ mod walls;
 mod wire;
 
 pub use case::{
-    CaseFile, Elsewhere, ProbeRecord, Probing, Round, RouteRecord, Search, Vantage, VantageRole,
+    CaseFile, Elsewhere, FullSizeRecord, ProbeRecord, Probing, Round, RouteRecord, Search, Vantage,
+    VantageRole,
 };
 pub use cause::Cause;
 pub use collect::{Vantages, collect, diagnose};
@@ -33,4 +34,4 @@ pub use report::{
 };
 pub use rules::explain;
 pub use walls::{Endpoint, MetRule, Tracking, TrackingCounts, Walls, Way};
-pub use wire::{Wire, WireLink};
+pub use wire::{Answering, Wire, WireLink};

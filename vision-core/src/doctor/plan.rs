@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Cause;
-use super::case::{CaseFile, Probing};
+use super::case::{CaseFile, FullSizeRecord, Probing};
 use super::engine::judge;
 use super::report::{Confidence, Severity, Verdict};
 use super::scene::{Outcome, Purpose, Scene};
@@ -62,6 +62,12 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
         return Vec::new();
     }
     let mut steps = Vec::new();
+    for flow in scene.destinations().filter(|flow| !flow.outcome.failed()) {
+        let record = scene.target.full_size(flow.dst);
+        if record.is_some_and(FullSizeRecord::is_swallowed) {
+            steps.push(Step::Follow { dst: flow.dst });
+        }
+    }
     for flow in scene.failing() {
         let local = flow.hops.first().is_some_and(|hop| hop.is_local());
         if flow.purpose == Purpose::Nameserver && flow.outcome == Outcome::Silent {

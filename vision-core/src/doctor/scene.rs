@@ -183,11 +183,12 @@ impl<'a> Scene<'a> {
                 Some(later) if later.outcome == Outcome::Silent && flow.outcome.is_told() => {
                     *later = flow;
                 }
-                // A router that was looked at further on told this one its address by asking.
+                // A neighbour that answers nobody told its address by asking itself when it was
+                // looked at, or a router further on did.
                 Some(later)
                     if later.outcome == Outcome::Works
                         && flow.outcome.failed()
-                        && flow.hops.iter().skip(1).any(Hop::asked_in_vain) =>
+                        && flow.hops.iter().any(Hop::asked_in_vain) =>
                 {
                     *later = flow;
                 }

@@ -46,6 +46,21 @@ pub struct WireLink {
     pub fdb: Vec<FdbEntry>,
     /// Of a bridge: the names of the ports in those entries.
     pub port_names: BTreeMap<u32, Untrusted>,
+    /// How it answers neighbours, where that was looked at: in no bridge, beyond the first link.
+    pub answering: Option<Answering>,
+}
+
+/// How a link answers those who ask for a neighbour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Answering {
+    /// Whether it answers ARP for others, itself or by `all`.
+    pub proxy_arp: Option<bool>,
+    /// Which ARP questions it answers: the larger of `all` and its own.
+    pub arp_ignore: Option<u8>,
+    /// Whether the namespace's way to the asking address leads out by this link.
+    pub leads_back: Option<bool>,
 }
 
 impl Wire {

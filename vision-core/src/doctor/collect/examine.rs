@@ -53,7 +53,8 @@ fn second_round(case: &CaseFile, steps: &[Step], prober: &mut Prober<'_>) -> Res
             Step::Follow { dst } if prober.is_server(*dst) => {
                 way_to(*dst, prober)?;
                 // It has been silent once; a slow one gets its time now.
-                prober.ask_server(*dst, asked_name(case), PATIENT, 1)?;
+                let wait = if prober.is_cut_off(*dst) { CUT_OFF } else { PATIENT };
+                prober.ask_server(*dst, asked_name(case), wait, 1)?;
             }
             Step::Follow { dst } => match &case.question {
                 Question::Reach { service, .. } => {
@@ -74,6 +75,8 @@ fn second_round(case: &CaseFile, steps: &[Step], prober: &mut Prober<'_>) -> Res
 
 /// How long a nameserver may take when it was silent before.
 const PATIENT: Duration = Duration::from_millis(1900);
+/// How long it may take when the first neighbour on the way is silent.
+const CUT_OFF: Duration = Duration::from_millis(250);
 /// How long it may take at first.
 const BRISK: Duration = Duration::from_millis(800);
 
@@ -102,7 +105,10 @@ fn health(case: &CaseFile, prober: &mut Prober<'_>) -> Result<()> {
     }
     for server in prober.servers().into_iter().filter(wanted) {
         way_to(server, prober)?;
-        prober.ask_server(server, None, BRISK, 2)?;
+        match prober.is_cut_off(server) {
+            true => prober.ask_server(server, None, CUT_OFF, 1)?,
+            false => prober.ask_server(server, None, BRISK, 2)?,
+        }
     }
     Ok(())
 }
@@ -172,6 +178,7 @@ fn reach(addr: IpAddr, service: Service, prober: &mut Prober<'_>) -> Result<()> 
         }
         prober.other_ways(addr)?;
     }
+    prober.full_size(addr)?;
     prober.all_paths(addr)
 }
 

@@ -56,7 +56,11 @@ pub(super) fn follow(
         }
         let arrived = survey.owns(holder, towards, None);
         let role = if arrived { VantageRole::Destination } else { VantageRole::Router };
-        answer = look_from(case, survey, (holder, role), (Some(towards), source), budget)?;
+        let iif =
+            case.wires.iter().find(|w| (w.netns, w.ifindex, w.neighbour) == (at, ifindex, next));
+        let iif = iif.and_then(|w| w.way.last().filter(|step| step.netns == holder));
+        let iif = iif.map(|step| step.link.ifindex).filter(|_| !arrived);
+        answer = look_from(case, survey, (holder, role, iif), (Some(towards), source), budget)?;
         let back =
             source.and_then(|source| way_on(route_of(case, holder, source).as_ref(), source));
         if let Some((ifindex, next)) = back {
@@ -92,7 +96,7 @@ fn follow_back(
         answer = match case.vantages.iter().any(|v| v.netns == holder) {
             true => route_of(case, holder, source),
             false => {
-                let place = (holder, VantageRole::Router);
+                let place = (holder, VantageRole::Router, None);
                 look_from(case, survey, place, (None, Some(source)), budget)?;
                 route_of(case, holder, source)
             }
@@ -169,7 +173,7 @@ fn way_on(answer: Option<&RouteAnswer>, dst: IpAddr) -> Option<(u32, IpAddr)> {
 fn look_from(
     case: &mut CaseFile,
     survey: &mut Survey,
-    (id, role): (NetnsId, VantageRole),
+    (id, role, iif): (NetnsId, VantageRole, Option<u32>),
     (dst, source): (Option<IpAddr>, Option<IpAddr>),
     budget: &Budget,
 ) -> Result<Option<RouteAnswer>> {
@@ -195,6 +199,9 @@ fn look_from(
     let mut answer = None;
     if let Some(dst) = dst {
         answer = prober.look_up(dst)?;
+        if let (Some(source), Some(iif)) = (source, iif) {
+            answer = prober.look_up_through(dst, source, iif)?.or(answer);
+        }
         prober.solicit_next_hop(dst)?;
     }
     if let Some(source) = source {

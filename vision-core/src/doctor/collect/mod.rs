@@ -2,6 +2,7 @@
 
 mod examine;
 mod follow;
+mod full_size;
 mod neighbours;
 mod probes;
 mod segment;
@@ -167,8 +168,10 @@ fn look_again(case: &mut CaseFile, here: &mut Site, survey: Option<&mut Survey>,
         Ok(_) => budget.clone(),
         Err(_) => Budget::within(GRACE),
     };
+    let swallowed = case.target().is_some_and(full_size::is_swallowed);
+    let moving = if swallowed { MOVING.union(Sections::LINKS) } else { MOVING };
     let mut packets = walls::probed(case);
-    let after = here.inventory.snapshot(MOVING, &grace).ok();
+    let after = here.inventory.snapshot(moving, &grace).ok();
     let filters = case.vantages.first().and_then(|v| walls::after(here, v, &mut packets, &grace));
     if let Some(round) = case.vantages.first_mut().and_then(|v| v.rounds.last_mut()) {
         (round.after, round.walls) = (after, filters);
@@ -176,7 +179,7 @@ fn look_again(case: &mut CaseFile, here: &mut Site, survey: Option<&mut Survey>,
     let Some(survey) = survey else { return };
     for vantage in case.vantages.iter_mut().skip(1) {
         let Some(site) = survey.site(vantage.netns, &grace) else { continue };
-        let after = site.inventory.snapshot(MOVING, &grace).ok();
+        let after = site.inventory.snapshot(moving, &grace).ok();
         let filters = walls::after(site, vantage, &mut packets, &grace);
         if let Some(round) = vantage.rounds.last_mut() {
             (round.after, round.walls) = (after, filters);

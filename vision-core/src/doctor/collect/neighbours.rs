@@ -13,6 +13,9 @@ use crate::probe::{NeighProbe, Probe};
 /// How long a second holder of an address is listened for.
 const LINGER: Duration = Duration::from_millis(20);
 
+/// Neighbours are not asked more often than this.
+const FLOOR: Duration = Duration::from_millis(200);
+
 impl Prober<'_> {
     /// Asks live for the neighbour that packets to `dst` are handed to.
     pub(super) fn solicit_next_hop(&mut self, dst: IpAddr) -> Result<()> {
@@ -27,10 +30,16 @@ impl Prober<'_> {
         if self.records.iter().any(asked) {
             return Ok(());
         }
+        // Who was silent before is asked once more, briefly: that may have been the fault.
+        let (count, wait) = match (self.silent.contains(&next), self.again) {
+            (true, _) => (2, NEIGH_WAIT / 2),
+            (false, true) => (3, NEIGH_WAIT * 2 / 3),
+            (false, false) => (3, NEIGH_WAIT),
+        };
         let probe = NeighProbe::new(next, name_of(link))
-            .count(3)
-            .interval(NEIGH_WAIT)
-            .wait(NEIGH_WAIT)
+            .count(count)
+            .interval(wait.max(FLOOR))
+            .wait(wait)
             .stop_after_answer(LINGER);
         self.run_solicitation(probe, link)
     }
@@ -125,6 +134,11 @@ impl Prober<'_> {
         let link = self.link(ifindex)?;
         let alive = link.has_carrier() && !link.is_loopback();
         alive.then(|| (route.gateway.unwrap_or(dst), link))
+    }
+
+    /// Tells whether the neighbour that packets to `dst` are handed to is known to be silent.
+    pub(super) fn is_cut_off(&self, dst: IpAddr) -> bool {
+        self.next_hop(dst).is_some_and(|(next, _)| self.silent.contains(&next))
     }
 
     /// Tells whether the table has a link-layer address for the neighbour packets to `dst` go to.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Site;
 use crate::base::{Budget, Error, Gap, Result, Timestamp};
-use crate::doctor::case::{CaseFile, ProbeRecord, Probing, RouteRecord};
+use crate::doctor::case::{CaseFile, ProbeRecord, Probing, RouteRecord, Vantage};
 use crate::doctor::{Question, Service};
 use crate::inventory::{Link, NeighState, RouteAnswer, RouteKind, RouteQuery, Snapshot};
 use crate::netns::FileOrigin;
@@ -59,7 +59,7 @@ impl<'a> Prober<'a> {
             records: Vec::new(),
             gaps: Vec::new(),
             sent: 0,
-            silent: Vec::new(),
+            silent: vantage.map(silent_so_far).unwrap_or_default(),
             again: case.search.is_some(),
             service: selector_of(&case.question),
             blind: case
@@ -168,6 +168,30 @@ impl<'a> Prober<'a> {
                 self.records.push(ProbeRecord::Route(record));
                 Ok(Some(answer))
             }
+            Err(e) => self.survive("route look-up", e).map(|()| None),
+        }
+    }
+
+    /// Asks for the way of packets that come in by a link, as policy rules may tell them apart; what
+    /// the kernel would not take in there is left to the plain look-up.
+    pub(super) fn look_up_through(
+        &mut self,
+        dst: IpAddr,
+        source: IpAddr,
+        iif: u32,
+    ) -> Result<Option<RouteAnswer>> {
+        let mut query = RouteQuery::to(dst).from(source).iif(iif);
+        if let Some((protocol, port)) = self.service {
+            (query.ip_protocol, query.dport) = (Some(protocol), Some(port));
+        }
+        let at = Timestamp::now();
+        match self.site.inventory.route_to(&query, self.budget) {
+            Ok(answer @ RouteAnswer::Route(_)) => {
+                let record = RouteRecord { query, answer: answer.clone(), at };
+                self.records.push(ProbeRecord::Route(record));
+                Ok(Some(answer))
+            }
+            Ok(RouteAnswer::Refused(_)) => Ok(None),
             Err(e) => self.survive("route look-up", e).map(|()| None),
         }
     }
@@ -341,6 +365,15 @@ impl<'a> Prober<'a> {
             Err(e) => self.survive("name resolution", e).map(|()| Vec::new()),
         }
     }
+}
+
+/// Who was asked for in earlier rounds and never answered.
+fn silent_so_far(vantage: &Vantage) -> Vec<IpAddr> {
+    let silent = vantage.probes().filter_map(|probe| match probe {
+        ProbeRecord::Neigh(report) if report.answers.is_empty() => Some(report.to),
+        _ => None,
+    });
+    silent.filter(|addr| !vantage.heard_from(*addr)).collect()
 }
 
 /// IP protocol and port that packets of a question carry.

@@ -45,15 +45,13 @@ impl LinkMap {
             return Vec::new();
         };
         let mut next: Vec<Port> = self.counterpart(port).into_iter().collect();
-        let bridge = match link.kind.as_deref() {
-            Some("bridge") => Some(link.ifindex),
-            _ => link.master_ifindex.filter(|_| link.slave_kind.as_deref() == Some("bridge")),
-        };
-        if let Some(bridge) = bridge {
-            let ports = self.of(port.0).iter().filter(|l| l.master_ifindex == Some(bridge));
+        // From a port to its bridge, and from there to every port.
+        if link.kind.as_deref() == Some("bridge") {
+            let ports = self.of(port.0).iter().filter(|l| l.master_ifindex == Some(link.ifindex));
             next.extend(ports.map(|l| (port.0, l.ifindex)));
-            next.push((port.0, bridge));
         }
+        let bridge = link.master_ifindex.filter(|_| link.slave_kind.as_deref() == Some("bridge"));
+        next.extend(bridge.map(|bridge| (port.0, bridge)));
         // What is stacked on this link hears it, from whichever namespace.
         let all = self.links.iter().flat_map(|(id, links)| links.iter().map(|l| (*id, l.ifindex)));
         next.extend(all.filter(|other| self.counterpart(*other) == Some(port)));

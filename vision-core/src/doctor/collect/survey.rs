@@ -127,6 +127,16 @@ impl Survey {
         addrs.iter().any(|a| a.ifindex == port.1 && a.local.is_ipv6() == v6 && wide(a.local))
     }
 
+    /// An address of the family that a link, or else its namespace, has and others may answer to.
+    pub(super) fn address_of(&self, port: Port, v6: bool) -> Option<IpAddr> {
+        let wide = |addr: &IpAddr| {
+            let local = matches!(addr, IpAddr::V6(v6) if v6.is_unicast_link_local());
+            addr.is_ipv6() == v6 && !addr.is_loopback() && !local
+        };
+        let own = self.addrs.get(&port.0)?.iter().filter(|a| wide(&a.local));
+        own.min_by_key(|a| a.ifindex != port.1).map(|a| a.local)
+    }
+
     /// Every link of any namespace that has an address.
     pub(super) fn holders(&self, addr: IpAddr) -> Vec<Port> {
         let all = self.addrs.iter().flat_map(|(id, addrs)| addrs.iter().map(move |a| (*id, a)));

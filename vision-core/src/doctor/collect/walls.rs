@@ -125,6 +125,7 @@ fn packets_of(probe: &ProbeRecord) -> Vec<(IpAddr, u8, Option<u16>)> {
             let attempts = r.tried.iter().flat_map(|tried| &tried.report.attempts);
             attempts.map(|a| dns(a.server)).collect()
         }
+        ProbeRecord::FullSize(r) => vec![(r.to, if r.to.is_ipv6() { 58 } else { 1 }, None)],
         ProbeRecord::Route(_) | ProbeRecord::Neigh(_) => Vec::new(),
     }
 }

@@ -7,8 +7,8 @@ use super::segment::{LinkMap, Port};
 use super::survey::Survey;
 use crate::base::{Budget, LinkAddr};
 use crate::doctor::case::CaseFile;
-use crate::doctor::wire::{Wire, WireLink};
-use crate::inventory::FdbEntry;
+use crate::doctor::wire::{Answering, Wire, WireLink};
+use crate::inventory::{FdbEntry, Link, RouteQuery};
 
 /// Links of a segment that are kept where the way does not arrive.
 const MANY_LINKS: usize = 24;
@@ -65,7 +65,7 @@ impl Survey {
             heard.into_iter().filter(|p| self.is_twin(*p, &ends, &real)).collect();
         let describe = |survey: &mut Self, ports: Vec<Port>| -> Vec<WireLink> {
             let ports = ports.into_iter().take(MANY_LINKS);
-            ports.filter_map(|port| survey.step(port, neighbour, &ends, budget)).collect()
+            ports.filter_map(|port| survey.step(port, neighbour, (from, &ends), budget)).collect()
         };
         let (way, owner) = (describe(self, way), describe(self, owner));
         let twins = describe(self, twins);
@@ -105,7 +105,7 @@ impl Survey {
         &mut self,
         port: Port,
         neighbour: IpAddr,
-        ends: &[LinkAddr],
+        (ends_at, ends): (Port, &[LinkAddr]),
         budget: &Budget,
     ) -> Option<WireLink> {
         let link = self.map().link(port)?.clone();
@@ -117,7 +117,42 @@ impl Survey {
         let named =
             |e: &FdbEntry| Some((e.ifindex, self.map().link((port.0, e.ifindex))?.name.clone()));
         let port_names = fdb.iter().filter_map(named).collect();
-        Some(WireLink { netns: port.0, place: self.name(port.0), link, addressed, fdb, port_names })
+        let asker = self.address_of(ends_at, neighbour.is_ipv6());
+        let apart = port.0 != ends_at.0 && link.master_ifindex.is_none() && !link.is_loopback();
+        let answering = match apart {
+            true => self.answering(port, &link, asker, budget),
+            false => None,
+        };
+        Some(WireLink {
+            netns: port.0,
+            place: self.name(port.0),
+            link,
+            addressed,
+            fdb,
+            port_names,
+            answering,
+        })
+    }
+
+    /// How a link answers the asking address.
+    fn answering(
+        &mut self,
+        port: Port,
+        link: &Link,
+        asker: Option<IpAddr>,
+        budget: &Budget,
+    ) -> Option<Answering> {
+        let site = self.site(port.0, budget)?;
+        let sysctls = site.inventory.sysctls(budget).ok()?;
+        let of = |name: &[u8]| sysctls.interface(name).and_then(|i| i.ipv4);
+        let (all, own) = (of(b"all"), of(link.name.as_bytes())?);
+        let leads_back = asker.and_then(|asker| {
+            let answer = site.inventory.route_to(&RouteQuery::to(asker), budget).ok()?;
+            Some(answer.route().is_some_and(|route| route.oif_ifindex == Some(port.1)))
+        });
+        let proxy_arp = own.proxy_arp.max(all.and_then(|all| all.proxy_arp));
+        let arp_ignore = own.arp_ignore.max(all.and_then(|all| all.arp_ignore));
+        Some(Answering { proxy_arp, arp_ignore, leads_back })
     }
 
     /// The forwarding entries of a bridge for the two ends.

@@ -2,6 +2,7 @@ use super::text::{link_state, shown};
 use super::wires::{Stretch, along};
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::scene::Scene;
+use crate::doctor::wire::WireLink;
 use crate::doctor::{Cause, Risk};
 use crate::inventory::Sections;
 
@@ -30,8 +31,9 @@ impl Rule for BridgeDown {
 }
 
 fn finding(stretch: &Stretch<'_>) -> Option<super::text::Draft> {
-    let crossings = stretch.wire.crossings();
-    let bridge = crossings.iter().find(|crossing| !crossing.bridge.link.is_up())?.bridge;
+    // A bridge that goes down loses its IPv6 addresses: the way need not arrive.
+    let down = |step: &&WireLink| step.is_bridge() && !step.link.is_up();
+    let bridge = stretch.wire.way.iter().find(down)?;
     let (name, next) = (shown(&bridge.link.name), stretch.wire.neighbour);
     let summary =
         format!("{}: the bridge {name} is down, so nothing reaches {next} over it", bridge.place);

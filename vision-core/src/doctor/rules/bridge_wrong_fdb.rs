@@ -5,7 +5,7 @@ use crate::base::LinkAddr;
 use crate::doctor::scene::Scene;
 use crate::doctor::wire::{Crossing, WireLink};
 use crate::doctor::{Cause, Confidence, Risk};
-use crate::inventory::{FdbEntry, NeighState, Sections};
+use crate::inventory::{FdbEntry, NeighFlags, NeighState, Sections};
 
 const DOCS: &str = "\
 The bridge's forwarding table has a neighbour's link-layer address at another port than the one it
@@ -13,8 +13,8 @@ is behind: frames for it leave by the wrong port.
 
 How it shows: one peer is dead, or does not answer for a while after it moved; others are fine.
 How it is proved: the entry names another port than the one that leads to the owner of the address,
-it was set by hand, so that frames do not correct it, and the flow's packets stay unanswered. A learnt
-entry is `likely` only: it corrects itself as soon as its owner sends something.
+it is sticky or the bridge's own, so that frames do not correct it, and the flow's packets stay
+unanswered. Any other entry is `likely` only: it corrects itself when its owner sends something.
 What to do: delete the entry; the bridge learns the right port from the next frame.";
 
 static META: RuleMeta =
@@ -63,8 +63,8 @@ fn finding(stretch: &Stretch<'_>) -> Option<Draft> {
         asked,
         format!("{wrong} {}", entry.state),
     ));
-    let by_hand = [NeighState::Permanent, NeighState::NoArp].contains(&entry.state);
-    let confidence = if by_hand { Confidence::Proved } else { Confidence::Likely };
+    let stays = entry.state == NeighState::Permanent || entry.flags.contains(NeighFlags::STICKY);
+    let confidence = if stays { Confidence::Proved } else { Confidence::Likely };
     draft = draft.confidence(confidence);
     let dev = if wrong.ends_with("itself") { name } else { wrong };
     Some(draft.command(format!("bridge fdb del {lladdr} dev {dev} master"), Risk::Safe))

@@ -36,12 +36,16 @@ mod link_down;
 mod link_loopback_down;
 mod link_missing;
 mod link_peer_down;
+mod mtu_black_hole;
+mod mtu_veth_mismatch;
 mod narrow;
 mod nat_masquerade_missing;
+mod neigh_answer_filtered;
 mod neigh_arp_off;
 mod neigh_duplicate_mac;
 mod neigh_gateway_no_answer;
 mod neigh_no_answer;
+mod neigh_proxy_arp_off;
 mod neigh_stale_mac;
 mod neigh_wrong_static;
 mod refusing;
@@ -165,6 +169,8 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &neigh_arp_off::NeighArpOff,
     &neigh_wrong_static::NeighWrongStatic,
     &neigh_stale_mac::NeighStaleMac,
+    &neigh_proxy_arp_off::NeighProxyArpOff,
+    &neigh_answer_filtered::NeighAnswerFiltered,
     &neigh_gateway_no_answer::NeighGatewayNoAnswer,
     &neigh_no_answer::NeighNoAnswer,
     &conntrack_table_full::ConntrackTableFull,
@@ -181,6 +187,8 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &firewall_policy_drop::FirewallPolicyDrop,
     &firewall_legacy_drop::FirewallLegacyDrop,
     &nat_masquerade_missing::NatMasqueradeMissing,
+    &mtu_veth_mismatch::MtuVethMismatch,
+    &mtu_black_hole::MtuBlackHole,
     &dns_no_nameserver::DnsNoNameserver,
     &dns_loopback_nameserver::DnsLoopbackNameserver,
     &dns_port_closed::DnsPortClosed,

@@ -33,6 +33,10 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(FDB, "peer's address kept by the bridge", pinned_local).seen(),
     Scenario::fault(TWINS, "both ends alike, v4", twins_v4).seen(),
     Scenario::fault(TWINS, "both ends alike, v6 TCP", twins_v6).seen(),
+    Scenario::fault("neigh.proxy-arp-off", "routed container, v4 TCP", routed_mute).seen(),
+    Scenario::fault("neigh.answer-filtered", "peer answers no ARP, v4 TCP", arp_ignored).seen(),
+    Scenario::fault("neigh.answer-filtered", "address on the peer's loopback", arp_of_loopback)
+        .seen(),
     Scenario::unnamed(
         "isolated ports, host not in sight",
         &["bridge.port-isolated", "neigh.no-answer"],
@@ -50,6 +54,8 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::healthy("address pinned to the right port", pinned_right).seen(),
     Scenario::healthy("another address pinned wrongly", pinned_other).seen(),
     Scenario::healthy("twins on different bridges", twins_apart).seen(),
+    Scenario::healthy("address set to the wrong port, corrected by its own frames", pinned_loosely)
+        .seen(),
     Scenario::healthy("routed container, host end in no bridge", routed).seen(),
 ];
 
@@ -120,7 +126,7 @@ fn detached_from_host(lab: &Lab) -> Built {
 
 fn blocked_v4(lab: &Lab) -> Built {
     let bridge = pair(lab)?;
-    bridge.host.try_sh("bridge link set dev v-web state 4")?;
+    bridge.host.try_sh("bridge link set dev v-web state 0")?;
     Ok(Site::at(bridge.container("web")).ask(bridge.outside().v4()).blame(&bridge.host))
 }
 
@@ -128,7 +134,7 @@ fn blocked_v6(lab: &Lab) -> Built {
     let bridge = pair(lab)?;
     let db = bridge.container("db");
     let server = listen(db, 5432)?;
-    bridge.host.try_sh("bridge link set dev v-db state 4")?;
+    bridge.host.try_sh("bridge link set dev v-db state 0")?;
     let site = Site::at(bridge.container("web")).keep(server);
     Ok(site.ask_tcp(db.v6(), 5432).blame(&bridge.host))
 }
@@ -176,14 +182,20 @@ fn pinned_peer(lab: &Lab) -> Built {
     let bridge = pair(lab)?;
     let db = bridge.container("db");
     let server = listen(db, 5432)?;
-    pin(&bridge, "db", "v-log", "static")?;
+    pin(&bridge, "db", "v-log", "sticky static")?;
     let site = Site::at(bridge.container("web")).keep(server);
     Ok(site.ask_tcp(db.v4(), 5432).blame(&bridge.host))
 }
 
+fn pinned_loosely(lab: &Lab) -> Built {
+    let bridge = pair(lab)?;
+    pin(&bridge, "db", "v-log", "static")?;
+    Ok(Site::at(bridge.container("web")).ask(bridge.container("db").v4()))
+}
+
 fn pinned_own(lab: &Lab) -> Built {
     let bridge = pair(lab)?;
-    pin(&bridge, "web", "v-log", "static")?;
+    pin(&bridge, "web", "v-log", "sticky static")?;
     Ok(Site::at(bridge.container("web")).ask(bridge.container("db").v6()).blame(&bridge.host))
 }
 
@@ -268,6 +280,35 @@ fn twins_apart(lab: &Lab) -> Built {
 
 /// As with routed pods: the gateway is nobody's address, the host answers for it and routes to the end.
 fn routed(lab: &Lab) -> Built {
+    routed_with(lab, 1)
+}
+
+fn routed_mute(lab: &Lab) -> Built {
+    routed_with(lab, 0)
+}
+
+fn arp_ignored(lab: &Lab) -> Built {
+    let bridge = pair(lab)?;
+    let db = bridge.container("db");
+    let server = listen(db, 5432)?;
+    db.try_sh("echo 8 >/proc/sys/net/ipv4/conf/eth0/arp_ignore")?;
+    bridge.container("web").try_sh("ip neigh flush dev eth0")?;
+    let site = Site::at(bridge.container("web")).keep(server);
+    Ok(site.ask_tcp(db.v4(), 5432).blame(db))
+}
+
+/// As behind a load balancer that answers for the address itself, and is gone.
+fn arp_of_loopback(lab: &Lab) -> Built {
+    let bridge = pair(lab)?;
+    let (web, db) = (bridge.container("web"), bridge.container("db"));
+    let vip = crate::score::container::beside(web, 120);
+    db.try_sh(&format!(
+        "ip addr add {vip}/32 dev lo; echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore"
+    ))?;
+    Ok(Site::at(web).ask(vip).blame(db))
+}
+
+fn routed_with(lab: &Lab, proxy_arp: u8) -> Built {
     let bridge = pair(lab)?;
     let (web, host) = (bridge.container("web"), &bridge.host);
     let server = listen(bridge.outside(), 443)?;
@@ -277,9 +318,10 @@ fn routed(lab: &Lab) -> Built {
         own = web.v4()
     ))?;
     host.try_sh(&format!(
-        "ip link set v-web nomaster; echo 1 >/proc/sys/net/ipv4/conf/v-web/proxy_arp
+        "ip link set v-web nomaster; echo {proxy_arp} >/proc/sys/net/ipv4/conf/v-web/proxy_arp
          echo 0 >/proc/sys/net/ipv4/neigh/v-web/proxy_delay; ip route add {}/32 dev v-web",
         web.v4()
     ))?;
-    Ok(Site::at(web).keep(server).ask_tcp(bridge.outside().v4(), 443))
+    let site = Site::at(web).keep(server).ask_tcp(bridge.outside().v4(), 443);
+    Ok(if proxy_arp == 0 { site.blame(host) } else { site })
 }

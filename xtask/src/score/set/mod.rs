@@ -11,6 +11,7 @@ mod links;
 mod listeners;
 mod lookalikes;
 mod mixed;
+mod mtu;
 mod neigh;
 mod peers;
 mod resolver;
@@ -48,6 +49,7 @@ const TWICE: &[&[Scenario]] = &[
 const ONCE: &[&[Scenario]] = &[
     bridge::ALL,
     routing::ALL,
+    mtu::ALL,
     links::ALL,
     addresses::ALL,
     peers::ALL,

@@ -194,7 +194,7 @@ fn return_v6(lab: &Lab) -> Built {
 fn overlap_own(lab: &Lab) -> Built {
     let [a, _, b] = lab.chain(["a", "r", "b"])?;
     a.try_sh(&format!(
-        "ip link add docker0 type bridge; ip link add d0 type dummy; ip link set d0 master docker0 up
+        "ip link add docker0 type bridge; ip link add d0 type veth peer name d1; ip link set d1 up; ip link set d0 master docker0 up
          ip link set docker0 up; ip addr add {}/24 dev docker0",
         beside(&b, 200)
     ))?;
@@ -208,7 +208,7 @@ fn overlap_router(lab: &Lab) -> Built {
         "ip route del default 2>/dev/null || true
          gw=$(ip route get {dst} | sed -n 's/.*via \\([0-9.]*\\).*/\\1/p')
          ip route add default via $gw
-         ip link add docker0 type bridge; ip link add d0 type dummy; ip link set d0 master docker0 up
+         ip link add docker0 type bridge; ip link add d0 type veth peer name d1; ip link set d1 up; ip link set d0 master docker0 up
          ip link set docker0 up; ip addr add {own}/25 dev docker0",
         dst = b.v4(),
         own = beside(&b, 100)
@@ -221,7 +221,7 @@ fn overlap_right(lab: &Lab) -> Built {
     let [a, _, b] = lab.chain(["a", "r", "b"])?;
     let [x, y, ..] = b.v4().octets();
     a.try_sh(&format!(
-        "ip link add docker0 type bridge; ip link add d0 type dummy; ip link set d0 master docker0 up
+        "ip link add docker0 type bridge; ip link add d0 type veth peer name d1; ip link set d1 up; ip link set d0 master docker0 up
          ip link set docker0 up; ip addr add {x}.{y}.200.1/16 dev docker0
          ip route add {} via {}",
         b.v4(),

@@ -1,0 +1,92 @@
+//! Sizes: small packets pass, large ones vanish.
+
+use vision_lab::{Fault, Lab};
+
+use super::Built;
+use crate::score::{
+    container::listen,
+    scenario::{Scenario, Site},
+};
+
+const VETH: &str = "mtu.veth-mismatch";
+const HOLE: &str = "mtu.black-hole";
+
+pub(super) const ALL: &[Scenario] = &[
+    Scenario::fault(VETH, "container's host end is narrower, v4 TCP", narrow_port).seen(),
+    Scenario::fault(VETH, "destination's end is narrower, v6 TCP", narrow_end).seen(),
+    Scenario::fault(HOLE, "second link narrow, errors filtered, v4 TCP", hole_v4).seen(),
+    Scenario::fault(HOLE, "second link narrow, errors filtered, v6", hole_v6).seen(),
+    Scenario::healthy("narrow link that says so, v4 TCP", told).seen(),
+    Scenario::healthy("narrow link that says so, v6", told_v6).seen(),
+    Scenario::healthy("both ends at 1400, bridge at 1500", small_pair).seen(),
+    Scenario::healthy("large echo requests filtered, and small ones", echoes_filtered).seen(),
+];
+
+fn narrow_port(lab: &Lab) -> Built {
+    let bridge = lab.bridge_with_uplink("host", &["web"])?;
+    let web = bridge.container("web");
+    let server = listen(bridge.outside(), 443)?;
+    // The bridge would take over its smallest port's.
+    bridge.host.try_sh("ip link set v-web mtu 1400; ip link set br0 mtu 1400")?;
+    let site = Site::at(web).keep(server).ask_tcp(bridge.outside().v4(), 443);
+    Ok(site.blame(&bridge.host).blame(web))
+}
+
+fn narrow_end(lab: &Lab) -> Built {
+    let [a, r, b] = lab.chain(["a", "r", "b"])?;
+    let server = listen(&b, 443)?;
+    b.try_sh("ip link set eth0 mtu 1400")?;
+    Ok(Site::at(&a).keep(server).ask_tcp(b.v6(), 443).blame(&b).blame(&r))
+}
+
+fn hole_v4(lab: &Lab) -> Built {
+    let [a, r, b] = lab.chain(["a", "r", "b"])?;
+    let server = listen(&b, 80)?;
+    lab.fault(&r, Fault::MtuBlackHole { dev: "eth1", mtu: 1400 })?;
+    b.try_sh("ip link set eth0 mtu 1400")?;
+    Ok(Site::at(&a).keep(server).ask_tcp(b.v4(), 80).blame(&r))
+}
+
+fn hole_v6(lab: &Lab) -> Built {
+    let [a, r, b] = lab.chain(["a", "r", "b"])?;
+    lab.fault(&r, Fault::MtuBlackHole { dev: "eth1", mtu: 1400 })?;
+    b.try_sh("ip link set eth0 mtu 1400")?;
+    Ok(Site::at(&a).ask(b.v6()).blame(&r))
+}
+
+fn narrowed(lab: &Lab) -> crate::Result<[vision_lab::Node; 3]> {
+    let nodes = lab.chain(["a", "r", "b"])?;
+    nodes[1].try_sh("ip link set eth1 mtu 1400")?;
+    nodes[2].try_sh("ip link set eth0 mtu 1400")?;
+    Ok(nodes)
+}
+
+fn told(lab: &Lab) -> Built {
+    let [a, _, b] = narrowed(lab)?;
+    let server = listen(&b, 80)?;
+    Ok(Site::at(&a).keep(server).ask_tcp(b.v4(), 80))
+}
+
+fn told_v6(lab: &Lab) -> Built {
+    let [a, _, b] = narrowed(lab)?;
+    Ok(Site::at(&a).ask(b.v6()))
+}
+
+fn small_pair(lab: &Lab) -> Built {
+    let bridge = lab.bridge_with_uplink("host", &["web"])?;
+    let web = bridge.container("web");
+    let server = listen(bridge.outside(), 443)?;
+    web.try_sh("ip link set eth0 mtu 1400")?;
+    bridge.host.try_sh("ip link set v-web mtu 1400; ip link set br0 mtu 1500")?;
+    Ok(Site::at(web).keep(server).ask_tcp(bridge.outside().v6(), 443))
+}
+
+fn echoes_filtered(lab: &Lab) -> Built {
+    let [a, r, b] = lab.chain(["a", "r", "b"])?;
+    let server = listen(&b, 443)?;
+    r.try_sh(
+        "nft 'add table inet quiet; add chain inet quiet f { type filter hook forward priority 0 ; }
+         add rule inet quiet f icmp type echo-request drop'",
+    )?;
+    Ok(Site::at(&a).keep(server).ask_tcp(b.v4(), 443))
+}
