@@ -26,7 +26,7 @@ pub use self::path::PathArgs;
 pub use self::probe::{ArpArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
 pub use self::read::{
     BridgeArgs, BridgeVerb, CtArgs, CtTableArg, CtVerb, FwArgs, FwVerb, LinkArgs, NeighArgs,
-    QdiscArgs, RouteArgs, RouteGet, RouteVerb, SockArgs, SockFamily, StatArgs,
+    QdiscArgs, RouteArgs, RouteGet, RouteVerb, SetsArgs, SetsVerb, SockArgs, SockFamily, StatArgs,
 };
 pub use self::scan::{ScanArgs, UdpArgs};
 pub use self::sweep::Order;
@@ -258,7 +258,12 @@ impl Verb {
             Self::Sock(SockArgs { summary: true, .. }) => "vision/sock-summary@1",
             Self::Sock(_) => "vision/sock@1",
             Self::Ct(args) => args.schema(),
-            Self::Fw(FwArgs { verb: Some(FwVerb::Sets), .. }) => "vision/fw-sets@1",
+            Self::Fw(args) if args.legacy => "vision/fw-legacy@1",
+            Self::Fw(FwArgs { verb: Some(FwVerb::Sets(args)), .. }) => match args {
+                SetsArgs { verb: Some(SetsVerb::Test { .. }), .. } => "vision/fw-sets-test@1",
+                SetsArgs { ipset: true, .. } => "vision/fw-ipset@1",
+                SetsArgs { .. } => "vision/fw-sets@1",
+            },
             Self::Fw(FwArgs { counters: true, .. }) => "vision/fw-counters@1",
             Self::Fw(FwArgs { iptables: true, .. }) => "vision/fw-iptables@1",
             Self::Fw(FwArgs { why: Some(_), .. }) => "vision/fw-why@1",

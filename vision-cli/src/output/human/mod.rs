@@ -14,6 +14,8 @@ pub mod explain;
 pub mod filter;
 pub mod fw;
 pub mod hosts;
+pub mod ipset;
+pub mod legacy;
 pub mod link;
 pub mod map;
 pub mod neigh;

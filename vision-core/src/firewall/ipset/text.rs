@@ -194,7 +194,9 @@ impl Ipset {
         };
         out.extend(encode(NESTED | ip, &nest));
         if let Some(prefix) = prefix {
-            out.extend(encode(cidr, &[prefix.parse().ok()?]));
+            let most = if address.is_ipv4() { 32 } else { 128 };
+            let prefix = prefix.parse().ok().filter(|prefix| *prefix <= most)?;
+            out.extend(encode(cidr, &[prefix]));
         }
         Some(())
     }
