@@ -348,11 +348,9 @@ fn sets_of_ipset_and_legacy_tables_are_listed_as_their_tools_do() {
     assert_eq!(vision_in(&node, "fw sets --ipset").expect(0).out, "");
     assert_eq!(vision_in(&node, "fw --legacy").expect(0).out, "");
     assert_eq!(vision_in(&node, "fw").expect(0).err, "");
-    node.sh(
-        "ipset create blocked hash:ip,port counters && ipset add blocked 10.0.0.1,tcp:80 && \
+    node.sh("ipset create blocked hash:ip,port counters && ipset add blocked 10.0.0.1,tcp:80 && \
          ipset create other hash:net && \
-         iptables-legacy -A INPUT -m set --match-set blocked src,dst -j DROP",
-    );
+         iptables-legacy -A INPUT -m set --match-set blocked src,dst -j DROP");
     let theirs = node.sh("ipset list");
     assert_eq!(vision_in(&node, "fw sets --ipset").expect(0).out.trim_end(), theirs.trim_end());
     let terse = vision_in(&node, "fw sets --ipset -t --name other").expect(0).out;
