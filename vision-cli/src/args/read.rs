@@ -411,6 +411,17 @@ pub struct FwArgs {
     pub oif: Option<String>,
 }
 
+/// `vision ipvs`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Needs CAP_NET_ADMIN.\n\nExamples:\n  vision ipvs\n  vision --host ipvs --stats"
+)]
+pub struct IpvsArgs {
+    /// What was counted instead of what is set
+    #[arg(long)]
+    pub stats: bool,
+}
+
 /// A part of the firewall.
 #[derive(Debug, Subcommand)]
 pub enum FwVerb {

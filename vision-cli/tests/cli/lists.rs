@@ -369,7 +369,7 @@ fn sets_of_ipset_and_legacy_tables_are_listed_as_their_tools_do() {
     assert_eq!(no["report"]["found"], false);
     let bad = vision_in(&node, "fw sets test blocked 10.0.0.1").expect(2).err;
     assert!(bad.contains("ip,port"), "{bad}");
-    let missing = vision_in(&node, "fw sets test nothing 10.0.0.1").expect(2).err;
+    let missing = vision_in(&node, "fw sets test nothing 10.0.0.1").expect(3).err;
     assert!(missing.contains("nothing"), "{missing}");
     let text = vision_in(&node, "fw --legacy").expect(0).out;
     let lines = |text: &str| -> Vec<String> {
@@ -391,4 +391,18 @@ fn sets_of_ipset_and_legacy_tables_are_listed_as_their_tools_do() {
         let denied = powerless(&node, verb).expect(4);
         assert!(denied.err.contains("CAP_NET_ADMIN"), "{denied:?}");
     }
+}
+
+#[test]
+fn a_kernel_without_ipvs_is_said_to_lack_it() {
+    let Some(lab) = lab() else { return };
+    let node = lab.node("v").expect("a node");
+    if node.try_sh("test -e /proc/net/ip_vs").is_ok() {
+        let report = vision_in(&node, "ipvs --json").expect(0).json();
+        assert_eq!(report["report"]["services"], serde_json::json!([]));
+        return;
+    }
+    let run = vision_in(&node, "ipvs");
+    assert!(run.code.is_some_and(|code| code > 1), "{run:?}");
+    assert!(run.err.contains("this kernel lacks IPVS"), "{run:?}");
 }

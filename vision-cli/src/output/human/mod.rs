@@ -15,6 +15,7 @@ pub mod filter;
 pub mod fw;
 pub mod hosts;
 pub mod ipset;
+pub mod ipvs;
 pub mod legacy;
 pub mod link;
 pub mod map;

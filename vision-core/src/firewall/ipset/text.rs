@@ -156,13 +156,17 @@ impl Ipset {
                 "mark" => {
                     number(part).map(|mark| out.extend(encode(NET | 10, &mark.to_be_bytes())))
                 }
-                "set" => Some(out.extend(encode(18, &[part.as_bytes(), &[0]].concat()))),
+                "set" => {
+                    out.extend(encode(18, &[part.as_bytes(), &[0]].concat()));
+                    Some(())
+                }
                 "iface" => {
                     let (port, name) =
                         part.strip_prefix("physdev:").map_or((false, part), |it| (true, it));
                     out.extend(encode(23, &[name.as_bytes(), &[0]].concat()));
                     let flags = if port { 2_u32 } else { 0 };
-                    Some(out.extend(encode(NET | 8, &flags.to_be_bytes())))
+                    out.extend(encode(NET | 8, &flags.to_be_bytes()));
+                    Some(())
                 }
                 _ => None,
             };

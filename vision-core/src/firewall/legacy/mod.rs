@@ -200,4 +200,5 @@ fn failed(source: io::Error) -> Error {
 const ATTEMPTS: u32 = 5;
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a panic is a failed test")]
 mod tests;
