@@ -25,8 +25,9 @@ pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs, WriteFormat};
 pub use self::path::PathArgs;
 pub use self::probe::{ArpArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
 pub use self::read::{
-    BridgeArgs, BridgeVerb, CtArgs, CtTableArg, CtVerb, FwArgs, FwVerb, LinkArgs, NeighArgs,
-    QdiscArgs, RouteArgs, RouteGet, RouteVerb, SockArgs, SockFamily, StatArgs,
+    BridgeArgs, BridgeVerb, CtArgs, CtTableArg, CtVerb, FwArgs, FwVerb, IpvsArgs, LinkArgs,
+    NeighArgs, QdiscArgs, RouteArgs, RouteGet, RouteVerb, SetsArgs, SetsVerb, SockArgs, SockFamily,
+    StatArgs,
 };
 pub use self::scan::{ScanArgs, UdpArgs};
 pub use self::sweep::Order;
@@ -206,6 +207,8 @@ pub enum Verb {
     Stat(StatArgs),
     /// Show the firewall's rules, sets and counters
     Fw(FwArgs),
+    /// Show the virtual services of IPVS and their real servers
+    Ipvs(IpvsArgs),
     /// Send ICMP echo requests
     Ping(PingArgs),
     /// Follow the way to a host, hop by hop
@@ -258,11 +261,17 @@ impl Verb {
             Self::Sock(SockArgs { summary: true, .. }) => "vision/sock-summary@1",
             Self::Sock(_) => "vision/sock@1",
             Self::Ct(args) => args.schema(),
-            Self::Fw(FwArgs { verb: Some(FwVerb::Sets), .. }) => "vision/fw-sets@1",
+            Self::Fw(args) if args.legacy => "vision/fw-legacy@1",
+            Self::Fw(FwArgs { verb: Some(FwVerb::Sets(args)), .. }) => match args {
+                SetsArgs { verb: Some(SetsVerb::Test { .. }), .. } => "vision/fw-sets-test@1",
+                SetsArgs { ipset: true, .. } => "vision/fw-ipset@1",
+                SetsArgs { .. } => "vision/fw-sets@1",
+            },
             Self::Fw(FwArgs { counters: true, .. }) => "vision/fw-counters@1",
             Self::Fw(FwArgs { iptables: true, .. }) => "vision/fw-iptables@1",
             Self::Fw(FwArgs { why: Some(_), .. }) => "vision/fw-why@1",
             Self::Fw(_) => "vision/fw@1",
+            Self::Ipvs(_) => "vision/ipvs@1",
             Self::Bridge(args) => args.schema(),
             Self::Qdisc(_) => "vision/qdisc@1",
             Self::Stat(_) => "vision/stat@1",
@@ -302,7 +311,8 @@ impl Verb {
                 | CtArgs { stats: true, .. }
                 | CtArgs { verb: Some(_), .. },
             )
-            | Self::Fw(_) => (true, false, false, false),
+            | Self::Fw(_)
+            | Self::Ipvs(_) => (true, false, false, false),
             Self::Stat(_) => (true, false, false, false),
             Self::Ct(_) => (true, true, false, true),
             Self::Bridge(_) | Self::Qdisc(_) => (true, false, true, false),

@@ -396,8 +396,12 @@ pub struct FwArgs {
     /// The tables of iptables and ip6tables inside nf_tables, as iptables-save -c writes them
     #[arg(long, conflicts_with = "counters")]
     pub iptables: bool,
+    /// The tables of legacy iptables and ip6tables, which exist beside nf_tables, as
+    /// iptables-legacy-save -c writes them
+    #[arg(long, conflicts_with_all = ["counters", "iptables"])]
+    pub legacy: bool,
     /// Which rules the first packet of a connection would meet, on paper: nothing is sent
-    #[arg(long, value_name = "SRC:PORT -> DST:PORT/PROTO", conflicts_with_all = ["counters", "iptables"])]
+    #[arg(long, value_name = "SRC:PORT -> DST:PORT/PROTO", conflicts_with_all = ["counters", "iptables", "legacy"])]
     pub why: Option<Flow>,
     /// With --why: the interface the packet comes in by
     #[arg(long, value_name = "IFACE", requires = "why")]
@@ -407,10 +411,55 @@ pub struct FwArgs {
     pub oif: Option<String>,
 }
 
+/// `vision ipvs`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Needs CAP_NET_ADMIN.\n\nExamples:\n  vision ipvs\n  vision --host ipvs --stats"
+)]
+pub struct IpvsArgs {
+    /// What was counted instead of what is set
+    #[arg(long)]
+    pub stats: bool,
+}
+
 /// A part of the firewall.
 #[derive(Debug, Subcommand)]
 pub enum FwVerb {
     /// Only sets and maps, with their elements
-    #[command(after_help = "Examples:\n  vision fw sets\n  vision fw sets --json")]
-    Sets,
+    #[command(after_help = "Examples:\n  vision fw sets\n  vision fw sets --ipset --terse\n  \
+                            vision fw sets test blocked 10.0.0.1,tcp:80")]
+    Sets(SetsArgs),
+}
+
+/// `vision fw sets`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct SetsArgs {
+    /// A question about one set.
+    #[command(subcommand)]
+    pub verb: Option<SetsVerb>,
+    /// The sets of ipset instead of those of nf_tables
+    #[arg(long)]
+    pub ipset: bool,
+    /// With --ipset: without the elements
+    #[arg(short = 't', long, requires = "ipset")]
+    pub terse: bool,
+    /// With --ipset: only this set
+    #[arg(long, value_name = "SET", requires = "ipset")]
+    pub name: Option<String>,
+}
+
+/// A question about one set of ipset.
+#[derive(Debug, Subcommand)]
+pub enum SetsVerb {
+    /// Ask the kernel whether a set of ipset holds an element; exit code 1 if not
+    #[command(after_help = "Examples:\n  vision fw sets test blocked 10.0.0.1\n  \
+                            vision fw sets test services 10.0.0.1,tcp:80")]
+    Test {
+        /// The set
+        set: String,
+        /// The element, as ipset writes it
+        #[arg(value_name = "ELEM")]
+        element: String,
+    },
 }

@@ -1,7 +1,11 @@
 //! `vision fw`
 
+mod ipset;
+mod legacy;
+
 use std::io;
 
+use vision_core::firewall::legacy::LegacyTable;
 use vision_core::firewall::{
     self, Chain, Counter, Firewall, Flow, FwFamily, Rule, Ruleset, Table, Text, iptables,
 };
@@ -11,7 +15,7 @@ use vision_core::{Budget, Result, Untrusted};
 use super::Ended;
 use super::names::Names;
 use super::stream::{self, Stop, Tail};
-use crate::args::{FwArgs, FwVerb};
+use crate::args::{FwArgs, FwVerb, SetsVerb};
 use crate::context::Context;
 use crate::output::Row;
 use crate::output::human::fw::{CounterRow, FwRow, Item, MetRow, Words};
@@ -20,6 +24,18 @@ type Write<'w> = dyn FnMut(&dyn Row) -> io::Result<()> + 'w;
 
 /// Lists the firewall, its sets or its counters.
 pub fn run(args: &FwArgs, context: &mut Context) -> Ended {
+    match &args.verb {
+        None if args.legacy => legacy::run(context),
+        Some(FwVerb::Sets(sets)) => match &sets.verb {
+            Some(SetsVerb::Test { set, element }) => ipset::test(set, element, context),
+            None if sets.ipset => ipset::list(sets, context),
+            None => nf_tables(args, context),
+        },
+        None => nf_tables(args, context),
+    }
+}
+
+fn nf_tables(args: &FwArgs, context: &mut Context) -> Ended {
     let target = context.target()?;
     let (budget, stop) = Stop::under(context.budget()?)?;
     let mut firewall = Firewall::open(&target)?;
@@ -33,14 +49,21 @@ pub fn run(args: &FwArgs, context: &mut Context) -> Ended {
         names.iter().flat_map(Names::iter).map(|(at, name)| (at, name.clone())).collect();
     let text = Text::new(&outline).interfaces(names);
     let (json, verbose) = (context.out.is_json(), context.global.verbose > 0);
-    let mut reading = Reading { firewall, budget, stop, outline: &outline, text: &text };
+    let (outline, text) = (&outline, &text);
+    let mut reading = Reading { firewall, budget, stop, outline, text, legacy: Vec::new() };
+    let sets = matches!(args.verb, Some(FwVerb::Sets(_)));
+    let beside = if sets { Vec::new() } else { legacy::beside(&target, &reading.budget) };
+    if !json {
+        legacy::tell(&beside);
+    }
+    reading.legacy = beside;
     if let Some(flow) = &args.why {
         let mut flow = flow.clone();
         (flow.iif, flow.oif) = (args.iif.clone(), args.oif.clone());
         return stream::list(context, "met", |write| reading.why(&flow, write));
     }
     match args.verb {
-        Some(FwVerb::Sets) => stream::list(context, "sets", |write| reading.sets(json, write)),
+        Some(FwVerb::Sets(_)) => stream::list(context, "sets", |write| reading.sets(json, write)),
         None if args.counters => stream::list(context, "counters", |write| reading.counters(write)),
         None if args.iptables => stream::list(context, "lines", |write| reading.iptables(write)),
         None if json => stream::list(context, "objects", |write| reading.objects(verbose, write)),
@@ -54,6 +77,7 @@ struct Reading<'r> {
     stop: Stop,
     outline: &'r Ruleset,
     text: &'r Text<'r>,
+    legacy: Vec<LegacyTable>,
 }
 
 impl<'r> Reading<'r> {
@@ -92,6 +116,11 @@ impl<'r> Reading<'r> {
         let mut plain = |item| write(&FwRow { item, text: None });
         for table in &outline.tables {
             self.stop.unless(plain(Item::Table(table)));
+        }
+        for table in &self.legacy {
+            let rules = legacy::rules(table);
+            let (family, name) = (table.family, &table.name);
+            self.stop.unless(plain(Item::LegacyTable { family, name, rules }));
         }
         for object in &outline.objects {
             self.stop.unless(plain(Item::Object(object)));

@@ -13,6 +13,7 @@ mod drops;
 mod explain;
 mod filter;
 mod fw;
+mod ipvs;
 mod link;
 pub mod names;
 mod neigh;
@@ -78,6 +79,7 @@ fn dispatch(verb: Verb, context: &mut Context) -> Ended {
         Verb::Qdisc(args) => qdisc::run(&args, context),
         Verb::Stat(args) => stat::run(&args, context),
         Verb::Fw(args) => fw::run(&args, context),
+        Verb::Ipvs(args) => ipvs::run(&args, context),
         Verb::Ping(args) => ping::run(&args, context),
         Verb::Path(args) => path::run(&args, context),
         Verb::Tcp(args) => tcp::run(&args, context),

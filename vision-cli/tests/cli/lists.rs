@@ -334,3 +334,75 @@ fn reading_needs_no_capability() {
         powerless(&a, verb).expect(0);
     }
 }
+
+#[test]
+fn sets_of_ipset_and_legacy_tables_are_listed_as_their_tools_do() {
+    let Some(lab) = lab() else { return };
+    let node = lab.node("f").expect("a node");
+    if node.try_sh("ipset --version && iptables-legacy --version").is_err() {
+        let forbidden = std::env::var_os("VISION_FORBID_SKIP").is_some_and(|v| v == "1");
+        assert!(!forbidden, "may not be skipped: no ipset or no iptables-legacy in PATH");
+        eprintln!("SKIP: no ipset or no iptables-legacy in PATH");
+        return;
+    }
+    assert_eq!(vision_in(&node, "fw sets --ipset").expect(0).out, "");
+    assert_eq!(vision_in(&node, "fw --legacy").expect(0).out, "");
+    assert_eq!(vision_in(&node, "fw").expect(0).err, "");
+    node.sh("ipset create blocked hash:ip,port counters && ipset add blocked 10.0.0.1,tcp:80 && \
+         ipset create other hash:net && \
+         iptables-legacy -A INPUT -m set --match-set blocked src,dst -j DROP");
+    let theirs = node.sh("ipset list");
+    assert_eq!(vision_in(&node, "fw sets --ipset").expect(0).out.trim_end(), theirs.trim_end());
+    let terse = vision_in(&node, "fw sets --ipset -t --name other").expect(0).out;
+    assert_eq!(terse.trim_end(), node.sh("ipset list -t other").trim_end());
+    let json = vision_in(&node, "fw sets --ipset --json").expect(0).json();
+    assert_eq!(schema(&json), "vision/fw-ipset@1");
+    let set = &json["report"]["sets"][0];
+    assert_eq!((&set["name"], &set["type"]), (&"blocked".into(), &"hash:ip,port".into()));
+    assert_eq!(set["references"], 1);
+    assert_eq!(set["elements"][0]["elem"], "10.0.0.1,tcp:80");
+    assert_eq!(set["elements"][0]["port"], 80);
+    assert_eq!(set["elements"][0]["counter"]["packets"], 0);
+    let yes = vision_in(&node, "fw sets test blocked 10.0.0.1,tcp:80").expect(0).out;
+    assert_eq!(yes, "10.0.0.1,tcp:80 is in set blocked\n");
+    let no = vision_in(&node, "fw sets test blocked 10.0.0.1,udp:80 --json").expect(1).json();
+    assert_eq!(no["report"]["found"], false);
+    let bad = vision_in(&node, "fw sets test blocked 10.0.0.1").expect(2).err;
+    assert!(bad.contains("ip,port"), "{bad}");
+    let missing = vision_in(&node, "fw sets test nothing 10.0.0.1").expect(3).err;
+    assert!(missing.contains("nothing"), "{missing}");
+    let text = vision_in(&node, "fw --legacy").expect(0).out;
+    let lines = |text: &str| -> Vec<String> {
+        text.lines().filter(|it| !it.starts_with('#')).map(str::to_owned).collect()
+    };
+    assert_eq!(lines(&text), lines(&node.sh("iptables-legacy-save -c")));
+    let json = vision_in(&node, "fw --legacy --json").expect(0).json();
+    assert_eq!(schema(&json), "vision/fw-legacy@1");
+    let rule = &json["report"]["tables"][0]["chains"][0]["rules"][0];
+    assert_eq!(rule["matches"][0]["options"], "--match-set blocked src,dst");
+    assert_eq!(rule["target"]["verdict"], "drop");
+    // A clean ruleset of nf_tables is not all there is.
+    let clean = vision_in(&node, "fw").expect(0);
+    assert_eq!(clean.out, "");
+    assert!(clean.err.contains("legacy") && clean.err.contains("1 rule"), "{clean:?}");
+    let objects = vision_in(&node, "fw --json").expect(0).json();
+    assert_eq!(objects["report"]["objects"][0]["kind"], "legacy_table");
+    for verb in ["fw sets --ipset", "fw --legacy", "fw sets test blocked 10.0.0.1,tcp:80"] {
+        let denied = powerless(&node, verb).expect(4);
+        assert!(denied.err.contains("CAP_NET_ADMIN"), "{denied:?}");
+    }
+}
+
+#[test]
+fn a_kernel_without_ipvs_is_said_to_lack_it() {
+    let Some(lab) = lab() else { return };
+    let node = lab.node("v").expect("a node");
+    if node.try_sh("test -e /proc/net/ip_vs").is_ok() {
+        let report = vision_in(&node, "ipvs --json").expect(0).json();
+        assert_eq!(report["report"]["services"], serde_json::json!([]));
+        return;
+    }
+    let run = vision_in(&node, "ipvs");
+    assert!(run.code.is_some_and(|code| code > 1), "{run:?}");
+    assert!(run.err.contains("this kernel lacks IPVS"), "{run:?}");
+}

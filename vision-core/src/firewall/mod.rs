@@ -11,6 +11,7 @@ mod expr;
 mod flow;
 pub mod ipset;
 pub mod iptables;
+pub mod ipvs;
 pub mod legacy;
 mod model;
 mod notes;

@@ -73,7 +73,7 @@ pub(super) fn saved(text: &[u8]) -> String {
     let shown = Escaped::new(text).to_string();
     match !text.is_empty() && text.iter().all(plain) {
         true => shown,
-        false => format!("\"{}\"", shown.replace('"', "\\\"")),
+        false => format!("\"{}\"", shown.replace('"', "\\\"").replace('\'', "\\'")),
     }
 }
 
@@ -138,6 +138,9 @@ fn conntrack(info: &[u8]) -> Option<Words> {
     let flags = u16(info.get(146..)?)?;
     let inverted = u16(info.get(148..)?)?;
     let (states, status) = (u16(info.get(150..)?)?, u16(info.get(152..)?)?);
+    if flags == ALIAS | 1 {
+        return xt_more::state_alias(inverted & 1 != 0, states);
+    }
     let (mut ipt, mut nft) = (Vec::new(), Vec::new());
     let named = |bits: u16, names: &[(u16, &str)]| -> String {
         let found = names.iter().filter(|(bit, _)| bits & bit != 0).map(|it| it.1);
@@ -192,6 +195,9 @@ fn conntrack(info: &[u8]) -> Option<Words> {
         _ => None,
     }
 }
+
+/// `XT_CONNTRACK_STATE_ALIAS`.
+const ALIAS: u16 = 1 << 13;
 
 /// Whether a conntrack match that looks at states only admits a packet in such a state.
 pub(super) fn admits(expr: &Expression, state: u32) -> Option<bool> {

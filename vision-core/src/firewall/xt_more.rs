@@ -22,7 +22,7 @@ pub(super) fn matched(name: &[u8], rev: u8, info: &[u8], six: bool) -> Option<Wo
         (b"hl", 0) => hops(info, "hl"),
         (b"owner", 1) => owner(info),
         (b"connmark", 1) => connmark(info),
-        (b"connlimit", 1) => connlimit(info),
+        (b"connlimit", 1) => connlimit(info, six),
         (b"dscp", 0) => {
             let (bang, _) = not(*info.get(1)? != 0);
             only(format!("{bang}--dscp {:#04x}", info.first()?))
@@ -43,7 +43,7 @@ pub(super) fn target(name: &[u8], rev: u8, info: &[u8], six: bool) -> Option<Wor
         (b"NFQUEUE", _) => queue(rev, info),
         (b"CLASSIFY", 0) => {
             let class = u32(info)?;
-            only(format!("--set-class {:x}:{:x}", class >> 16, class & 0xffff))
+            only(format!("--set-class {:04x}:{:04x}", class >> 16, class & 0xffff))
         }
         (b"TTL" | b"HL", 0) => {
             let word = if six { "hl" } else { "ttl" };
@@ -85,6 +85,12 @@ fn state(info: &[u8]) -> Option<Words> {
     only(format!("--state {}", states(u32(info)?)))
 }
 
+/// A conntrack match that was written as one of `state`.
+pub(super) fn state_alias(inverted: bool, bits: u16) -> Option<Words> {
+    let (bang, _) = not(inverted);
+    only(format!("{bang}--state {}", states(bits.into())))
+}
+
 fn states(bits: u32) -> String {
     let names =
         [(1, "INVALID"), (8, "NEW"), (4, "RELATED"), (2, "ESTABLISHED"), (256, "UNTRACKED")];
@@ -97,11 +103,11 @@ fn physdev(info: &[u8]) -> Option<Words> {
     let (inverted, asked) = (*info.get(64)?, *info.get(65)?);
     let mut words = Vec::new();
     for (bit, word, at) in [
-        (4, "physdev-is-in", None),
+        (8, "physdev-is-in", None),
         (1, "physdev-in", Some(0)),
-        (8, "physdev-is-out", None),
+        (16, "physdev-is-out", None),
         (2, "physdev-out", Some(32)),
-        (16, "physdev-is-bridged", None),
+        (4, "physdev-is-bridged", None),
     ] {
         if asked & bit == 0 {
             continue;
@@ -218,27 +224,26 @@ fn connmark(info: &[u8]) -> Option<Words> {
 }
 
 /// `struct xt_connlimit_info`: mask, limit, flags.
-fn connlimit(info: &[u8]) -> Option<Words> {
+fn connlimit(info: &[u8], six: bool) -> Option<Words> {
     let (limit, flags) = (u32(info.get(16..)?)?, u32(info.get(20..)?)?);
-    let mask: u32 =
-        (0..4).filter_map(|i| attr::be32(info.get(4 * i..)?)).map(u32::count_ones).sum();
+    let mask: u32 = (0..if six { 4 } else { 1 })
+        .filter_map(|i| attr::be32(info.get(4 * i..)?))
+        .map(u32::count_ones)
+        .sum();
     let word = if flags & 1 != 0 { "upto" } else { "above" };
     let side = if flags & 2 != 0 { "daddr" } else { "saddr" };
     only(format!("--connlimit-{word} {limit} --connlimit-mask {mask} --connlimit-{side}"))
 }
 
-/// `struct xt_connmark_tginfo1` and `2`: three masks, mode, and how far to shift.
+/// `struct xt_connmark_tginfo1` and `2`: mark, two masks, how far to shift, mode.
 fn connmark_target(rev: u8, info: &[u8]) -> Option<Words> {
     let number = |at: usize| info.get(at..).and_then(u32);
     let (mark, ctmask, nfmask) = (number(0)?, number(4)?, number(8)?);
-    if rev == 2 && *info.get(14)? != 0 {
+    if rev == 2 && *info.get(13)? != 0 {
         return None;
     }
-    let masks = |word: &str| match (nfmask, ctmask) {
-        (u32::MAX, u32::MAX) => word.to_owned(),
-        _ => format!("{word} --nfmask {nfmask:#x} --ctmask {ctmask:#x}"),
-    };
-    only(match *info.get(12)? {
+    let masks = |word: &str| format!("{word} --nfmask {nfmask:#x} --ctmask {ctmask:#x}");
+    only(match *info.get(if rev == 2 { 14 } else { 12 })? {
         0 => format!("--set-xmark {mark:#x}/{ctmask:#x}"),
         1 => masks("--save-mark"),
         2 => masks("--restore-mark"),
@@ -263,7 +268,7 @@ fn nflog(info: &[u8]) -> Option<Words> {
     } else if length != 0 {
         words.push(format!("--nflog-range {length}"));
     }
-    if threshold != 1 {
+    if threshold != 0 {
         words.push(format!("--nflog-threshold {threshold}"));
     }
     only(words.join(" "))

@@ -12,6 +12,7 @@ pub(crate) mod conntrack_more;
 pub(crate) mod ethtool;
 pub(crate) mod header;
 pub(crate) mod ipset;
+pub(crate) mod ipvs;
 pub(crate) mod local_diag;
 pub(crate) mod nft;
 pub(crate) mod rtnl;

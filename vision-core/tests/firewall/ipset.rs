@@ -139,7 +139,7 @@ fn membership_is_what_the_tool_says() {
         ("all", "host"),
         ("ports", "1.2.3.4"),
         ("ports", "1.2.3.4,http"),
-        ("bitports", "1001"),
+        ("bitports", "http"),
         ("nets", "10.0.0.0/33"),
     ] {
         let ours = ipsets.test(set, element, &Budget::unbounded());

@@ -4,6 +4,7 @@
 
 mod ipset;
 mod iptables;
+mod legacy;
 mod round_trip;
 mod rows;
 mod why;

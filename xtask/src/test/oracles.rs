@@ -43,6 +43,8 @@ const ORACLES: &[(&str, &str)] = &[
     ("named", "bind9"),
     ("delv", "bind9-dnsutils"),
     ("iptables-nft", "iptables"),
+    ("iptables-legacy", "iptables"),
+    ("ipset", "ipset"),
     ("ipset", "ipset"),
     ("ethtool", "ethtool"),
     ("openssl", "openssl"),

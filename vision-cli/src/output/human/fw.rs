@@ -1,7 +1,10 @@
 use std::io;
 
 use serde::Serialize;
-use vision_core::firewall::{Chain, Counter, Flowtable, Met, Object, Rule, SetContent, Table};
+use vision_core::Untrusted;
+use vision_core::firewall::{
+    Chain, Counter, Flowtable, FwFamily, Met, Object, Rule, SetContent, Table,
+};
 
 use crate::output::json::Object as Json;
 use crate::output::text::Put;
@@ -28,6 +31,15 @@ impl Row for Words<'_> {
 pub enum Item<'i> {
     /// A table.
     Table(&'i Table),
+    /// A table of legacy iptables that packets meet besides those of nf_tables.
+    LegacyTable {
+        /// IPv4 or IPv6.
+        family: FwFamily,
+        /// Its name.
+        name: &'i Untrusted,
+        /// How many rules it has.
+        rules: usize,
+    },
     /// A chain.
     Chain(&'i Chain),
     /// A set or a map.

@@ -136,7 +136,11 @@ impl Ipsets {
         match answer {
             Ok(_) => Ok(true),
             Err(error) if error.errno() == Some(NOT_IN_SET) => Ok(false),
-            Err(error) => Err(refused(error, set, element)),
+            Err(error) if error.errno() == Some(UNSUITABLE) => {
+                let why = format!("{element:?}: the kernel says that {set:?} holds no such thing");
+                Err(Error::Invalid { what: "element", why })
+            }
+            Err(error) => Err(explain(error, Some(set))),
         }
     }
 
@@ -228,19 +232,8 @@ fn explain(error: Error, set: Option<&str>) -> Error {
     }
 }
 
-/// Why the kernel would not test (`enum ipset_errno`).
-fn refused(error: Error, set: &str, element: &str) -> Error {
-    let why = match error.errno() {
-        Some(4106) => "the prefix length is not one the set could hold",
-        Some(4352) => "the set does not hold such an element",
-        Some(4353) => "the protocol is none the set could hold",
-        Some(4354) => "the element is out of the set's range",
-        Some(4097) => "the kernel wants more, or other parts",
-        _ => return explain(error, Some(set)),
-    };
-    Error::Invalid { what: "element", why: format!("{element:?} in {set:?}: {why}") }
-}
-
+/// `IPSET_ERR_PROTOCOL`: all the kernel says of an element that does not suit a set.
+const UNSUITABLE: i32 = 4097;
 /// `IPSET_ERR_EXIST`.
 const NOT_IN_SET: i32 = 4103;
 /// Receive buffer in bytes.

@@ -156,13 +156,17 @@ impl Ipset {
                 "mark" => {
                     number(part).map(|mark| out.extend(encode(NET | 10, &mark.to_be_bytes())))
                 }
-                "set" => Some(out.extend(encode(18, &[part.as_bytes(), &[0]].concat()))),
+                "set" => {
+                    out.extend(encode(18, &[part.as_bytes(), &[0]].concat()));
+                    Some(())
+                }
                 "iface" => {
                     let (port, name) =
                         part.strip_prefix("physdev:").map_or((false, part), |it| (true, it));
                     out.extend(encode(23, &[name.as_bytes(), &[0]].concat()));
                     let flags = if port { 2_u32 } else { 0 };
-                    Some(out.extend(encode(NET | 8, &flags.to_be_bytes())))
+                    out.extend(encode(NET | 8, &flags.to_be_bytes()));
+                    Some(())
                 }
                 _ => None,
             };
@@ -194,7 +198,9 @@ impl Ipset {
         };
         out.extend(encode(NESTED | ip, &nest));
         if let Some(prefix) = prefix {
-            out.extend(encode(cidr, &[prefix.parse().ok()?]));
+            let most = if address.is_ipv4() { 32 } else { 128 };
+            let prefix = prefix.parse().ok().filter(|prefix| *prefix <= most)?;
+            out.extend(encode(cidr, &[prefix]));
         }
         Some(())
     }

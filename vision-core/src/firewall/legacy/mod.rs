@@ -21,6 +21,7 @@ pub use model::{
 use super::FwFamily;
 use super::ipset::Ipsets;
 use crate::base::{Budget, Capability, Error, Op, Result};
+use crate::netlink::attr;
 use crate::netns::{Netns, Target};
 use crate::sys::sockopt;
 use read::{ENTRIES_AT, INFO_LEN, Info, NAME_LEN};
@@ -104,6 +105,19 @@ impl Legacy {
     }
 }
 
+impl LegacyTable {
+    /// Reads a table from what the kernel answered to `IPT_SO_GET_INFO` and what stood behind the
+    /// name and the size in its answer to `IPT_SO_GET_ENTRIES`, or to those of IPv6.
+    ///
+    /// The bytes must be of a machine with the same byte order. `None` when the first answer is too
+    /// short; entries that make no sense end the table and are counted as unreadable.
+    pub fn recorded(family: FwFamily, info: &[u8], entries: &[u8]) -> Option<Self> {
+        let name = attr::text(info.get(..NAME_LEN)?);
+        let info = Info::read(info)?;
+        Some(read::table(family, name, &info, entries, &mut |_| None))
+    }
+}
+
 fn look(
     fd: &OwnedFd,
     protocol: &Protocol,
@@ -184,3 +198,7 @@ fn failed(source: io::Error) -> Error {
 }
 
 const ATTEMPTS: u32 = 5;
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a panic is a failed test")]
+mod tests;

@@ -273,10 +273,14 @@ fn set_words(is_match: bool, revision: u8, info: &[u8], sets: Sets<'_>) -> Optio
         let bang = if inverted { "! " } else { "" };
         return (revision >= 1 && !compares).then(|| format!("{bang}--match-set {text}"));
     }
-    if !(1..=2).contains(&revision) {
-        return None;
-    }
-    let (flags, timeout) = (u32(info.get(8..)?)?, u32(info.get(12..)?)?);
+    let number = |at: usize| info.get(at..).and_then(u32);
+    let (flags, timeout) = match revision {
+        1 => (0, u32::MAX),
+        2 => (number(8)?, number(12)?),
+        // A third set, for marks, stands between; it has no words here.
+        3 if u16(info.get(8..)?)? == u16::MAX => (number(12)?, number(16)?),
+        _ => return None,
+    };
     let mut words = Vec::new();
     if let Some((text, _)) = set_info(info, sets)? {
         words.push(format!("--add-set {text}"));

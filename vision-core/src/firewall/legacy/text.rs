@@ -89,7 +89,14 @@ impl LegacyRule {
 }
 
 fn push(out: &mut String, flag: &str, one: &Extension) {
-    let _ = write!(out, " {flag} {}", one.name.escaped());
+    let options = one.options.as_deref().unwrap_or_default();
+    // The kernel has one module for both names.
+    let alias =
+        one.name == *"conntrack" && options.trim_start_matches("! ").starts_with("--state ");
+    match alias {
+        true => _ = write!(out, " {flag} state"),
+        false => _ = write!(out, " {flag} {}", one.name.escaped()),
+    }
     match &one.options {
         Some(options) if options.is_empty() => {}
         Some(options) => _ = write!(out, " {options}"),
