@@ -73,7 +73,7 @@ const REFUSALS: &[(&str, i32, &str)] = &[
     ("doctor --save /etc/passwd", 2, "`/etc/passwd` exists"),
     ("doctor --from /no/such", 3, "file `/no/such` not found"),
     ("doctor --from /etc/passwd", 2, "bad case file"),
-    ("explain gateway", 3, "near: neigh.gateway-no-answer"),
+    ("explain gateway", 3, "near: route.gateway-not-router, neigh.gateway-no-answer"),
     ("ns exec self --json -- true", 2, "--json has no meaning here"),
 ];
 

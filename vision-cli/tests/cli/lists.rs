@@ -324,7 +324,7 @@ fn caps_says_what_is_missing_and_who_grants_it() {
 fn causes_are_listed_and_unknown_ones_refused() {
     assert!(vision("explain").expect(0).out.contains("neigh.gateway-no-answer"));
     let error = vision("explain gateway").expect(3).err;
-    assert!(error.contains("near: neigh.gateway-no-answer"), "{error}");
+    assert!(error.contains("near: route.gateway-not-router, neigh.gateway-no-answer"), "{error}");
 }
 
 #[test]

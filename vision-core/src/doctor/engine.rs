@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::areas::areas;
-use super::case::{CaseFile, ProbeRecord, Probing};
+use super::case::{CaseFile, FullSizeRecord, ProbeRecord, Probing};
 use super::report::{
     Confidence, Consequence, Diagnosis, Finding, RuledOut, Severity, Unchecked, Verdict,
 };
 use super::rules::{self, Answer, Hit, SAID_LAST};
-use super::scene::{Outcome, Purpose, Scene};
+use super::scene::{Flow, Outcome, Purpose, Scene};
 use super::{Cause, Question};
 use crate::inventory::Sections;
 use crate::probe::ResolveOutcome;
@@ -147,10 +147,16 @@ fn verdict(scene: &Scene<'_>, findings: &[Finding]) -> Verdict {
         return Verdict::Faulty;
     }
     match scene.case.question {
-        Question::Reach { .. } => match scene.destinations().any(|f| f.outcome == Outcome::Works) {
-            true => Verdict::Healthy,
-            false => Verdict::Inconclusive,
-        },
+        Question::Reach { .. } => {
+            let vanish = |flow: &Flow<'_>| {
+                scene.target.full_size(flow.dst).is_some_and(FullSizeRecord::is_swallowed)
+            };
+            let works = |flow: &Flow<'_>| flow.outcome == Outcome::Works && !vanish(flow);
+            match scene.destinations().any(works) {
+                true => Verdict::Healthy,
+                false => Verdict::Inconclusive,
+            }
+        }
         Question::Health => {
             let explained = |purpose: Purpose| {
                 let mut flows = scene.flows.iter().filter(|f| f.purpose == purpose);

@@ -319,7 +319,7 @@ fn faults_on_the_way_back_are_found_where_they_are() {
     must_be_healthy(&examine(&a, &question));
     b.sh("ip route del default");
     let diagnosis = examine(&a, &question);
-    must_prove(&diagnosis, "route.none");
+    must_prove(&diagnosis, "route.return-missing");
     assert_ne!(diagnosis.findings[0].subject.place, "a");
     drop(r);
 }

@@ -156,8 +156,7 @@ impl Rest for Diagnosis {
                 writeln!(out, "  no {}: {}", ruled_out.cause, esc(&ruled_out.why))?;
             }
         } else if !self.ruled_out.is_empty() {
-            let slugs: Vec<_> = self.ruled_out.iter().map(|r| r.cause.slug()).collect();
-            writeln!(out, "  ruled out: {}", slugs.join(", "))?;
+            list(out, "  ruled out: ", self.ruled_out.iter().map(|r| r.cause.slug()))?;
         }
         Ok(())
     }
@@ -183,4 +182,28 @@ impl Rest for Diagnosis {
             self.probes_sent
         )
     }
+}
+
+/// Words in lines that fit on a terminal, the later ones indented as far as the first begins.
+fn list<'a>(
+    out: &mut dyn Write,
+    head: &str,
+    words: impl Iterator<Item = &'a str>,
+) -> io::Result<()> {
+    const COLUMNS: usize = 100;
+    let (mut line, mut is_first) = (head.to_owned(), true);
+    for word in words {
+        if !is_first {
+            line.push(',');
+            if line.len() + 1 + word.len() >= COLUMNS {
+                writeln!(out, "{line}")?;
+                line = " ".repeat(head.len());
+            } else {
+                line.push(' ');
+            }
+        }
+        line.push_str(word);
+        is_first = false;
+    }
+    writeln!(out, "{line}")
 }

@@ -66,7 +66,9 @@ fn finding(flow: &Flow<'_>, record: &FullSizeRecord) -> Option<(usize, Draft)> {
         draft.finding.subject.netns = None;
         return Some((
             1,
-            draft.prose("find the narrow link with `vision mtu`, and let its ICMP errors pass"),
+            draft.prose(
+                "find the narrow link with `vision path --mtu`, and let its ICMP errors pass",
+            ),
         ));
     };
     let (name, place) = (shown(&link.name), &hop.vantage.name);

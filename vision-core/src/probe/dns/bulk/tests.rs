@@ -112,7 +112,9 @@ fn every_question_gets_its_own_answer_in_whatever_order_they_come() {
         assert_eq!((answer.index, address_of(answer)), (n, format!("10.1.{}.{}", n >> 8, n & 255)));
         assert_eq!(answer.question.name.to_string(), format!("host-{n}.example.test."));
     }
-    assert!(report.times.is_some_and(|times| times.min >= ms(1) && times.max <= ms(110)));
+    let times = report.times.expect("answers");
+    // To within a thousandth.
+    assert!(times.min > ms(1) * 998 / 1000 && times.max <= ms(110), "{times:?}");
 }
 
 #[test]
