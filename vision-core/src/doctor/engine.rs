@@ -125,7 +125,7 @@ fn severity(scene: &Scene<'_>, hit: &Hit) -> Severity {
     let Some(flow) = scene.flows.get(hit.flow) else {
         return Severity::Error;
     };
-    let works = |f: &&super::scene::Flow<'_>| f.outcome == Outcome::Works;
+    let works = |f: &&Flow<'_>| f.outcome == Outcome::Works;
     if scene.case.probing == Probing::Passive {
         return Severity::Note;
     }

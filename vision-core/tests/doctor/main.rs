@@ -12,6 +12,7 @@ use vision_core::{Budget, Selector, Target};
 use vision_lab::dns::DnsScript;
 use vision_lab::{
     DnsServer, Fault, Lab, Node, Proc, TcpBehaviour, TcpServer, UdpBehaviour, UdpServer, require,
+    whole_machine,
 };
 
 /// Examines a node through a process in it, as a user would a container.
@@ -195,6 +196,10 @@ fn a_drop_out_of_sight_is_never_blamed_on_anything_else() {
     assert_eq!(diagnosis.verdict, Verdict::Inconclusive, "{diagnosis:#?}");
     assert!(diagnosis.findings.is_empty(), "{diagnosis:#?}");
     assert!(diagnosis.unchecked.iter().any(|u| u.what == "firewall"));
+    // Where namespaces of others may not be looked into, the filter may be in one of them.
+    if require(whole_machine()).is_none() {
+        return;
+    }
     // The host answers now, its port does not.
     r.sh("nft flush chain ip f c; nft add rule ip f c tcp dport 80 drop");
     let likely = examine(&a, &format!("{}:80", b.v4()));
