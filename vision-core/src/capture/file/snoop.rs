@@ -46,7 +46,7 @@ impl Snoop {
             None => return Ok(None),
         };
         let (secs, micros) = (Endian::Big.u32_at(head, 16), Endian::Big.u32_at(head, 20));
-        let fits = kept <= record.saturating_sub(RECORD as u32);
+        let fits = record.checked_sub(RECORD as u32).is_some_and(|room| kept <= room);
         if record > MAX_RECORD || !fits {
             let why = format!("a record of {record} bytes with {kept} bytes of packet");
             return Err(FileError::damaged(window.offset(), why));

@@ -6,7 +6,7 @@ use super::super::expr::Expression;
 use super::super::model::FwFamily;
 use super::super::proto::{self, CT};
 use super::super::types::{self, BOOLEAN, IFINDEX, IFNAME, INTEGER, IPV4, IPV6, Part, STRING};
-use super::machine::{HOST, Machine, slot, small};
+use super::machine::{HOST, Machine, in_bits, slot};
 use super::sym::{Place, Sym};
 
 impl Machine<'_> {
@@ -81,7 +81,7 @@ pub(super) fn offset(expr: &Expression) -> String {
 
 pub(super) fn extension(expr: &Expression) -> Option<Sym> {
     let (op, kind) = (expr.number("op").unwrap_or(0), expr.number("type")?);
-    let (at, bits) = (small(expr.number("offset")? * 8), small(expr.number("len")? * 8));
+    let (at, bits) = (in_bits(expr.number("offset")?), in_bits(expr.number("len")?));
     if expr.number("flags") == Some(1) {
         let name = proto::EXTENSIONS.iter().find(|row| row.0 == op && row.1 == kind);
         let text = match (name, op) {

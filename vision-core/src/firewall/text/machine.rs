@@ -134,7 +134,7 @@ impl<'r> Machine<'r> {
         let sym = match expr.name.as_bytes() {
             b"payload" if dreg.is_some() => {
                 let (base, offset, bits) = (number("base"), number("offset"), number("len"));
-                Some(self.payload(base, small(offset * 8), small(bits * 8)))
+                Some(self.payload(base, in_bits(offset), in_bits(bits)))
             }
             b"meta" if dreg.is_some() => {
                 let row = META.get(number("key") as usize);
@@ -410,6 +410,11 @@ pub(super) const HOST: Part = Part { kind: INTEGER, bits: 32, host: true, shift:
 
 pub(super) fn part(kind: u32) -> Part {
     Part::of(kind, small(types::len(kind) as u64 * 8))
+}
+
+/// Bits of a number of bytes that anybody may have written.
+pub(super) fn in_bits(bytes: u64) -> u32 {
+    small(bytes.saturating_mul(8))
 }
 
 pub(super) fn small(number: u64) -> u32 {

@@ -41,7 +41,7 @@ fn resolve(
         }
     }
     if let [one] = parts.as_mut_slice() {
-        one.bits = len * 8;
+        one.bits = len.saturating_mul(8);
         if order == Some(1) {
             one.host = true;
         }

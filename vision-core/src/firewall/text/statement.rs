@@ -60,7 +60,7 @@ impl Machine<'_> {
     fn write_header(&self, expr: &Expression) -> Option<String> {
         let source = self.get(expr, "sreg")?;
         let at = |name| expr.number(name).and_then(|number| u32::try_from(number).ok());
-        let (offset, bits) = (at("offset")? * 8, at("len")? * 8);
+        let (offset, bits) = (at("offset")?.saturating_mul(8), at("len")?.saturating_mul(8));
         let place = self.payload(expr.number("base")?, offset, bits);
         if let Some((mask, xor)) = source.change.as_ref().filter(|_| !place.named) {
             // The bits outside of the field are kept, those inside come from the value.
@@ -112,7 +112,7 @@ impl Machine<'_> {
             return (op == 1).then(|| format!("reset {name}"));
         };
         let at = |name| expr.number(name).and_then(|number| u32::try_from(number).ok());
-        let (offset, bits) = (at("offset")? * 8, at("len")? * 8);
+        let (offset, bits) = (at("offset")?.saturating_mul(8), at("len")?.saturating_mul(8));
         let place = Sym::located(Place::Extension(op, kind), offset, bits, None);
         let value = match &source.constant {
             Some(bytes) => place.part().constant(bytes),
