@@ -412,9 +412,10 @@ pub(super) fn part(kind: u32) -> Part {
     Part::of(kind, small(types::len(kind) as u64 * 8))
 }
 
-/// Bits of a number of bytes that anybody may have written.
+/// Bits of a number of bytes, which is larger than any packet only if somebody made it up.
 pub(super) fn in_bits(bytes: u64) -> u32 {
-    small(bytes.saturating_mul(8))
+    const MOST: u64 = 1 << 24;
+    small(bytes.min(MOST) * 8)
 }
 
 pub(super) fn small(number: u64) -> u32 {
@@ -442,7 +443,8 @@ fn is_range(expr: &Expression, next: &Expression) -> bool {
 
 /// The length of a mask that is a prefix.
 pub(super) fn prefix_of(mask: &[u8]) -> Option<u32> {
-    let number = types::number(mask, false)? << (128 - mask.len() * 8);
+    let unused = u32::try_from(128 - mask.len().min(16) * 8).ok()?;
+    let number = types::number(mask, false)?.checked_shl(unused)?;
     (number.leading_ones() == number.count_ones()).then(|| number.leading_ones())
 }
 

@@ -203,5 +203,5 @@ pub(super) fn prefix_len(low: &[u8], high: &[u8]) -> Option<u32> {
     if size == 0 {
         return Some(0);
     }
-    (size.is_power_of_two() && a % size == 0).then(|| bits - size.trailing_zeros())
+    (size.is_power_of_two() && a % size == 0).then(|| bits.checked_sub(size.trailing_zeros()))?
 }

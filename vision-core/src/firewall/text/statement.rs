@@ -6,7 +6,7 @@ use super::super::proto::{CT, META};
 use super::super::types::{self, IFINDEX, INTEGER, IPV4, IPV6, SERVICE};
 use super::super::value::Value;
 use super::super::xt;
-use super::machine::{Machine, quoted};
+use super::machine::{Machine, in_bits, quoted};
 use super::sym::{Place, Sym};
 
 impl Machine<'_> {
@@ -59,8 +59,8 @@ impl Machine<'_> {
 
     fn write_header(&self, expr: &Expression) -> Option<String> {
         let source = self.get(expr, "sreg")?;
-        let at = |name| expr.number(name).and_then(|number| u32::try_from(number).ok());
-        let (offset, bits) = (at("offset")?.saturating_mul(8), at("len")?.saturating_mul(8));
+        let at = |name| expr.number(name).map(in_bits);
+        let (offset, bits) = (at("offset")?, at("len")?);
         let place = self.payload(expr.number("base")?, offset, bits);
         if let Some((mask, xor)) = source.change.as_ref().filter(|_| !place.named) {
             // The bits outside of the field are kept, those inside come from the value.
@@ -111,8 +111,8 @@ impl Machine<'_> {
             let name = known.map_or(format!("tcp option {kind}"), |row| row.2.to_owned());
             return (op == 1).then(|| format!("reset {name}"));
         };
-        let at = |name| expr.number(name).and_then(|number| u32::try_from(number).ok());
-        let (offset, bits) = (at("offset")?.saturating_mul(8), at("len")?.saturating_mul(8));
+        let at = |name| expr.number(name).map(in_bits);
+        let (offset, bits) = (at("offset")?, at("len")?);
         let place = Sym::located(Place::Extension(op, kind), offset, bits, None);
         let value = match &source.constant {
             Some(bytes) => place.part().constant(bytes),
@@ -234,7 +234,7 @@ impl Machine<'_> {
         let (num, total) = (expr.number("num")?, expr.number("total").unwrap_or(1));
         Some(match total {
             0 | 1 => format!("queue{flags} to {num}"),
-            _ => format!("queue{flags} to {num}-{}", num + total - 1),
+            _ => format!("queue{flags} to {num}-{}", num.saturating_add(total - 1)),
         })
     }
 
