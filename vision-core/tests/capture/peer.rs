@@ -198,7 +198,7 @@ fn a_tunnel_without_a_header_gives_what_tcpdump_takes() {
              ip addr add 10.88.0.{own}/24 dev t0"
         ));
         if made.is_err() {
-            println!("SKIP: this kernel has no ipip");
+            println!("NOT RUN: this kernel has no ipip");
             return;
         }
     }

@@ -81,7 +81,7 @@ fn closed_ports_and_missing_neighbours_have_reasons_of_their_own() {
         }
         let _ = socket.send_to(b"x", (nobody, 9));
         // Three questions a second apart, then the packet is given up.
-        std::thread::sleep(Duration::from_millis(3500));
+        std::thread::sleep(Duration::from_millis(5500));
     });
     let Some(packets) = packets else { return };
     assert!(count(&packets, "NO_SOCKET") >= 5, "{packets:#?}");
