@@ -45,7 +45,7 @@ pub fn injected(node: &Node, inject: &str, line: &str) -> Run {
 pub fn strace(inject: &str, line: &str) -> String {
     let calls = inject.split(':').next().unwrap_or_default();
     format!(
-        "exec timeout 20 strace --seccomp-bpf -f -qq -o /dev/null -e trace={calls} \
+        "exec timeout 60 strace --seccomp-bpf -f -qq -o /dev/null -e trace={calls} \
          -e inject={inject} \"$V\" {line}"
     )
 }

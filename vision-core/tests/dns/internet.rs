@@ -55,10 +55,10 @@ impl Internet {
         let mut daemons = Vec::new();
         for (addr, zones) in places {
             daemons.push(nsd(&net, &dir, addr, zones)?);
-            net.wait_for(format!("{addr}:53").parse().expect("an address"));
+            net.wait_for_dns(format!("{addr}:53").parse().expect("an address"));
         }
         daemons.push(unbound(&net, &dir)?);
-        net.wait_for("127.2.0.1:53".parse().expect("an address"));
+        net.wait_for_dns("127.2.0.1:53".parse().expect("an address"));
         Some(Self { net, dir, _daemons: daemons })
     }
 }

@@ -72,6 +72,25 @@ impl Net {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+
+    /// Waits until questions are answered, over TCP and over UDP: servers open one before the other.
+    pub fn wait_for_dns(&self, server: SocketAddr) {
+        self.wait_for(server);
+        // For the name servers of the root.
+        let question = b"\x5e\xed\0\0\0\x01\0\0\0\0\0\0\0\0\x02\0\x01";
+        let answered = || -> std::io::Result<usize> {
+            let socket = UdpSocket::bind("127.0.0.1:0")?;
+            socket.set_read_timeout(Some(Duration::from_millis(200)))?;
+            socket.connect(server)?;
+            socket.send(question)?;
+            socket.recv(&mut [0; 512])
+        };
+        let started = Instant::now();
+        while self.netns.run(answered).expect("entered").is_err() {
+            assert!(started.elapsed() < Duration::from_secs(20), "no answer by {server}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 }
 
 pub struct Daemon(Child);

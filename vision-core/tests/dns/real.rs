@@ -97,7 +97,7 @@ fn nsd(tag: &str) -> Option<Nsd> {
     std::fs::write(dir.join("conf"), config).expect("written");
     let conf = dir.join("conf");
     let daemon = net.spawn("nsd", &["-d", "-c", conf.to_str().expect("UTF-8")])?;
-    net.wait_for(self::at(53));
+    net.wait_for_dns(self::at(53));
     Some(Nsd { net, _daemon: daemon, dir })
 }
 
@@ -251,7 +251,7 @@ fn names_resolve_along_the_search_list_of_a_pod() {
     let Some(_dnsmasq) = net.spawn("dnsmasq", &args) else {
         return;
     };
-    net.wait_for(at(53));
+    net.wait_for_dns(at(53));
     let config = ResolverConfig {
         search: ["default.svc.cluster.local", "svc.cluster.local"].map(str::to_owned).to_vec(),
         ndots: 5,

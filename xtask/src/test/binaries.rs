@@ -1,7 +1,7 @@
 //! Where cargo put the test programs.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -12,13 +12,32 @@ use crate::{Result, cargo, root};
 /// A built test program.
 pub(super) struct Binary {
     pub(super) name: String,
-    pub(super) path: PathBuf,
+    /// Whether it tests its package from outside, not its own modules.
+    pub(super) integration: bool,
+    path: PathBuf,
     /// Where cargo would run it.
-    pub(super) package_dir: PathBuf,
+    package_dir: PathBuf,
 }
 
-/// The workspace's integration tests, built if need be.
-pub(super) fn integration_tests() -> Result<Vec<Binary>> {
+impl Binary {
+    /// The command that runs it: itself, or behind others, of which the last is to start it.
+    pub(super) fn command(&self, behind: &[&str]) -> Command {
+        let mut words = behind.iter().map(Path::new).chain([self.path.as_path()]);
+        let mut command = Command::new(words.next().unwrap_or(&self.path));
+        command.args(words).current_dir(&self.package_dir);
+        command
+    }
+
+    /// How it is called in what is printed.
+    pub(super) fn title(&self) -> String {
+        let package = self.package_dir.file_name().unwrap_or_default().display();
+        let kind = if self.integration { "tests of" } else { "unit tests of" };
+        format!("{} ({kind} {package})", self.name)
+    }
+}
+
+/// The workspace's unit and integration tests, built if need be.
+pub(super) fn all() -> Result<Vec<Binary>> {
     let output = Command::new(cargo())
         .args(["test", "--workspace", "--no-run", "--message-format=json"])
         .current_dir(root())
@@ -29,19 +48,19 @@ pub(super) fn integration_tests() -> Result<Vec<Binary>> {
     }
     let text = String::from_utf8_lossy(&output.stdout);
     let messages = text.lines().filter_map(|line| serde_json::from_str(line).ok());
-    Ok(messages.filter_map(|message| integration_test(&message)).collect())
+    Ok(messages.filter_map(|message| test_binary(&message)).collect())
 }
 
 /// The binary a message of `cargo test --message-format=json` tells of, if that is what it tells.
-fn integration_test(message: &Value) -> Option<Binary> {
-    let is_test = message["target"]["kind"].as_array()?.iter().any(|kind| kind == "test");
-    if message["reason"] != "compiler-artifact" || !is_test {
+fn test_binary(message: &Value) -> Option<Binary> {
+    if message["reason"] != "compiler-artifact" || message["profile"]["test"] != true {
         return None;
     }
     let mut package_dir = PathBuf::from(message["manifest_path"].as_str()?);
     package_dir.pop();
     Some(Binary {
         name: message["target"]["name"].as_str()?.to_owned(),
+        integration: message["target"]["kind"].as_array()?.iter().any(|kind| kind == "test"),
         path: message["executable"].as_str()?.into(),
         package_dir,
     })
@@ -53,16 +72,29 @@ mod tests {
 
     use super::*;
 
+    fn message(kind: &str, test: bool) -> Value {
+        json!({"reason": "compiler-artifact", "manifest_path": "/w/core/Cargo.toml",
+               "profile": {"test": test}, "target": {"kind": [kind], "name": "lab"},
+               "executable": "/t/lab-1"})
+    }
+
     #[test]
-    fn integration_tests_are_told_from_the_rest() {
-        let message = |kind: &str| {
-            json!({"reason": "compiler-artifact", "manifest_path": "/w/core/Cargo.toml",
-                   "target": {"kind": [kind], "name": "lab"}, "executable": "/t/lab-1"})
-        };
-        let found = integration_test(&message("test")).expect("an integration test");
-        assert_eq!((found.name.as_str(), found.path), ("lab", "/t/lab-1".into()));
-        assert_eq!(found.package_dir, PathBuf::from("/w/core"));
-        assert!(integration_test(&message("lib")).is_none());
-        assert!(integration_test(&json!({"reason": "build-finished"})).is_none());
+    fn test_programs_are_told_from_the_rest() {
+        let found = test_binary(&message("test", true)).expect("an integration test");
+        assert_eq!(found.title(), "lab (tests of core)");
+        let command = found.command(&[]);
+        assert_eq!(command.get_program(), "/t/lab-1");
+        assert_eq!(command.get_current_dir(), Some(Path::new("/w/core")));
+        let unit = test_binary(&message("lib", true)).expect("unit tests");
+        assert_eq!(unit.title(), "lab (unit tests of core)");
+        assert!(test_binary(&message("lib", false)).is_none());
+        assert!(test_binary(&json!({"reason": "build-finished"})).is_none());
+    }
+
+    #[test]
+    fn a_program_is_run_behind_others() {
+        let command = test_binary(&message("test", true)).expect("one").command(&["env", "-i"]);
+        assert_eq!(command.get_program(), "env");
+        assert_eq!(command.get_args().collect::<Vec<_>>(), ["-i", "/t/lab-1"]);
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Sums {
     pub(super) skipped: i64,
     /// Programs that ended badly, also without a summary line.
     broken: i64,
+    /// Tests that failed, by name.
+    pub(super) failures: Vec<String>,
 }
 
 impl Sums {
@@ -27,6 +29,20 @@ impl Sums {
         self.failed += other.failed;
         self.skipped += other.skipped;
         self.broken += other.broken;
+        self.failures.extend_from_slice(&other.failures);
+    }
+
+    /// Whether tests failed and nothing else did: the program came to its end and named them.
+    pub(super) fn all_named(&self) -> bool {
+        self.failed > 0 && usize::try_from(self.failed) == Ok(self.failures.len())
+    }
+
+    /// What holds after those that had failed passed when run once more.
+    pub(super) fn mended(mut self) -> Self {
+        self.passed += self.failed;
+        (self.failed, self.broken) = (0, 0);
+        self.failures.clear();
+        self
     }
 
     /// Where nothing may be skipped, a test that was has failed.
@@ -85,6 +101,8 @@ impl Reader {
         } else if line == "failures:" || line.starts_with("test result: ") {
             self.in_successes = false;
         }
+        let failed = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED"));
+        self.sums.failures.extend(failed.map(str::to_owned));
         if let Some(result) = line.strip_prefix("test result: ") {
             self.sums.passed += count(result, " passed");
             self.sums.failed += count(result, " failed");
@@ -145,11 +163,16 @@ test result: FAILED. 2 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; 
         assert!(shown.contains(&"why it failed") && !shown.contains(&"chatter"));
         assert!(shown.contains(&"SKIP e: the tool `ip` is not in PATH"));
         assert!(!reader.sums.good());
+        assert!(reader.sums.failures == ["b"] && reader.sums.all_named());
+        let mended = reader.sums.mended();
+        assert!(mended.good() && mended.failures.is_empty());
+        assert_eq!(mended.to_string(), "2 passed, 0 failed, 2 skipped");
     }
 
     #[test]
     fn a_program_that_dies_is_a_failure() {
         let sums = follow(Command::new("sh").args(["-c", "exit 3"])).expect("it starts");
         assert_eq!(sums.to_string(), "0 passed, 1 failed, 0 skipped");
+        assert!(!sums.all_named());
     }
 }
