@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use vision_lab::{Node, require, whole_machine};
+use vision_lab::{AtEnd, Node, require, whole_machine};
 
 use crate::run::{Run, command, command_in, finish, pair, powerless, vision_in};
 
@@ -134,13 +134,6 @@ fn a_signal_in_the_middle_of_a_flood_leaves_a_file_that_reads_to_its_end() {
     }
     let Some((_lab, a, b)) = pair() else { return };
     let folder = Folder::new("flood");
-    // Ends the flood also when the test fails.
-    struct Done<'a>(&'a AtomicBool);
-    impl Drop for Done<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -148,7 +141,7 @@ fn a_signal_in_the_middle_of_a_flood_leaves_a_file_that_reads_to_its_end() {
                 send(&a, &b, 500, 700);
             }
         });
-        let _done = Done(&done);
+        let _done = AtEnd(&done);
         for round in 0..12_u64 {
             let file = folder.file("x.pcapng");
             let line = format!("capture -i eth0 -w {}", file.display());

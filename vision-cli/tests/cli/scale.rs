@@ -162,6 +162,7 @@ fn of_ten_thousand_sockets_under_churn_each_stable_one_comes_once() {
                 }
             });
         });
+        let _done = vision_lab::AtEnd(&done);
         let (mut seen, mut doubles) = (HashSet::new(), 0);
         for _ in 0..3 {
             let run = finish(command_in(&node, "sock -a --udp"));

@@ -31,6 +31,7 @@ fn no_packet_comes_before_the_filter() {
                 send(&a, &b, 200, 64);
             }
         });
+        let _done = vision_lab::AtEnd(&done);
         std::thread::sleep(ms(50));
         for threads in [0, 2] {
             for _ in 0..15 {
@@ -46,7 +47,6 @@ fn no_packet_comes_before_the_filter() {
                 }
             }
         }
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
     });
     // The same filter lets its own port through.
     let request = Capture::on("eth0").program(to_port(4242)).snap_bytes(50);

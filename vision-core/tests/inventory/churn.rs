@@ -29,6 +29,7 @@ fn stable_routes_appear_exactly_once_while_others_come_and_go() {
                     ip route add 11.0.0.$i dev va; ip route del 11.0.0.$i; done");
             }
         });
+        let _done = vision_lab::AtEnd(&done);
         let mut inventory = ns.inventory();
         let mut flagged = 0;
         for _ in 0..20 {
@@ -39,7 +40,6 @@ fn stable_routes_appear_exactly_once_while_others_come_and_go() {
             let distinct: HashSet<_> = seen.iter().collect();
             assert_eq!((seen.len(), distinct.len()), (3000, 3000));
         }
-        done.store(true, Ordering::Relaxed);
         println!("{flagged} of 20 dumps flagged");
     });
     let dump = ns.inventory().routes(&budget()).expect("routes");

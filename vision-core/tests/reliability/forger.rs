@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use vision_core::Budget;
 use vision_core::probe::{EchoOutcome, Method, Ping, PingReport, Probe};
-use vision_lab::{Lab, Node, require, whole_machine};
+use vision_lab::{AtEnd, Lab, Node, require, whole_machine};
 
 use super::target_of;
 
@@ -205,6 +205,7 @@ fn a_flood_of_lies_holds_no_run_beyond_its_time() {
                 scope.spawn(flood);
             });
         });
+        let _done = AtEnd(&done);
         let ping = Ping::new(b.v4().into()).endless().interval(Duration::from_millis(100));
         let began = Instant::now();
         let report = ping.run(&target_of(&a), &Budget::within(Duration::from_secs(1)));
