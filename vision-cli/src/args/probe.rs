@@ -50,6 +50,10 @@ pub struct PingArgs {
     /// Packet mark that routing rules see, such as 0x10
     #[arg(long, value_name = "N", value_parser = number)]
     pub mark: Option<u32>,
+    /// Compare the host's clock with ours by ICMP timestamps, five times if not said
+    #[arg(long, conflicts_with_all = ["size", "df", "dscp", "mark", "pct", "sweep", "from", "alive",
+          "unreachable", "need", "rate", "tries"])]
+    pub clock: bool,
 }
 
 const PING_HELP: &str = "One host is asked until Ctrl-C, -w or -c; several, or a whole network, \
@@ -57,7 +61,8 @@ until they answer, at most twice, or exactly -c times. Several are sent 200 pack
 all unless --rate says otherwise.\nExits 0 if everybody answered (or --need many), 1 if not, 3 if a \
 name was not resolved.\n\nExamples:\n  vision ping 10.0.0.1 -c 4 -i 200ms\n  \
 vision --in pid:4242 ping -6 -I eth0 fe80::1\n  vision ping --sweep 10.0.0.0/24 --alive\n  \
-vision ping db cache fd00::9 -c 5 -q\n  vision ping --from hosts.txt --rate 1000 --pct 50,99";
+vision ping db cache fd00::9 -c 5 -q\n  vision ping --from hosts.txt --rate 1000 --pct 50,99\n  \
+vision ping ntp1 --clock";
 
 /// `vision tcp`
 #[derive(Debug, Args)]
@@ -93,6 +98,9 @@ pub struct TcpArgs {
     /// Give up waiting after so long
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub deadline: Option<Duration>,
+    /// Send only the SYN and show the segment that answers; no connection comes about
+    #[arg(long, conflicts_with_all = ["banner", "send", "expect", "until", "source"])]
+    pub syn: bool,
 }
 
 /// What to wait for.
@@ -109,7 +117,8 @@ const TCP_HELP: &str = "Exits 0 if all ports are open (and answered as expected)
 state waited for; else 1.\n\nExamples:\n  vision tcp db:5432\n  \
 vision --in pid:4242 tcp 10.0.0.2:80,8000-8010 -W 500ms\n  \
 vision tcp redis:6379 --send 'PING\\r\\n' --expect PONG\n  \
-vision tcp db:5432 --every 1s --until open --deadline 60s";
+vision tcp db:5432 --every 1s --until open --deadline 60s\n  \
+vision tcp 10.0.0.2:443 --syn -c 3";
 
 /// `vision arp`
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use vision_core::base::EventSource;
 use vision_core::probe::{Df, Echo, Ping, PingSession};
 use vision_core::{Budget, Error, Ttl};
 
-use super::{Ended, destination, sweep};
+use super::{Ended, clock, destination, sweep};
 use crate::args::PingArgs;
 use crate::context::Context;
 use crate::exit::Outcome;
@@ -15,6 +15,9 @@ use crate::output::human::ping::{self, Tally};
 
 /// Sends echo requests and prints each answer as it comes.
 pub fn run(args: &PingArgs, context: &mut Context) -> Ended {
+    if args.clock {
+        return clock::run(args, context);
+    }
     let [host] = args.hosts.as_slice() else {
         return sweep::run(args, context);
     };

@@ -6,8 +6,8 @@ use vision_core::base::EventSource;
 use vision_core::probe::{Probe, TcpProbe, TcpSession, Until};
 use vision_core::{Budget, Error, Family};
 
-use super::Ended;
 use super::destination::{self, Destination};
+use super::{Ended, syn};
 use crate::args::{TcpArgs, UntilArg};
 use crate::context::Context;
 use crate::exit::Outcome;
@@ -15,6 +15,9 @@ use crate::output::human::tcp::{self, Summed};
 
 /// Tries to connect to every port and says what happened.
 pub fn run(args: &TcpArgs, context: &mut Context) -> Ended {
+    if args.syn {
+        return syn::run(args, context);
+    }
     let target = context.target()?;
     let budget = context.probing_budget(None)?;
     let budget = args.deadline.map_or_else(|| budget.clone(), |limit| budget.child(limit));

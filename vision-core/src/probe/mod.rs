@@ -1,5 +1,6 @@
 //! Active probes: sans-IO machines and the one driver that moves them.
 
+mod clock;
 #[cfg(feature = "dns")]
 mod dns;
 mod driver;
@@ -9,15 +10,18 @@ mod neigh;
 mod path;
 mod ping;
 mod rate;
+mod rounds;
 mod scan;
 mod spread;
 mod sweep;
+mod syn;
 mod tcp;
 mod udp;
 
 use std::net::IpAddr;
 use std::time::Instant;
 
+pub use clock::{ClockOutcome, ClockProbe, ClockReport, ClockSession};
 #[cfg(feature = "tls")]
 pub use dns::DnsTls;
 #[cfg(feature = "dnssec")]
@@ -40,6 +44,7 @@ pub use path::{
 };
 pub use ping::{Echo, EchoOutcome, Ping, PingReport, PingSession, PingSummary, RttSummary, Stall};
 pub use rate::Rate;
+pub use rounds::Asked;
 pub use scan::{
     FoundHost, Greet, GreetReport, Greeted, HostReason, HostScan, HostState, HostsProgress,
     HostsReport, PortState, Scan, ScanProgress, ScanReason, ScanReport, ScanSession, ScannedPort,
@@ -50,6 +55,7 @@ pub use sweep::{
     AddrRange, Sweep, SweepProgress, SweepReport, SweepSession, SweepSummary, SweepVerdict,
     SweptHost,
 };
+pub use syn::{SynOutcome, SynProbe, SynReport, SynSegment, SynSession};
 pub use tcp::{
     ExchangeEnd, Payload, ResetTtl, TcpAttempt, TcpExchange, TcpOutcome, TcpProbe, TcpReport,
     TcpSession, TcpSummary, Until,

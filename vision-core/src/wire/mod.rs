@@ -9,6 +9,7 @@ pub(crate) mod ndp;
 pub mod packet;
 pub(crate) mod quote;
 pub(crate) mod segment;
+pub(crate) mod timestamp;
 
 pub use self::link_type::LinkType;
 

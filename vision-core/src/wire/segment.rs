@@ -60,16 +60,27 @@ pub(crate) struct SynAnswer {
     /// The sequence number of the SYN that it acknowledges.
     pub(crate) asked: u32,
     pub(crate) is_open: bool,
+    pub(crate) flags: u8,
+    pub(crate) window: u16,
 }
 
+/// The flags from the lowest bit, by the letters that hping gives them.
+const LETTERS: &str = "FSRPAUXY";
+
 impl SynAnswer {
+    /// The flags by their letters, such as `SA`.
+    pub(crate) fn flags(&self) -> String {
+        let set = |bit: &usize| self.flags & (1 << bit) != 0;
+        (0..8).zip(LETTERS.chars()).filter(|(bit, _)| set(bit)).map(|(_, letter)| letter).collect()
+    }
+
     /// Reads a SYN with an ACK or a reset with an ACK; nothing else answers a SYN
     /// (RFC 9293 §3.10.7).
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let (ports, rest) = bytes.split_first_chunk::<4>()?;
         let (_sequence, rest) = rest.split_first_chunk::<4>()?;
         let (acknowledged, rest) = rest.split_first_chunk::<4>()?;
-        let [_, flags, ..] = *rest.first_chunk::<8>()?;
+        let [_, flags, window_high, window_low, ..] = *rest.first_chunk::<8>()?;
         let [from_high, from_low, to_high, to_low] = *ports;
         let is_open = match flags & (SYN | ACK | RST) {
             answer if answer == SYN | ACK => true,
@@ -81,6 +92,8 @@ impl SynAnswer {
             to_port: u16::from_be_bytes([to_high, to_low]),
             asked: u32::from_be_bytes(*acknowledged).wrapping_sub(1),
             is_open,
+            flags,
+            window: u16::from_be_bytes([window_high, window_low]),
         })
     }
 }
@@ -146,11 +159,15 @@ mod tests {
 
     #[test]
     fn only_what_acknowledges_is_an_answer() {
-        let mut bytes = vec![0, 80, 7, 208, 0, 0, 0, 1, 0, 0, 0, 8, 0x50, 0x12, 0, 0, 0, 0, 0, 0];
-        let open = SynAnswer { from_port: 80, to_port: 2000, asked: 7, is_open: true };
+        let mut bytes = vec![0, 80, 7, 208, 0, 0, 0, 1, 0, 0, 0, 8, 0x50, 0x12, 4, 1, 0, 0, 0, 0];
+        let (from_port, to_port, asked, is_open) = (80, 2000, 7, true);
+        let open = SynAnswer { from_port, to_port, asked, is_open, flags: 0x12, window: 1025 };
         assert_eq!(SynAnswer::read(&bytes), Some(open));
+        assert_eq!(open.flags(), "SA");
         bytes[13] = 0x14;
-        assert_eq!(SynAnswer::read(&bytes), Some(SynAnswer { is_open: false, ..open }));
+        let closed = SynAnswer { is_open: false, flags: 0x14, ..open };
+        assert_eq!(SynAnswer::read(&bytes), Some(closed));
+        assert_eq!(closed.flags(), "RA");
         for flags in [0x00, 0x02, 0x04, 0x10, 0x11, 0x18] {
             bytes[13] = flags;
             assert_eq!(SynAnswer::read(&bytes), None, "{flags:#x}");
