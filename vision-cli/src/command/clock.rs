@@ -15,14 +15,15 @@ use crate::output::human::clock::{self, Compared};
 /// Compares the host's clock with ours and prints each answer as it comes.
 pub fn run(args: &PingArgs, context: &mut Context) -> Ended {
     let Some(host) = args.hosts.first() else {
-        return Err(Error::invalid("host", "whose clock it is about is missing").into());
+        let why = "whose clock it is about is missing".to_owned();
+        return Err(Error::Invalid { what: "host", why }.into());
     };
     let target = context.target()?;
     let budget = context.probing_budget(None)?;
     let to = destination::find(host, context, &target, &budget)?;
     let IpAddr::V4(addr) = to.addr else {
         let why = format!("{} is IPv6, which has no timestamp requests; try -4", to.addr);
-        return Err(Error::invalid("host", why).into());
+        return Err(Error::Invalid { what: "host", why }.into());
     };
     let mut probe = ClockProbe::new(addr).interval(args.interval).wait(args.wait);
     if let Some(count) = args.count {

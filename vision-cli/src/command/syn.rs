@@ -12,10 +12,11 @@ use crate::output::human::syn::{self, Summed};
 
 /// Sends SYNs to one port and prints the segments that answer.
 pub fn run(args: &TcpArgs, context: &mut Context) -> Ended {
-    let ports: Vec<u16> = args.endpoint.ports().into_iter().collect();
+    let ports: Vec<u16> = args.endpoint.ports().collect();
     let [port] = ports.as_slice() else {
-        let why = format!("--syn asks one port, not {}; `vision scan --syn` asks many", ports.len());
-        return Err(Error::invalid("port", why).into());
+        let why =
+            format!("--syn asks one port, not {}; `vision scan --syn` asks many", ports.len());
+        return Err(Error::Invalid { what: "port", why }.into());
     };
     let target = context.target()?;
     let budget = context.probing_budget(None)?;
@@ -51,7 +52,9 @@ pub fn run(args: &TcpArgs, context: &mut Context) -> Ended {
     match ended_by {
         Some(error) if !context.out.is_json() => Err(error.into()),
         Some(error) => Ok(Outcome::Failed(error.into())),
-        None if report.accepted() > 0 && report.accepted() == report.asked.len() => Ok(Outcome::Yes),
+        None if report.accepted() > 0 && report.accepted() == report.asked.len() => {
+            Ok(Outcome::Yes)
+        }
         None => Ok(Outcome::No),
     }
 }

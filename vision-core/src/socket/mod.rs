@@ -10,6 +10,6 @@ mod receive;
 pub(crate) use batch::{BATCH, Inbox, send_many};
 pub(crate) use errqueue::{IcmpFault, QueuedError, next_error};
 pub(crate) use open::{Kind, Options, open, send_to, with_scope};
-pub(crate) use receive::receive;
+pub(crate) use receive::{Datagram, receive};
 
 pub use open::Df;

@@ -23,8 +23,12 @@ impl TimestampMessage {
     /// Writes a request.
     pub(crate) fn request(id: u16, seq: u16, originate_ms: u32) -> [u8; BYTES] {
         let mut bytes = [0; BYTES];
-        let parts: [&[u8]; 4] =
-            [&[REQUEST, 0, 0, 0], &id.to_be_bytes(), &seq.to_be_bytes(), &originate_ms.to_be_bytes()];
+        let parts: [&[u8]; 4] = [
+            &[REQUEST, 0, 0, 0],
+            &id.to_be_bytes(),
+            &seq.to_be_bytes(),
+            &originate_ms.to_be_bytes(),
+        ];
         bytes.iter_mut().zip(parts.iter().copied().flatten()).for_each(|(old, new)| *old = *new);
         let [high, low] = super::checksum(&bytes).to_be_bytes();
         (bytes[2], bytes[3]) = (high, low);

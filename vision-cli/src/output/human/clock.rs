@@ -32,7 +32,10 @@ impl Human for Compared<'_> {
         match report.best() {
             Some((rtt, 0)) => {
                 let rtt = millis(rtt);
-                writeln!(out, "{bold}no offset{bold:#} (to the millisecond; best answer in {rtt} ms)")?;
+                writeln!(
+                    out,
+                    "{bold}no offset{bold:#} (to the millisecond; best answer in {rtt} ms)"
+                )?;
             }
             Some((rtt, offset)) => {
                 let side = if offset > 0 { "ahead of" } else { "behind" };
@@ -44,7 +47,9 @@ impl Human for Compared<'_> {
                     |asked: &Asked<_>| matches!(asked.outcome, ClockOutcome::NonStandard { .. });
                 let why = match report.asked.iter().any(other) {
                     true => "it answers with a time of its own kind",
-                    false => "it does not answer timestamp requests, or they are filtered on the way",
+                    false => {
+                        "it does not answer timestamp requests, or they are filtered on the way"
+                    }
                 };
                 writeln!(out, "{warn}not comparable{warn:#}: {why}")?;
             }

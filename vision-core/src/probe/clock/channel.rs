@@ -173,7 +173,6 @@ impl ClockChannel {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@ use socket2::{SockAddr, SockFilter, Socket};
 
 use super::{SynOutcome, SynSegment};
 use crate::base::{Error, Family, Op, Reason, Result};
+use crate::netns::Netns;
 use crate::probe::IcmpError;
 use crate::probe::machine::{BURST, Channel, Machine};
 use crate::probe::ping::{Clocks, is_network_error};
@@ -24,6 +25,7 @@ use crate::wire::segment::{Ends, Syn, SynAnswer};
 ///
 /// The kernel knows no connection on such a port and answers a SYN-ACK with a reset by itself.
 pub(crate) struct SynChannel {
+    netns: Netns,
     socket: Socket,
     family: Family,
     ends: Ends,
@@ -37,27 +39,37 @@ pub(crate) struct SynChannel {
     key: RandomState,
     buffer: Vec<u8>,
     clocks: Clocks,
+    /// Why the host cannot be asked.
+    refusal: Option<Reason>,
 }
 
 /// Ports kept at the same time; an answer that comes after so many further requests is late.
 const RESERVED: usize = 64;
 
 impl SynChannel {
-    /// Opens the socket in the namespace of the calling thread.
-    pub(crate) fn open(to: IpAddr, scope: u32, port: u16, options: &Options) -> Result<Self> {
+    /// Opens the socket in a namespace.
+    pub(crate) fn open(
+        netns: Netns,
+        to: IpAddr,
+        scope: u32,
+        port: u16,
+        options: &Options,
+    ) -> Result<Self> {
         let family = Family::of(to);
-        let socket = socket::open(Kind::TcpRaw(family), options)?;
+        let socket = netns.run(|| socket::open(Kind::TcpRaw(family), options))??;
         // Without the kernel's stamp an answer counts from the moment it is read.
         let _ = setsockopt(&socket, ReceiveTimestampns, &true);
         // Only this host is heard; and the route says which address of ours it sees.
         let peer = socket::with_scope(to, 0, scope);
-        socket.connect(&peer.into()).map_err(|e| Error::sys(Op::Connect, e))?;
+        // What stands against it, a route that is missing or prohibits, is told of each request.
+        let refusal = socket.connect(&peer.into()).err().map(Reason::from);
         let from = local_addr(&socket)?.ip();
         let failed = |e| Error::sys(Op::SetOption, e);
         socket.attach_filter(&answers_from(family, port)).map_err(failed)?;
         let mut options = options.clone();
         options.source = Some(socket::with_scope(from, 0, scope));
         Ok(Self {
+            netns,
             socket,
             family,
             ends: Ends { from, to },
@@ -69,6 +81,7 @@ impl SynChannel {
             key: RandomState::new(),
             buffer: vec![0; 2048],
             clocks: Clocks::read(),
+            refusal,
         })
     }
 
@@ -79,7 +92,8 @@ impl SynChannel {
 
     /// Keeps a port of ours from others, the oldest one no longer.
     fn reserve(&mut self) -> Result<u16> {
-        let socket = socket::open(Kind::Tcp(self.family), &self.options)?;
+        let open = || socket::open(Kind::Tcp(self.family), &self.options);
+        let socket = self.netns.run(open)??;
         let port = local_addr(&socket)?.port();
         if self.reserved.len() >= RESERVED {
             self.reserved.pop_front();
@@ -128,12 +142,12 @@ impl SynChannel {
 }
 
 impl Channel<Rounds<SynOutcome>> for SynChannel {
-    fn perform(
-        &mut self,
-        nth: u16,
-        machine: &mut Rounds<SynOutcome>,
-        now: Instant,
-    ) -> Result<()> {
+    fn perform(&mut self, nth: u16, machine: &mut Rounds<SynOutcome>, now: Instant) -> Result<()> {
+        if let Some(reason) = self.refusal {
+            let outcome = SynOutcome::LocalError(reason);
+            machine.handle(Heard::Outcome { nth, outcome }, now);
+            return Ok(());
+        }
         let source_port = self.reserve()?;
         let syn = Syn { source_port, port: self.port, sequence: self.sequence(nth) };
         let mut bytes = Vec::new();

@@ -112,10 +112,10 @@ impl SynProbe {
             return Err(Error::invalid("address", format!("{} is no single host", self.to)));
         }
         let netns = target.open()?;
-        let open = || SynChannel::open(self.to, self.scope, self.port, &self.options);
-        let channel = netns.run(open)??;
+        let id = netns.id();
+        let channel = SynChannel::open(netns, self.to, self.scope, self.port, &self.options)?;
         let session = Session::new(Rounds::new(self.rhythm, Anchor::now()), channel, target)?;
-        Ok(SynSession { session, netns: netns.id(), to: self.to, port: self.port })
+        Ok(SynSession { session, netns: id, to: self.to, port: self.port })
     }
 }
 

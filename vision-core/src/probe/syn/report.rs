@@ -74,12 +74,7 @@ impl Outcome for SynOutcome {
 }
 
 impl SynReport {
-    pub(super) fn new(
-        netns: NetnsId,
-        to: IpAddr,
-        port: u16,
-        rounded: Rounded<SynOutcome>,
-    ) -> Self {
+    pub(super) fn new(netns: NetnsId, to: IpAddr, port: u16, rounded: Rounded<SynOutcome>) -> Self {
         let Rounded { asked, ignored, gaps } = rounded;
         Self { netns, to, port, asked, ignored, gaps }
     }
