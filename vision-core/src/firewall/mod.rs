@@ -25,7 +25,9 @@ mod types;
 mod value;
 mod why;
 mod xt;
+mod xt_hashlimit;
 mod xt_more;
+mod xt_rare;
 
 pub use expr::Expression;
 pub use flow::{Flow, FlowPart};

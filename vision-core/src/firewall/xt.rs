@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::expr::Expression;
 use super::types;
-use super::xt_more;
+use super::{xt_more, xt_rare};
 use crate::base::Escaped;
 use crate::netlink::attr::{self, be16, read, u16, u32};
 
@@ -47,7 +47,7 @@ pub(super) fn extension(
         return match (name, rev) {
             (b"comment", _) => comment(info),
             (b"addrtype", 1) => addrtype(info),
-            (b"conntrack", 2 | 3) => conntrack(info),
+            (b"conntrack", 2 | 3) => conntrack(info, six),
             (b"multiport", 1) => multiport(info),
             (b"tcp", _) => tcp(info),
             (b"udp", _) => udp(info),
@@ -133,8 +133,8 @@ fn addrtype(info: &[u8]) -> Option<Words> {
     Words::both(ipt.join(" "), nft.join(" "))
 }
 
-/// `struct xt_conntrack_mtinfo3`; only what matches states, status and direction has words.
-fn conntrack(info: &[u8]) -> Option<Words> {
+/// `struct xt_conntrack_mtinfo3`; states, status and direction have words in both languages.
+fn conntrack(info: &[u8], six: bool) -> Option<Words> {
     let flags = u16(info.get(146..)?)?;
     let inverted = u16(info.get(148..)?)?;
     let (states, status) = (u16(info.get(150..)?)?, u16(info.get(152..)?)?);
@@ -174,6 +174,7 @@ fn conntrack(info: &[u8]) -> Option<Words> {
             false => format!("ct {key} {lower}"),
         });
     }
+    xt_rare::tracked(info, flags, inverted, six, &mut ipt)?;
     if flags & 0x40 != 0 {
         let names = &[(1, "EXPECTED"), (2, "SEEN_REPLY"), (4, "ASSURED"), (8, "CONFIRMED")];
         let names = named(status, names);
@@ -185,6 +186,7 @@ fn conntrack(info: &[u8]) -> Option<Words> {
             false => format!("ct status {lower}"),
         });
     }
+    xt_rare::expires(info, flags, inverted, &mut ipt)?;
     if flags & 0x1000 != 0 {
         let reply = inverted & 0x1000 != 0;
         ipt.push(format!("--ctdir {}", if reply { "REPLY" } else { "ORIGINAL" }));
@@ -192,7 +194,7 @@ fn conntrack(info: &[u8]) -> Option<Words> {
     }
     match flags & !0x1041 {
         0 => Words::both(ipt.join(" "), nft.join(" ")),
-        _ => None,
+        _ => Some(Words { iptables: ipt.join(" "), ..Words::default() }),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::xt::{Words, not, saved};
+use super::xt_rare;
 use crate::netlink::attr::{self, be16, read, u16, u32};
 
 fn only(iptables: impl Into<String>) -> Option<Words> {
@@ -31,7 +32,7 @@ pub(super) fn matched(name: &[u8], rev: u8, info: &[u8], six: bool) -> Option<Wo
             let (bang, _) = not(u32(info)? != 0);
             only(format!("{bang}--helper {}", saved(attr::text(info.get(4..)?))))
         }
-        _ => None,
+        _ => xt_rare::matched(name, rev, info, six),
     }
 }
 
@@ -52,12 +53,9 @@ pub(super) fn target(name: &[u8], rev: u8, info: &[u8], six: bool) -> Option<Wor
         }
         (b"CHECKSUM", 0) => (*info.first()? == 1).then(|| only("--checksum-fill"))?,
         (b"DSCP", 0) => only(format!("--set-dscp {:#04x}", info.first()?)),
-        (b"CT", 1 | 2) => {
-            (u16(info)? == 1 && u16(info.get(2..)?)? == 0).then(|| only("--notrack"))?
-        }
         (b"NETMAP", 0) if info.len() == 24 => netmap(info),
         (b"TPROXY", 1) => tproxy(info, six),
-        _ => None,
+        _ => xt_rare::target(name, rev, info, six),
     }
 }
 

@@ -68,6 +68,11 @@ pub(crate) fn u32(value: &[u8]) -> Option<u32> {
 }
 
 #[inline]
+pub(crate) fn u64(value: &[u8]) -> Option<u64> {
+    read(value, 0).map(u64::from_ne_bytes)
+}
+
+#[inline]
 pub(crate) fn i32(value: &[u8]) -> Option<i32> {
     read(value, 0).map(i32::from_ne_bytes)
 }
