@@ -21,7 +21,7 @@ use vision_core::{Error, Result, Selector};
 pub use self::dns::{DnsArgs, DnsQueryArgs, DnsTlsArgs, LibcArg};
 pub use self::event::{DropsArgs, WatchArgs};
 pub use self::ns::{NsArgs, NsVerb};
-pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs, WriteFormat};
+pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs, SearchArgs, WriteFormat};
 pub use self::path::PathArgs;
 pub use self::probe::{ArpArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
 pub use self::read::{

@@ -24,6 +24,7 @@ mod qdisc;
 mod resolver;
 mod route;
 mod scan;
+mod search;
 mod sock;
 mod stat;
 mod stream;

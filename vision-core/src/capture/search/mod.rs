@@ -40,6 +40,7 @@ pub struct Match {
     after: u64,
     /// How many more packets are taken for the sake of one before them.
     left: u64,
+    stopped: bool,
 }
 
 /// A packet that is wanted.
@@ -48,6 +49,8 @@ pub struct Match {
 pub struct Hit<'a> {
     /// What was searched.
     pub payload: &'a [u8],
+    /// Where that begins, in bytes from the start of the packet.
+    pub offset: usize,
     /// Where in it the first match lies; `None` for packets that do not match: those of an
     /// inverted search, and those that follow a match.
     pub found: Option<Range<usize>>,
@@ -78,7 +81,7 @@ impl Match {
             Some(digits) => Regex::bytes(&error::bytes(digits, pattern.len() - digits.len())?)?,
             None => Regex::parse(pattern, any_case)?,
         };
-        Ok(Self { regex, inverted: false, after: 0, left: 0 })
+        Ok(Self { regex, inverted: false, after: 0, left: 0, stopped: false })
     }
 
     /// Takes the packets that carry something and do not match.
@@ -95,6 +98,11 @@ impl Match {
         self
     }
 
+    /// Has no further packet taken but those that follow one that was.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+    }
+
     /// Tells whether the next packet may be taken for the sake of those before it.
     pub fn is_following(&self) -> bool {
         self.left > 0
@@ -109,11 +117,14 @@ impl Match {
             return None;
         }
         let found = self.regex.find(payload);
-        if found.is_some() != self.inverted {
+        // The payload is part of the packet.
+        let offset = payload.as_ptr().addr().saturating_sub(frame.data.as_ptr().addr());
+        let wanted = found.is_some() != self.inverted && !self.stopped;
+        if wanted {
             self.left = self.after;
-            return Some(Hit { payload, found, follows: false });
         }
-        follows.then_some(Hit { payload, found, follows })
+        let follows = follows && !wanted;
+        (wanted || follows).then_some(Hit { payload, offset, found, follows })
     }
 
     /// Returns where the first match in these bytes begins and ends.

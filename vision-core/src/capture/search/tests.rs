@@ -90,6 +90,12 @@ fn packets_are_taken_by_what_they_carry_and_by_what_was_before_them() {
     // The empty packet is one of those that follow.
     assert_eq!(taken(a().after(2)), [(0, false), (1, true), (4, false), (5, true)]);
     assert_eq!(taken(a().after(3)).len(), 5);
+    let mut one = a().after(4);
+    assert!(one.take(&frame(&all[0])).is_some_and(|hit| hit.offset == 28));
+    one.stop();
+    let rest = all.iter().filter_map(|bytes| one.take(&frame(bytes)));
+    assert_eq!(rest.map(|hit| hit.follows).collect::<Vec<_>>(), [true; 3]);
+    assert!(!one.is_following());
 }
 
 #[test]
