@@ -27,6 +27,7 @@ mod rooted;
 mod run;
 mod scale;
 mod scans;
+mod searches;
 mod sockets;
 mod storms;
 mod streams;
