@@ -81,6 +81,9 @@ pub struct Global {
     /// Write JSON
     #[arg(id = "global-json", long = "json", global = true)]
     pub json: bool,
+    /// Write what this filter, in the language of jq, makes of the JSON; strings bare
+    #[arg(id = "global-query", long = "query", value_name = "FILTER", global = true)]
+    pub query: Option<String>,
     /// Limit the whole run, such as 10s
     // Text, because the verbs that write files give `-w` that meaning: an argument of theirs with
     // this id takes its place.

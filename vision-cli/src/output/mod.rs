@@ -7,13 +7,14 @@ pub mod packet;
 mod patient;
 pub mod picture;
 mod progress;
+pub mod query;
 mod rows;
 pub mod screen;
 mod style;
 pub mod text;
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::fd::AsFd;
 
 use serde::Serialize;
@@ -45,6 +46,8 @@ pub struct Output {
     out: BufWriter<Box<dyn Write>>,
     style: Style,
     json: bool,
+    /// The documents go through a filter first.
+    filtered: bool,
     quiet: bool,
     schema: &'static str,
     target: envelope::About,
@@ -53,20 +56,41 @@ pub struct Output {
 impl Output {
     /// Takes hold of standard output.
     pub fn new(global: &Global, schema: &'static str) -> Self {
-        // Past the standard library's own buffer, which looks for the last line feed in all that
-        // goes through it.
-        let out: Box<dyn Write> = match io::stdout().as_fd().try_clone_to_owned() {
-            Ok(fd) => Box::new(Patient(File::from(fd))),
-            Err(_) => Box::new(Patient(io::stdout().lock())),
-        };
+        let out = Self::stdout();
         Self {
             out: BufWriter::with_capacity(64 * 1024, out),
             style: Style::new(global.color, global.verbose),
             json: global.json,
+            filtered: false,
             quiet: global.quiet,
             schema,
             target: envelope::About::default(),
         }
+    }
+
+    fn stdout() -> Box<dyn Write> {
+        // Past the standard library's own buffer, which looks for the last line feed in all that
+        // goes through it.
+        match io::stdout().as_fd().try_clone_to_owned() {
+            Ok(fd) => Box::new(Patient(File::from(fd))),
+            Err(_) => Box::new(Patient(io::stdout().lock())),
+        }
+    }
+
+    /// Has every document go through a filter in the language of jq, before the first is written.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the filter makes no sense; its fault is pointed at.
+    pub fn query(&mut self, text: &str) -> Result<()> {
+        self.filtered = true;
+        let query = query::Query::compile(text).map_err(|wrong| {
+            point(&wrong.pointed(text));
+            wrong
+        })?;
+        let shown = io::stdout().is_terminal();
+        let filtered = query::Filtered::new(query, Self::stdout(), shown);
+        self.out = BufWriter::with_capacity(64 * 1024, Box::new(filtered));
+        Ok(())
     }
 
     /// Tells whether the result is JSON.
@@ -262,6 +286,10 @@ impl Output {
     /// What writing to standard output says.
     pub fn failure(&mut self, failure: &Failure) -> io::Result<()> {
         match failure {
+            Failure::Core(error) if self.filtered => {
+                diagnose(&envelope::chain(error), hint::of(error).as_deref());
+                Ok(())
+            }
             Failure::Core(error) if self.json => {
                 let line = envelope::Envelope::<()>::error(self.schema, &self.target, error);
                 json::line(&mut self.out, &line)
@@ -272,6 +300,10 @@ impl Output {
                 Ok(())
             }
             Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Failure::Output(error) if query::is_unfiltered(error) => {
+                diagnose(&error.to_string(), None);
+                Ok(())
+            }
             Failure::Output(error) => {
                 diagnose(&format!("cannot write the result: {error}"), None);
                 Ok(())

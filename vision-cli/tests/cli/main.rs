@@ -23,6 +23,7 @@ mod ns;
 mod path;
 mod pipes;
 mod probes;
+mod queries;
 mod rooted;
 mod run;
 mod scale;
