@@ -3,6 +3,7 @@
 pub mod envelope;
 pub mod human;
 pub mod json;
+pub mod only;
 pub mod packet;
 mod patient;
 pub mod picture;
@@ -48,6 +49,8 @@ pub struct Output {
     json: bool,
     /// The documents go through a filter first.
     filtered: bool,
+    /// Which rows of lists are wanted.
+    only: only::Only,
     quiet: bool,
     schema: &'static str,
     target: envelope::About,
@@ -62,6 +65,7 @@ impl Output {
             style: Style::new(global.color, global.verbose),
             json: global.json,
             filtered: false,
+            only: only::Only::new(&global.only),
             quiet: global.quiet,
             schema,
             target: envelope::About::default(),
@@ -225,14 +229,17 @@ impl Output {
         let (out, style) = (&mut self.out, &self.style);
         let head = envelope::Envelope::<()>::open(self.schema, &self.target, name);
         let mut rows = rows::Rows::new(out, style, self.json.then_some(head));
+        let only = &mut self.only;
         let mut failed = None;
         let produced = produce(&mut |row| {
-            rows.row(row).map_err(|e| {
+            let wanted = if only.is_all() { Ok(true) } else { only.row(row) };
+            wanted.and_then(|wanted| if wanted { rows.row(row) } else { Ok(()) }).map_err(|e| {
                 let kind = e.kind();
                 failed = Some(e);
                 kind.into()
             })
         });
+        let produced = produced.and_then(|tail| only.check().map(|()| tail));
         match (failed, produced) {
             (Some(e), _) => Err(e.into()),
             (None, Ok(tail)) => Ok(rows.end(Some(&tail), None).map(|()| None)?),
@@ -247,6 +254,14 @@ impl Output {
                 Ok(Some(e))
             }
         }
+    }
+
+    /// Leaves those rows of a report that are wanted.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when no row has the field of a condition.
+    pub fn keep<T: Serialize>(&mut self, rows: &mut Vec<T>) -> Result<()> {
+        self.only.keep(rows)
     }
 
     /// Writes a one-shot result that has no other form than JSON.
