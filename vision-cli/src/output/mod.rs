@@ -87,9 +87,8 @@ impl Output {
     /// [`Error::Invalid`] when the filter makes no sense; its fault is pointed at.
     pub fn query(&mut self, text: &str) -> Result<()> {
         self.filtered = true;
-        let query = query::Query::compile(text).map_err(|wrong| {
+        let query = query::Query::compile(text).inspect_err(|wrong| {
             point(&wrong.pointed(text));
-            wrong
         })?;
         let shown = io::stdout().is_terminal();
         let filtered = query::Filtered::new(query, Self::stdout(), shown);
