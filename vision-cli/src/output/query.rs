@@ -223,8 +223,8 @@ mod tests {
         assert_eq!(at(".a | $b"), ".a | $b\n     ^~");
         assert_eq!(at(".a ]").lines().nth(1), Some("   ^"));
         assert_eq!(at(".a[").lines().nth(1), Some("   ^"));
-        assert_eq!(at("\"open").lines().nth(1), Some("^~~~~"));
-        assert!(at(".a.b[]").contains("cannot iterate over null"), "{}", at(".a.b[]"));
+        assert_eq!(at("\"open").lines().nth(1), Some("     ^"));
+        assert!(at(".a.b[]").contains("cannot use null as iterable"), "{}", at(".a.b[]"));
     }
 
     #[test]
