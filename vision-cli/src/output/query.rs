@@ -10,7 +10,7 @@ use jaq_json::write::Pp;
 use jaq_json::{Val, read};
 use vision_core::Error;
 
-use super::esc;
+use super::json::is_deceptive;
 
 /// A filter that was compiled.
 pub struct Query(Filter<JustLut<Val>>);
@@ -152,10 +152,7 @@ impl Filtered {
         if !self.shown {
             return self.out.write_all(text);
         }
-        for line in String::from_utf8_lossy(text).lines() {
-            writeln!(self.out, "{}", esc(line))?;
-        }
-        Ok(())
+        self.out.write_all(safe(&String::from_utf8_lossy(text)).as_bytes())
     }
 
     fn document(&mut self, document: &[u8]) -> io::Result<()> {
@@ -192,6 +189,21 @@ impl Write for Filtered {
     }
 }
 
+/// Spells out what a terminal would act on or not show; the rest, backslashes too, stays.
+fn safe(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => shown.push(c),
+            _ if c.is_control() || is_deceptive(c) => {
+                shown.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            _ => shown.push(c),
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,6 +237,12 @@ mod tests {
         assert_eq!(at(".a[").lines().nth(1), Some("   ^"));
         assert_eq!(at("\"open").lines().nth(1), Some("     ^"));
         assert!(at(".a.b[]").contains("cannot use null as iterable"), "{}", at(".a.b[]"));
+    }
+
+    #[test]
+    fn a_terminal_gets_nothing_to_act_on() {
+        let text = "a\tb\\n \u{1b}[31m\u{9b}\u{202e}é\n";
+        assert_eq!(safe(text), "a\tb\\n \\u001b[31m\\u009b\\u202eé\n");
     }
 
     #[test]

@@ -119,7 +119,8 @@ fn escaped(out: &mut Vec<u8>, c: char) {
     out.extend_from_slice(&[b'\\', short as u8]);
 }
 
-fn is_deceptive(c: char) -> bool {
+/// Tells whether a terminal would show something else, or nothing.
+pub fn is_deceptive(c: char) -> bool {
     // What the text form would not show as it is, JSON does not either; ASCII is JSON's own affair.
     c == '\x7f'
         || (!c.is_ascii() && super::esc(c.encode_utf8(&mut [0; 4])).to_string().starts_with('\\'))
