@@ -14,7 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
     let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
     let (pattern, packet) = (&rest[..end], rest.get(end + 1..).unwrap_or_default());
     let Ok(pattern) = std::str::from_utf8(pattern) else { return };
-    if pattern.len() > 256 {
+    if pattern.len() > 256 || packet.len() > 2048 {
         return;
     }
     match Match::compile_any_case(pattern) {

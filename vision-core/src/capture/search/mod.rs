@@ -17,8 +17,9 @@ use super::Frame;
 /// headers ([`searched`]), as ngrep has it.
 ///
 /// Only packets that carry something are looked at. One packet takes time linear in its length,
-/// whatever the expression is. Letters are ASCII's and `.` is any byte but a line feed; there are
-/// no back references and nothing is looked at ahead.
+/// whatever the expression is. Letters are ASCII's, `.` is any byte but a line feed, and `^` and `$`
+/// are the very ends unless `(?m)` is before them; there are no back references and nothing is looked
+/// at ahead.
 ///
 /// ```
 /// use vision_core::capture::{Frame, Match};
@@ -62,7 +63,7 @@ impl Match {
     /// Takes a regular expression, or bytes in hexadecimal behind `hex:`.
     ///
     /// # Errors
-    /// Where the expression makes no sense, or takes more than some megabytes of memory.
+    /// Where the expression makes no sense, or takes more than a megabyte of memory.
     pub fn compile(pattern: &str) -> Result<Self, MatchError> {
         Self::new(pattern, false)
     }

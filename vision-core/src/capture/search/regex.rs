@@ -11,7 +11,7 @@ use regex_syntax::hir::Hir;
 use super::MatchError;
 
 /// Memory for one compiled expression, in bytes.
-const ROOM: usize = 4 << 20;
+const ROOM: usize = 1 << 20;
 
 /// An expression and the memory its search works in.
 #[derive(Clone)]
