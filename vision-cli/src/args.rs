@@ -21,7 +21,7 @@ use vision_core::{Error, Result, Selector};
 pub use self::dns::{DnsArgs, DnsQueryArgs, DnsTlsArgs, LibcArg};
 pub use self::event::{DropsArgs, WatchArgs};
 pub use self::ns::{NsArgs, NsVerb};
-pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs, WriteFormat};
+pub use self::packet::{CaptureArgs, DecodeArgs, FilterArgs, SearchArgs, WriteFormat};
 pub use self::path::PathArgs;
 pub use self::probe::{ArpArgs, DoctorArgs, ExplainArgs, PingArgs, TcpArgs, UntilArg};
 pub use self::read::{
@@ -33,6 +33,7 @@ pub use self::scan::{ScanArgs, UdpArgs};
 pub use self::sweep::Order;
 pub use self::value::Span;
 use crate::output::When;
+use crate::output::only::Condition;
 
 /// Network troubleshooting for containers: look into any network namespace, probe from inside it,
 /// and name what is wrong.
@@ -81,6 +82,12 @@ pub struct Global {
     /// Write JSON
     #[arg(id = "global-json", long = "json", global = true)]
     pub json: bool,
+    /// Write what this filter, in the language of jq, makes of the JSON; strings bare
+    #[arg(id = "global-query", long = "query", value_name = "FILTER", global = true)]
+    pub query: Option<String>,
+    /// Show only rows of a list that meet this, such as state==FAILED; also != < > <= >= and =~
+    #[arg(id = "global-where", long = "where", value_name = "COND", global = true, action = ArgAction::Append)]
+    pub only: Vec<Condition>,
     /// Limit the whole run, such as 10s
     // Text, because the verbs that write files give `-w` that meaning: an argument of theirs with
     // this id takes its place.
@@ -330,6 +337,22 @@ impl Verb {
         Flags { target, family, interface, source }
     }
 
+    /// Tells whether it shows rows, which conditions can be put to.
+    fn is_list(&self) -> bool {
+        match self {
+            Self::Ns(NsArgs { verb: NsVerb::Ls { .. } }) => true,
+            Self::Route(args) => args.verb.is_none(),
+            Self::Sock(args) => !args.summary,
+            Self::Ct(args) => args.is_table(),
+            Self::Fw(args) => args.counters,
+            Self::Link(_) | Self::Neigh(_) | Self::Bridge(_) | Self::Qdisc(_) | Self::Stat(_) => {
+                true
+            }
+            Self::Ipvs(_) => true,
+            _ => false,
+        }
+    }
+
     /// Refuses global flags that would do nothing, rather than pass over them in silence.
     ///
     /// # Errors
@@ -341,6 +364,7 @@ impl Verb {
             ("-4 and -6", global.v4 || global.v6, flags.family),
             ("-I", global.interface.is_some(), flags.interface),
             ("-S", global.source.is_some(), flags.source),
+            ("--where", !global.only.is_empty(), self.is_list()),
         ];
         match given.into_iter().find(|(_, given, taken)| *given && !taken) {
             None => Ok(()),

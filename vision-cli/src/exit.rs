@@ -4,6 +4,8 @@ use std::io;
 
 use vision_core::Error;
 
+use crate::output::query;
+
 /// How a run ended.
 #[derive(Debug)]
 pub enum Outcome {
@@ -52,6 +54,7 @@ pub fn code(outcome: &Outcome) -> u8 {
         Outcome::Passed(code) => *code,
         // Whoever read the output has had enough of it.
         Outcome::Failed(Failure::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => 0,
+        Outcome::Failed(Failure::Output(e)) if query::is_unfiltered(e) => 2,
         Outcome::Failed(Failure::Output(_)) => 3,
         Outcome::Failed(Failure::Core(error)) => of_error(error),
     }

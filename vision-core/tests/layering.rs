@@ -30,6 +30,8 @@ const DOORS: &[(&str, &str)] = &[
     ("netlink_sys", "netlink/socket.rs"),
     ("httparse", "netns/runtime/http.rs"),
     ("hdrhistogram", "probe/spread.rs"),
+    ("regex_automata", "capture/search/regex.rs"),
+    ("regex_syntax", "capture/search/regex.rs"),
 ];
 
 #[test]

@@ -1,6 +1,7 @@
 //! Arguments of the verbs that follow events.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::Args;
 use vision_core::watch::Table;
@@ -13,7 +14,7 @@ use super::Span;
     after_help = "Tables: link, addr, route, rule, neigh, ct (needs CAP_NET_ADMIN), ns, all. \
                         Ctrl-C ends it and sums up. The exit code is 1 when fewer events came \
                         than -c asks for.\n\nExamples:\n  vision watch link,route\n  \
-                        vision --in ctr:web watch ct -w 10s --json\n  vision watch neigh -I eth0 -c 1"
+                        vision --in ctr:web watch ct -w 10s --json\n  vision watch neigh -I eth0 -c 1 --for 1m"
 )]
 pub struct WatchArgs {
     /// What to follow, separated by commas
@@ -23,6 +24,27 @@ pub struct WatchArgs {
     /// Stop after this many events
     #[arg(short = 'c', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
+    /// How long.
+    #[command(flatten)]
+    pub time: For,
+}
+
+/// How long events are followed.
+#[derive(Debug, Args)]
+pub struct For {
+    /// How long to look, such as 10s; until Ctrl-C if not given
+    #[arg(long = "for", value_name = "TIME")]
+    length: Option<Span>,
+}
+
+impl For {
+    /// Returns the time, if there is one.
+    ///
+    /// # Errors
+    /// [`vision_core::Error::Invalid`] when it has no unit.
+    pub fn length(&self) -> Result<Option<Duration>, vision_core::Error> {
+        self.length.as_ref().map(Span::strict).transpose()
+    }
 }
 
 /// One word of the list.
@@ -62,9 +84,9 @@ impl WatchArgs {
                         vision drops --each\n  vision drops -- vision --in ctr:web ping 10.0.0.9 -c 3"
 )]
 pub struct DropsArgs {
-    /// How long to look, such as 10s; until Ctrl-C if not given
-    #[arg(long = "for", value_name = "TIME")]
-    pub length: Option<Span>,
+    /// How long.
+    #[command(flatten)]
+    pub time: For,
     /// Print each drop as it happens
     #[arg(long)]
     pub each: bool,

@@ -4,7 +4,9 @@ mod capture;
 mod decode;
 mod filter;
 mod print;
+mod search;
 
 pub use self::capture::CaptureArgs;
 pub use self::decode::{DecodeArgs, WriteFormat};
 pub use self::filter::FilterArgs;
+pub use self::search::SearchArgs;

@@ -292,6 +292,11 @@ pub enum CtVerb {
 }
 
 impl CtArgs {
+    /// Tells whether rows of a table are shown.
+    pub fn is_table(&self) -> bool {
+        self.verb.is_none() && !self.count && !self.stats && !self.follow
+    }
+
     /// Returns the schema of its JSON.
     pub fn schema(&self) -> &'static str {
         match self {

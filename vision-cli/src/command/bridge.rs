@@ -43,7 +43,8 @@ fn ports(context: &mut Context, target: &Target) -> Result<u64, crate::exit::Fai
     let (mut inventory, budget) = open(context, target)?;
     let links = inventory.links(&budget)?;
     let names = Names::of(&links.items);
-    let report = BridgeReport::new(&links, &names, chosen(context, &names)?);
+    let mut report = BridgeReport::new(&links, &names, chosen(context, &names)?);
+    context.out.keep(&mut report.bridges)?;
     context.out.report(&report)?;
     Ok(links.unreadable)
 }
@@ -52,7 +53,9 @@ fn vlans(context: &mut Context, target: &Target) -> Result<u64, crate::exit::Fai
     let (mut inventory, budget) = open(context, target)?;
     let names = Names::read(&mut inventory, &budget)?;
     let vlans = inventory.bridge_vlans(&budget)?;
-    context.out.report(&VlanReport::new(&vlans, &names, chosen(context, &names)?))?;
+    let mut report = VlanReport::new(&vlans, &names, chosen(context, &names)?);
+    context.out.keep(&mut report.ports)?;
+    context.out.report(&report)?;
     Ok(vlans.unreadable)
 }
 
@@ -60,7 +63,9 @@ fn groups(context: &mut Context, target: &Target) -> Result<u64, crate::exit::Fa
     let (mut inventory, budget) = open(context, target)?;
     let names = Names::read(&mut inventory, &budget)?;
     let mdb = inventory.bridge_mdb(&budget)?;
-    context.out.report(&MdbReport::new(&mdb, &names, chosen(context, &names)?))?;
+    let mut report = MdbReport::new(&mdb, &names, chosen(context, &names)?);
+    context.out.keep(&mut report.bridges)?;
+    context.out.report(&report)?;
     Ok(mdb.unreadable)
 }
 

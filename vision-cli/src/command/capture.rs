@@ -15,6 +15,7 @@ use vision_core::{Budget, Error, Target};
 use self::sink::Sink;
 use super::Ended;
 use super::filter::compile;
+use super::search::{Looked, Search};
 use crate::args::CaptureArgs;
 use crate::context::Context;
 use crate::exit::{Failure, Outcome};
@@ -26,6 +27,7 @@ use crate::signal;
 /// Takes packets and prints or writes them until told to stop.
 pub fn run(args: &CaptureArgs, context: &mut Context) -> Ended {
     signal::hold()?;
+    let search = Search::new(&args.search, args.count)?;
     let target = context.target()?;
     let mut capture = request(args, context, &target)?.start(&target)?;
     let mut sink = Sink::open(args, context, &target, &capture)?;
@@ -39,7 +41,7 @@ pub fn run(args: &CaptureArgs, context: &mut Context) -> Ended {
     if !context.out.is_json() {
         announce(args, &capture);
     }
-    let mut run = Run { left: args.count, captured: 0, taken, ended_by: None };
+    let mut run = Run { search, captured: 0, taken, ended_by: None };
     let followed = run.follow(&mut capture, &budget, &mut sink, context);
     run.close(capture, sink, followed, context)
 }
@@ -106,7 +108,7 @@ fn say(taken: &AtomicU64) {
 
 /// The progress of a capture.
 struct Run {
-    left: Option<u64>,
+    search: Search,
     captured: u64,
     /// The same, for whoever asks in the middle.
     taken: Arc<AtomicU64>,
@@ -123,7 +125,7 @@ impl Run {
         context: &mut Context,
     ) -> Result<(), Failure> {
         let mut until = budget.clone();
-        while self.left != Some(0) {
+        while !self.search.is_over() {
             match self.step(capture, &until, sink, context) {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
@@ -171,7 +173,7 @@ impl Run {
                 Ok(Outcome::Failed(error.into()))
             }
             Some(failure) => Err(failure),
-            None if self.left.is_some_and(|left| left > 0) => Ok(Outcome::No),
+            None if self.search.is_short() => Ok(Outcome::No),
             None => Ok(Outcome::Yes),
         }
     }
@@ -198,14 +200,13 @@ impl Run {
             };
             match taken {
                 Ok(Some(Taken::Frame(frame))) => {
-                    self.captured += 1;
-                    self.taken.store(self.captured, Ordering::Relaxed);
-                    sink.frame(&frame, self.captured, context)?;
-                    if let Some(left) = &mut self.left {
-                        *left -= 1;
-                        if *left == 0 {
-                            return Ok(false);
-                        }
+                    if let Looked::Take(hit) = self.search.look(&frame) {
+                        self.captured += 1;
+                        self.taken.store(self.captured, Ordering::Relaxed);
+                        sink.frame(&frame, self.captured, hit.as_ref(), context)?;
+                    }
+                    if self.search.is_over() {
+                        return Ok(false);
                     }
                 }
                 Ok(Some(Taken::Notice(notice))) => {

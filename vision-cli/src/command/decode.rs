@@ -11,6 +11,7 @@ use vision_core::{Budget, Error};
 use self::copy::Copy;
 use self::select::Select;
 use super::Ended;
+use super::search::{Looked, Search};
 use crate::args::DecodeArgs;
 use crate::context::Context;
 use crate::exit::{Failure, Outcome};
@@ -35,6 +36,7 @@ pub fn run(args: &DecodeArgs, context: &mut Context) -> Ended {
     let mut reader = source::open(&args.file, &budget).map_err(|e| named(args, e))?;
     let first = reader.link_type(0).unwrap_or(LinkType::ETHERNET);
     let select = Select::new(args, first)?;
+    let search = Search::new(&args.search, args.limit)?;
     let mut sink = match &args.write {
         _ if args.count => Sink::Count,
         None => {
@@ -54,7 +56,7 @@ pub fn run(args: &DecodeArgs, context: &mut Context) -> Ended {
         packets.beside(args.print.style(&context.global));
     }
     sandbox::lock(&allow)?;
-    let mut run = Run { args, select, sink, done: Decoded { packets: 0, read: 0 } };
+    let mut run = Run { args, select, search, sink, done: Decoded { packets: 0, read: 0 } };
     let ended = run.all(&mut reader, &budget, context);
     let ended = match (ended, budget.remaining()) {
         // Whoever follows a file decides when it is enough.
@@ -125,6 +127,7 @@ enum Sink {
 struct Run<'a> {
     args: &'a DecodeArgs,
     select: Select<'a>,
+    search: Search,
     sink: Sink,
     done: Decoded,
 }
@@ -137,11 +140,11 @@ impl Run<'_> {
         budget: &Budget,
         context: &mut Context,
     ) -> Result<(), Failure> {
-        if self.select.all() && matches!(self.sink, Sink::Count) && !self.args.follow {
+        let all = self.select.all() && !self.args.search.is_asked();
+        if all && matches!(self.sink, Sink::Count) && !self.args.follow {
             return self.count(reader, budget);
         }
-        let limit = self.args.limit.unwrap_or(u64::MAX);
-        while self.done.packets < limit && !self.select.over(self.done.read + 1) {
+        while !self.search.is_over() && !self.select.over(self.done.read + 1) {
             if self.done.read.is_multiple_of(ROUND) {
                 budget.remaining()?;
             }
@@ -194,9 +197,12 @@ impl Run<'_> {
         if !self.select.takes(number, &frame) {
             return Ok(true);
         }
+        let Looked::Take(hit) = self.search.look(&frame) else { return Ok(true) };
         match &mut self.sink {
             Sink::Count => {}
-            Sink::Print(packets) => packets.print(number, &frame, &mut context.out)?,
+            Sink::Print(packets) => {
+                packets.print(number, &frame, hit.as_ref(), &mut context.out)?
+            }
             Sink::Copy(copy) => {
                 let written = copy.frame(&frame, interfaces, args.snap);
                 written.map_err(|e| named(args, e))?;

@@ -21,7 +21,7 @@ use crate::signal;
 pub fn run(args: &DropsArgs, context: &mut Context) -> Ended {
     signal::hold()?;
     let mut watcher = Drops::new().start()?;
-    let length = args.length.as_ref().map(|span| span.strict()).transpose()?;
+    let length = args.time.length()?;
     let budget = context.probing_budget(None)?;
     let budget = length.map_or_else(|| budget.clone(), |length| budget.child(length));
     if !context.out.is_json() {

@@ -12,7 +12,8 @@ use crate::output::human::ipvs::Services;
 pub fn run(args: &IpvsArgs, context: &mut Context) -> Ended {
     let target = context.target()?;
     let budget = context.budget()?;
-    let services = Ipvs::open(&target)?.services(&budget)?;
+    let mut services = Ipvs::open(&target)?.services(&budget)?;
+    context.out.keep(&mut services)?;
     context.out.report(&Services { services, stats: args.stats })?;
     Ok(Outcome::Yes)
 }

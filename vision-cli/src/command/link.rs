@@ -41,6 +41,7 @@ pub fn run(args: &LinkArgs, context: &mut Context) -> Ended {
         }
         rows.push(row);
     }
+    context.out.keep(&mut rows)?;
     let report = LinkReport {
         links: rows,
         links_consistent: links.consistent,

@@ -25,6 +25,7 @@ mod qdisc;
 mod resolver;
 mod route;
 mod scan;
+mod search;
 mod sock;
 mod stat;
 mod stream;
@@ -47,10 +48,13 @@ pub type Ended = Result<Outcome, Failure>;
 
 /// Carries out what the command line asks for and returns the exit code.
 pub fn run(cli: Cli) -> ExitCode {
-    let Cli { global, verb } = cli;
+    let Cli { mut global, verb } = cli;
+    global.json |= global.query.is_some();
     let out = Output::new(&global, verb.schema());
     let mut context = Context { global, out };
-    let result = verb.check(&context.global).map_err(Failure::from);
+    let query = context.global.query.as_deref();
+    let result = query.map_or(Ok(()), |text| context.out.query(text));
+    let result = result.and_then(|()| verb.check(&context.global)).map_err(Failure::from);
     let ended = result.and_then(|()| dispatch(verb, &mut context));
     let told = match &ended {
         Ok(_) => Ok(()),

@@ -27,7 +27,8 @@ use crate::output::{diagnose, picture};
 pub fn run(args: NsArgs, context: &mut Context) -> Ended {
     match args.verb {
         NsVerb::Ls { all } => {
-            let listing = listing(all, context)?;
+            let mut listing = listing(all, context)?;
+            context.out.keep(&mut listing.namespaces)?;
             context.out.report(&listing)?;
             Ok(Outcome::Yes)
         }

@@ -38,6 +38,7 @@ pub fn run(args: &QdiscArgs, context: &mut Context) -> Ended {
         let classes = if args.classes { classes } else { Vec::new() };
         report.devs.push(DevRow::new(ifindex, of_it, classes, filters, &names));
     }
+    context.out.keep(&mut report.devs)?;
     context.out.report(&report)?;
     if unreadable > 0 {
         diagnose(&format!("{unreadable} rows could not be read"), None);

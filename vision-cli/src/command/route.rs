@@ -56,7 +56,8 @@ fn rules(context: &mut Context) -> Ended {
         let names = |name: &str| [&rule.iif, &rule.oif].into_iter().flatten().any(|n| *n == *name);
         family.is_none_or(|f| f == rule.family) && interface.as_deref().is_none_or(names)
     };
-    let rules = dump.items.into_iter().filter(wanted).collect();
+    let mut rules = dump.items.into_iter().filter(wanted).collect();
+    context.out.keep(&mut rules)?;
     context.out.report(&Rules { rules, consistent: dump.consistent })?;
     Ok(Outcome::Yes)
 }

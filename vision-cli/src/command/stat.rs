@@ -27,10 +27,15 @@ pub fn run(args: &StatArgs, context: &mut Context) -> Ended {
             Seen::read(&mut inventory, &budget)?.since(&before)
         }
     };
-    let report = report(args, &seen);
+    let mut report = report(args, &seen);
     if report.counters.is_empty() && !args.names.is_empty() && !known(args, &seen) {
         let names = args.names.join("`, `");
         return Err(Error::NotFound(format!("counter that begins with `{names}`")).into());
+    }
+    context.out.keep(&mut report.counters)?;
+    if !context.global.only.is_empty() {
+        // Conditions are put to counters, which these are not.
+        (report.sockets, report.softnet) = (Vec::new(), Vec::new());
     }
     context.out.report(&report)?;
     Ok(Outcome::Yes)

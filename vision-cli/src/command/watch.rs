@@ -17,6 +17,7 @@ use crate::signal;
 /// Prints what changes until told to stop, then sums up.
 pub fn run(args: &WatchArgs, context: &mut Context) -> Ended {
     signal::hold()?;
+    let length = args.time.length()?;
     let target = context.target()?;
     let tables = args.wanted();
     let mut watch = Watch::of(&tables);
@@ -25,6 +26,7 @@ pub fn run(args: &WatchArgs, context: &mut Context) -> Ended {
     }
     let mut watcher = watch.start(&target)?;
     let budget = context.probing_budget(None)?;
+    let budget = length.map_or_else(|| budget.clone(), |length| budget.child(length));
     for gap in watcher.gaps().iter().filter(|_| !context.out.is_json()) {
         diagnose(&format!("not watched: {gap}"), None);
     }

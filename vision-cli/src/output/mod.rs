@@ -3,17 +3,19 @@
 pub mod envelope;
 pub mod human;
 pub mod json;
+pub mod only;
 pub mod packet;
 mod patient;
 pub mod picture;
 mod progress;
+pub mod query;
 mod rows;
 pub mod screen;
 mod style;
 pub mod text;
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::fd::AsFd;
 
 use serde::Serialize;
@@ -45,6 +47,10 @@ pub struct Output {
     out: BufWriter<Box<dyn Write>>,
     style: Style,
     json: bool,
+    /// The documents go through a filter first.
+    filtered: bool,
+    /// Which rows of lists are wanted.
+    only: only::Only,
     quiet: bool,
     schema: &'static str,
     target: envelope::About,
@@ -53,20 +59,41 @@ pub struct Output {
 impl Output {
     /// Takes hold of standard output.
     pub fn new(global: &Global, schema: &'static str) -> Self {
-        // Past the standard library's own buffer, which looks for the last line feed in all that
-        // goes through it.
-        let out: Box<dyn Write> = match io::stdout().as_fd().try_clone_to_owned() {
-            Ok(fd) => Box::new(Patient(File::from(fd))),
-            Err(_) => Box::new(Patient(io::stdout().lock())),
-        };
+        let out = Self::stdout();
         Self {
             out: BufWriter::with_capacity(64 * 1024, out),
             style: Style::new(global.color, global.verbose),
             json: global.json,
+            filtered: false,
+            only: only::Only::new(&global.only),
             quiet: global.quiet,
             schema,
             target: envelope::About::default(),
         }
+    }
+
+    fn stdout() -> Box<dyn Write> {
+        // Past the standard library's own buffer, which looks for the last line feed in all that
+        // goes through it.
+        match io::stdout().as_fd().try_clone_to_owned() {
+            Ok(fd) => Box::new(Patient(File::from(fd))),
+            Err(_) => Box::new(Patient(io::stdout().lock())),
+        }
+    }
+
+    /// Has every document go through a filter in the language of jq, before the first is written.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the filter makes no sense; its fault is pointed at.
+    pub fn query(&mut self, text: &str) -> Result<()> {
+        self.filtered = true;
+        let query = query::Query::compile(text).inspect_err(|wrong| {
+            point(&wrong.pointed(text));
+        })?;
+        let shown = io::stdout().is_terminal();
+        let filtered = query::Filtered::new(query, Self::stdout(), shown);
+        self.out = BufWriter::with_capacity(64 * 1024, Box::new(filtered));
+        Ok(())
     }
 
     /// Tells whether the result is JSON.
@@ -201,14 +228,17 @@ impl Output {
         let (out, style) = (&mut self.out, &self.style);
         let head = envelope::Envelope::<()>::open(self.schema, &self.target, name);
         let mut rows = rows::Rows::new(out, style, self.json.then_some(head));
+        let only = &mut self.only;
         let mut failed = None;
         let produced = produce(&mut |row| {
-            rows.row(row).map_err(|e| {
+            let wanted = if only.is_all() { Ok(true) } else { only.row(row) };
+            wanted.and_then(|wanted| if wanted { rows.row(row) } else { Ok(()) }).map_err(|e| {
                 let kind = e.kind();
                 failed = Some(e);
                 kind.into()
             })
         });
+        let produced = produced.and_then(|tail| only.check().map(|()| tail));
         match (failed, produced) {
             (Some(e), _) => Err(e.into()),
             (None, Ok(tail)) => Ok(rows.end(Some(&tail), None).map(|()| None)?),
@@ -223,6 +253,14 @@ impl Output {
                 Ok(Some(e))
             }
         }
+    }
+
+    /// Leaves those rows of a report that are wanted.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when no row has the field of a condition.
+    pub fn keep<T: Serialize>(&mut self, rows: &mut Vec<T>) -> Result<()> {
+        self.only.keep(rows)
     }
 
     /// Writes a one-shot result that has no other form than JSON.
@@ -262,6 +300,10 @@ impl Output {
     /// What writing to standard output says.
     pub fn failure(&mut self, failure: &Failure) -> io::Result<()> {
         match failure {
+            Failure::Core(error) if self.filtered => {
+                diagnose(&envelope::chain(error), hint::of(error).as_deref());
+                Ok(())
+            }
             Failure::Core(error) if self.json => {
                 let line = envelope::Envelope::<()>::error(self.schema, &self.target, error);
                 json::line(&mut self.out, &line)
@@ -272,6 +314,10 @@ impl Output {
                 Ok(())
             }
             Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Failure::Output(error) if query::is_unfiltered(error) => {
+                diagnose(&error.to_string(), None);
+                Ok(())
+            }
             Failure::Output(error) => {
                 diagnose(&format!("cannot write the result: {error}"), None);
                 Ok(())

@@ -86,6 +86,21 @@ fn too_few_events_are_a_no_and_bad_words_are_named() {
 }
 
 #[test]
+fn a_watch_lasts_as_long_as_it_is_told() {
+    let Some(lab) = lab() else { return };
+    let node = lab.node("n").expect("a node");
+    let began = std::time::Instant::now();
+    let run = vision_in(&node, "watch link --for 200ms --json").expect(0);
+    let took = began.elapsed().as_millis();
+    assert!((200..2000).contains(&took), "{took} ms {run:?}");
+    assert_eq!(run.json()["report"]["ended_by"], "budget");
+    // The shorter of the two counts.
+    vision_in(&node, "watch link --for 1h -w 100ms").expect(0);
+    vision_in(&node, "watch link --for 100ms -c 1").expect(1);
+    assert!(vision_in(&node, "watch --for 10").expect(2).err.contains("unit"));
+}
+
+#[test]
 fn drops_are_explained_and_missing_rights_are_said() {
     let Some((_lab, a, b)) = pair() else { return };
     let run = powerless(&a, "drops --for 100ms").expect(4);

@@ -5,6 +5,8 @@ pub mod filter;
 mod flows;
 mod frame;
 mod live;
+mod point;
+mod search;
 
 pub use self::flows::flows;
 pub use self::frame::{Direction, Frame};
@@ -13,3 +15,4 @@ pub use self::live::walk_block;
 pub use self::live::{
     Capture, CaptureEvent, CaptureRequest, CaptureStats, Change, Interface, Notice, Packet, Taken,
 };
+pub use self::search::{Hit, Match, MatchError, searched};

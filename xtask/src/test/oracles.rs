@@ -23,6 +23,8 @@ const ORACLES: &[(&str, &str)] = &[
     ("nft", "nftables"),
     ("conntrack", "conntrack"),
     ("tcpdump", "tcpdump"),
+    ("ngrep", "ngrep"),
+    ("jq", "jq"),
     ("dig", "bind9-dnsutils"),
     ("drill", "ldnsutils"),
     ("dnsmasq", "dnsmasq-base"),

@@ -6,6 +6,7 @@ use vision_core::{Error, Result};
 
 use super::decode::WriteFormat;
 use super::print::PrintArgs;
+use super::search::SearchArgs;
 use crate::args::Span;
 
 /// `vision capture`
@@ -13,12 +14,13 @@ use crate::args::Span;
 #[command(after_help = "Without -i the first interface that is up is taken, loopbacks last. The \
                         exit code is 1 when fewer packets came than -c asks for.\n\nExamples:\n  \
                         vision capture -i eth0 -c 1 -vv -X 'tcp port 9999'\n  \
+                        vision capture --match 'Host:' --text 'port 80'\n  \
                         vision --in netns:blue capture -i any -w out.pcapng --ring 10x50MB")]
 pub struct CaptureArgs {
     /// Take packets of this interface; any means all of them
     #[arg(short = 'i', long = "on", value_name = "IFACE")]
     pub on: Option<String>,
-    /// Stop after this many packets
+    /// Stop after this many packets; with --match after as many that match
     #[arg(short = 'c', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
     /// Write the packets to this file; - is standard output
@@ -57,6 +59,9 @@ pub struct CaptureArgs {
     /// Lines as they come, as always
     #[arg(short = 'l', hide = true)]
     pub line_buffered: bool,
+    /// Which packets are taken by what they carry.
+    #[command(flatten)]
+    pub search: SearchArgs,
     /// How packets are printed.
     #[command(flatten)]
     pub print: PrintArgs,

@@ -7,6 +7,7 @@ use vision_core::{Error, Result};
 
 use super::capture::Ring;
 use super::print::PrintArgs;
+use super::search::SearchArgs;
 use crate::args::Span;
 
 /// `vision decode`
@@ -14,14 +15,15 @@ use crate::args::Span;
 #[command(after_help = "Reads pcap, pcapng and snoop files, also packed with gzip or zstd.\n\n\
                         Examples:\n  vision decode out.pcapng 'udp port 53 and host 10.0.0.2'\n  \
                         vision decode trace.pcap 'tcp[tcpflags] & tcp-syn != 0' --count\n  \
-                        vision decode big.pcap.zst 'host 10.0.0.2' -w small.pcapng")]
+                        vision decode big.pcap.zst 'host 10.0.0.2' -w small.pcapng\n  \
+                        vision decode out.pcapng --match '^(GET|POST) ' --text 'tcp port 80'")]
 pub struct DecodeArgs {
     /// The capture file; - is standard input
     pub file: PathBuf,
     /// Take only packets that match, as tcpdump says it: 'tcp port 80'
     #[arg(value_name = "FILTER")]
     pub filter: Vec<String>,
-    /// Stop after this many packets
+    /// Stop after this many packets; with --match after as many that match
     #[arg(short = 'c', value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
     /// Say how many packets there are, and nothing else
@@ -54,6 +56,9 @@ pub struct DecodeArgs {
     /// Limit the whole run, such as 10s
     #[arg(long, value_name = "TIME")]
     pub budget: Option<Span>,
+    /// Which packets are taken by what they carry.
+    #[command(flatten)]
+    pub search: SearchArgs,
     /// How packets are printed.
     #[command(flatten)]
     pub print: PrintArgs,

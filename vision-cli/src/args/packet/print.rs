@@ -19,6 +19,9 @@ pub struct PrintArgs {
     /// Print the bytes as text
     #[arg(short = 'A', action = ArgAction::Count, conflicts_with_all = ["hex", "both"])]
     text: u8,
+    /// Print what the packet carries as lines, a dot for what is no ASCII
+    #[arg(long = "text", conflicts_with_all = ["hex", "both", "text"])]
+    lines: bool,
     /// Times in UTC: -t none, -tt since 1970, -ttt since the packet before, -tttt with the date,
     /// -ttttt since the first packet
     #[arg(short = 't', action = ArgAction::Count)]
@@ -34,7 +37,12 @@ pub struct PrintArgs {
 impl PrintArgs {
     /// Returns the style that these flags and the global ones ask for.
     pub fn style(&self, global: &Global) -> Style {
-        let counts = [(self.hex, Form::Hex), (self.both, Form::Both), (self.text, Form::Text)];
+        let counts = [
+            (self.hex, Form::Hex),
+            (self.both, Form::Both),
+            (self.text, Form::Text),
+            (self.lines.into(), Form::Lines),
+        ];
         let dump = counts.into_iter().find(|(count, _)| *count > 0);
         Style {
             verbose: global.verbose,

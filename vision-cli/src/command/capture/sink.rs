@@ -9,7 +9,7 @@ use vision_core::Target;
 use vision_core::capture::file::{
     FileError, Interface, Limits, Precision, Rotation, Section, Statistics, Writer,
 };
-use vision_core::capture::{Capture, CaptureStats, Frame, Notice};
+use vision_core::capture::{Capture, CaptureStats, Frame, Hit, Notice};
 
 use crate::args::{CaptureArgs, Span, WriteFormat};
 use crate::context::Context;
@@ -81,10 +81,11 @@ impl Sink {
         &mut self,
         frame: &Frame<'_>,
         number: u64,
+        hit: Option<&Hit<'_>>,
         context: &mut Context,
     ) -> Result<(), Failure> {
         match self {
-            Self::Print(packets) => Ok(packets.print(number, frame, &mut context.out)?),
+            Self::Print(packets) => Ok(packets.print(number, frame, hit, &mut context.out)?),
             Self::File { writer, rotation } => {
                 if let Some(rotation) = rotation {
                     rotation.turn(writer, frame.data.len(), frame.time).map_err(failure)?;

@@ -16,12 +16,14 @@ use crate::output::{Human, Row, Style, esc};
 /// Bridges with their ports.
 #[derive(Debug, Serialize)]
 pub struct BridgeReport {
-    bridges: Vec<BridgeRow>,
+    /// One for each bridge.
+    pub bridges: Vec<BridgeRow>,
     consistent: Consistency,
 }
 
+/// A bridge and its ports.
 #[derive(Debug, Serialize)]
-struct BridgeRow {
+pub struct BridgeRow {
     ifindex: u32,
     name: Untrusted,
     up: bool,
@@ -270,12 +272,14 @@ impl Row for FdbRow<'_> {
 /// VLANs by port.
 #[derive(Debug, Serialize)]
 pub struct VlanReport {
-    ports: Vec<VlanRow>,
+    /// One for each port.
+    pub ports: Vec<VlanRow>,
     consistent: Consistency,
 }
 
+/// The VLANs of a port.
 #[derive(Debug, Serialize)]
-struct VlanRow {
+pub struct VlanRow {
     dev: Option<Untrusted>,
     #[serde(flatten)]
     port: PortVlans,
@@ -332,12 +336,14 @@ fn write_vlan(vlan: &PortVlan, out: &mut dyn Write) -> io::Result<()> {
 /// Multicast groups by bridge.
 #[derive(Debug, Serialize)]
 pub struct MdbReport {
-    bridges: Vec<MdbRow>,
+    /// One for each bridge.
+    pub bridges: Vec<MdbRow>,
     consistent: Consistency,
 }
 
+/// The groups of a bridge.
 #[derive(Debug, Serialize)]
-struct MdbRow {
+pub struct MdbRow {
     ifindex: u32,
     dev: Option<Untrusted>,
     members: Vec<MemberRow<MdbMember>>,

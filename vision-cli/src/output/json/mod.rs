@@ -22,22 +22,40 @@ pub fn append<T: Serialize>(out: &mut Vec<u8>, value: &T) -> io::Result<()> {
     Ok(value.serialize(&mut Json::new(out))?)
 }
 
+/// As [`append`], and notes which members were left out.
+pub fn append_noting<T: Serialize>(
+    out: &mut Vec<u8>,
+    value: &T,
+    absent: &mut Vec<&'static str>,
+) -> io::Result<()> {
+    Ok(value.serialize(&mut Json::noting(out, absent))?)
+}
+
 /// An object whose members come from several places.
 pub struct Object<'a> {
     out: &'a mut Vec<u8>,
+    absent: Option<&'a mut Vec<&'static str>>,
     begun: bool,
 }
 
 impl<'a> Object<'a> {
     /// Begins it.
     pub fn new(out: &'a mut Vec<u8>) -> Self {
-        Self { out, begun: false }
+        Self { out, absent: None, begun: false }
+    }
+
+    /// Begins it, noting which members are left out.
+    pub fn noting(out: &'a mut Vec<u8>, absent: &'a mut Vec<&'static str>) -> Self {
+        Self { out, absent: Some(absent), begun: false }
     }
 
     /// Adds the members of another object.
     pub fn members<T: Serialize>(&mut self, value: &T) -> io::Result<()> {
         let start = self.out.len();
-        append(self.out, value)?;
+        match &mut self.absent {
+            None => append(self.out, value)?,
+            Some(absent) => append_noting(self.out, value, absent)?,
+        }
         // `{…}` becomes `,…` but for the first one, and nothing if there is nothing in it.
         self.out.pop();
         let empty = self.out.len() == start + 1;
@@ -101,7 +119,8 @@ fn escaped(out: &mut Vec<u8>, c: char) {
     out.extend_from_slice(&[b'\\', short as u8]);
 }
 
-fn is_deceptive(c: char) -> bool {
+/// Tells whether a terminal would show something else, or nothing.
+pub fn is_deceptive(c: char) -> bool {
     // What the text form would not show as it is, JSON does not either; ASCII is JSON's own affair.
     c == '\x7f'
         || (!c.is_ascii() && super::esc(c.encode_utf8(&mut [0; 4])).to_string().starts_with('\\'))

@@ -39,12 +39,19 @@ type Result<T = ()> = std::result::Result<T, Failed>;
 /// Writes values to the end of a buffer.
 pub struct Json<'o> {
     out: &'o mut Vec<u8>,
+    /// Where the names of members go that are left out.
+    absent: Option<&'o mut Vec<&'static str>>,
 }
 
 impl<'o> Json<'o> {
     /// Takes the buffer.
     pub fn new(out: &'o mut Vec<u8>) -> Self {
-        Self { out }
+        Self { out, absent: None }
+    }
+
+    /// Takes the buffer, and one for the names of members that are left out.
+    pub fn noting(out: &'o mut Vec<u8>, absent: &'o mut Vec<&'static str>) -> Self {
+        Self { out, absent: Some(absent) }
     }
 }
 
@@ -308,6 +315,14 @@ macro_rules! objects {
             #[inline]
             fn serialize_field<T: ?Sized + Serialize>(&mut self, k: &'static str, v: &T) -> Result {
                 self.field(k, v)
+            }
+
+            #[inline]
+            fn skip_field(&mut self, key: &'static str) -> Result {
+                if let Some(absent) = &mut self.json.absent {
+                    absent.push(key);
+                }
+                Ok(())
             }
 
             #[inline]

@@ -1,7 +1,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use vision_core::capture::{Capture, Frame};
+use vision_core::capture::{Capture, Frame, Hit};
 
 use super::beside::Beside;
 use super::json;
@@ -47,12 +47,18 @@ impl Packets {
         }
     }
 
-    /// Prints one packet.
+    /// Prints one packet, and what was found in it where something was searched for.
     ///
     /// # Errors
     /// What writing to standard output says.
     #[inline]
-    pub fn print(&mut self, number: u64, frame: &Frame<'_>, out: &mut Output) -> io::Result<()> {
+    pub fn print(
+        &mut self,
+        number: u64,
+        frame: &Frame<'_>,
+        hit: Option<&Hit<'_>>,
+        out: &mut Output,
+    ) -> io::Result<()> {
         if let Some(beside) = &mut self.beside {
             if beside.take(number, frame, &mut self.lines) {
                 beside.advance(&mut self.lines, &mut |text| {
@@ -62,7 +68,7 @@ impl Packets {
             return Ok(());
         }
         match self.json {
-            true => self.objects.packet(&mut self.text, number, frame),
+            true => self.objects.packet(&mut self.text, number, frame, hit),
             false => self.lines.packet(&mut self.text, number, frame),
         }
         if self.text.len() < ENOUGH { Ok(()) } else { self.push_out(out) }

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use crate::base::Error;
+use crate::capture::point;
 
 /// Why an expression is no filter, and where in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,15 +31,7 @@ impl FilterError {
     /// assert_eq!(error.pointed("tcp prot 80"), "tcp prot 80\n    ^~~~");
     /// ```
     pub fn pointed(&self, expression: &str) -> String {
-        let before = expression.get(..self.at).unwrap_or(expression);
-        let start = before.rfind('\n').map_or(0, |it| it + 1);
-        let line = expression.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
-        let shown: String = line.chars().map(plain).collect();
-        let blank = before.get(start..).unwrap_or_default().chars().count();
-        let fault = line.get(self.at - start.min(self.at)..).unwrap_or_default();
-        let fault = fault.char_indices().take_while(|(at, _)| *at < self.length).count();
-        let rest = "~".repeat(fault.saturating_sub(1));
-        format!("{shown}\n{}^{rest}", " ".repeat(blank))
+        point::pointed(expression, self.at, self.length)
     }
 }
 
@@ -70,8 +63,3 @@ impl Span {
 }
 
 pub(super) type Checked<T> = Result<T, FilterError>;
-
-/// What a line of text can show in the place of a character.
-fn plain(c: char) -> char {
-    if c.is_control() { ' ' } else { c }
-}

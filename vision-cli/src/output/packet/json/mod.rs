@@ -10,7 +10,7 @@ mod tests;
 mod transport;
 mod tunnel;
 
-use vision_core::capture::{Direction, Frame};
+use vision_core::capture::{Direction, Frame, Hit};
 use vision_core::wire::packet::{Fault, Layer, Packet, Proto};
 
 use self::member::Member;
@@ -24,7 +24,13 @@ pub struct Lines {
 
 impl Lines {
     /// Writes a packet as one JSON object and a line feed.
-    pub fn packet(&mut self, out: &mut Vec<u8>, number: u64, frame: &Frame<'_>) {
+    pub fn packet(
+        &mut self,
+        out: &mut Vec<u8>,
+        number: u64,
+        frame: &Frame<'_>,
+        hit: Option<&Hit<'_>>,
+    ) {
         let memory = std::mem::take(&mut self.memory);
         let packet = memory.reuse(frame.link_type, frame.data, frame.len as usize);
         head(out, number, frame);
@@ -37,6 +43,9 @@ impl Lines {
         }
         out.push(b']');
         tail(out, &packet);
+        if let Some(hit) = hit {
+            matched(out, hit);
+        }
         out.put("}\n");
         self.memory = packet.into_memory();
     }
@@ -88,6 +97,20 @@ fn tail(out: &mut Vec<u8>, packet: &Packet<'_>) {
     if let Some(fault) = packet.fault {
         fault_of(out, fault);
     }
+}
+
+/// Where the match lies in the packet, and what it is.
+#[cold]
+fn matched(out: &mut Vec<u8>, hit: &Hit<'_>) {
+    if hit.follows {
+        out.flag("follows", true);
+    }
+    let Some(found) = &hit.found else { return };
+    out.put(",\"match\":{\"offset\":");
+    out.uint((hit.offset + found.start) as u64);
+    out.field("len", found.len() as u64);
+    out.said("text", hit.payload.get(found.clone()).unwrap_or_default());
+    out.push(b'}');
 }
 
 fn fault_of(out: &mut Vec<u8>, fault: Fault) {

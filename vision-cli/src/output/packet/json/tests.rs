@@ -19,7 +19,7 @@ fn samples() -> impl Iterator<Item = (&'static str, LinkType, Vec<u8>)> {
 
 fn text(frame: &Frame<'_>) -> String {
     let mut out = Vec::new();
-    Lines::default().packet(&mut out, 1, frame);
+    Lines::default().packet(&mut out, 1, frame, None);
     assert_eq!(out.pop(), Some(b'\n'));
     String::from_utf8(out).expect("UTF-8")
 }

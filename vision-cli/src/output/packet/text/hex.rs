@@ -1,5 +1,7 @@
 //! The bytes themselves, below the line.
 
+use vision_core::capture::{Frame, searched};
+
 use super::bytes::digit;
 
 /// Which bytes are shown, and how.
@@ -20,16 +22,26 @@ pub enum Form {
     Both,
     /// Text (`-A`).
     Text,
+    /// What the packet carries, as text (`--text`).
+    Lines,
 }
 
 impl Dump {
+    /// Writes what was asked for of a packet.
+    pub(super) fn packet(self, out: &mut Vec<u8>, frame: &Frame<'_>, header: usize) {
+        match self.form {
+            Form::Lines => lines(out, searched(frame).unwrap_or_default()),
+            _ => self.put(out, frame.data, header),
+        }
+    }
+
     /// Writes the bytes of a packet whose link-layer header has `header` of them.
     pub(super) fn put(self, out: &mut Vec<u8>, data: &[u8], header: usize) {
         let from = if self.link { 0 } else { header };
         let data = data.get(from..).unwrap_or_default();
         match self.form {
             Form::Text => text(out, data),
-            Form::Hex | Form::Both => {
+            Form::Hex | Form::Both | Form::Lines => {
                 for (n, row) in data.chunks(16).enumerate() {
                     out.extend_from_slice(b"\n\t0x");
                     for shift in [12, 8, 4, 0] {
@@ -67,4 +79,14 @@ fn text(out: &mut Vec<u8>, data: &[u8]) {
             _ => out.push(b'.'),
         }
     }
+}
+
+/// Line feeds stand, and all else that is no character of ASCII is a dot.
+fn lines(out: &mut Vec<u8>, payload: &[u8]) {
+    if payload.is_empty() {
+        return;
+    }
+    out.push(b'\n');
+    let plain = |byte: &u8| if matches!(byte, b'\n' | b' '..=b'~') { *byte } else { b'.' };
+    out.extend(payload.iter().map(plain));
 }

@@ -106,7 +106,7 @@ impl Lines {
         let mut printer = Printer { out, style, numbers, names, depth: 0, headed: false };
         let payload = printer.frame(frame);
         if let Some(dump) = self.style.dump {
-            dump.put(out, frame.data, payload);
+            dump.packet(out, frame, payload);
         }
         out.push(b'\n');
     }
