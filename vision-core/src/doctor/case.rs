@@ -2,6 +2,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Question;
+use super::traffic::Traffic;
 use super::walls::Walls;
 use crate::base::{Family, Gap, Prefix, Timestamp};
 use crate::inventory::{Addr, Link, NeighState, Neighbour, RouteAnswer, RouteQuery, Snapshot};
@@ -94,6 +95,9 @@ pub struct Round {
     /// What packet filters and connection tracking did meanwhile.
     #[cfg_attr(feature = "serde", serde(default))]
     pub walls: Option<Walls>,
+    /// The sockets of the service asked about, after the probes.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub traffic: Option<Traffic>,
     /// What could not be asked, and why.
     pub gaps: Vec<Gap>,
 }
@@ -306,6 +310,11 @@ impl Vantage {
             ProbeRecord::FullSize(record) if record.to == dst => Some(record),
             _ => None,
         })
+    }
+
+    /// The sockets of the service, as last seen.
+    pub(crate) fn traffic(&self) -> Option<&Traffic> {
+        self.rounds.last()?.traffic.as_ref()
     }
 
     pub(crate) fn owns(&self, addr: IpAddr) -> bool {

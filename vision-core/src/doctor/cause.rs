@@ -158,6 +158,14 @@ causes! {
     SocketFamilyOnly = "socket.family-only";
     /// The service listens and does not accept.
     SocketAcceptQueueFull = "socket.accept-queue-full";
+    /// The service does not read what its client has sent.
+    SocketNotReading = "socket.not-reading";
+    /// The service's process has no descriptor left to accept with.
+    SocketFdLimit = "socket.fd-limit";
+    /// No local port is left for another connection to the destination.
+    SocketPortsExhausted = "socket.ports-exhausted";
+    /// The service's receive buffer is full and datagrams are dropped.
+    SocketReceiveBufferFull = "socket.receive-buffer-full";
     /// IPv6 is switched off.
     Ipv6Disabled = "ipv6.disabled";
 }

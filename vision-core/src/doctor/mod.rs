@@ -16,6 +16,7 @@ mod report;
 mod rules;
 mod scene;
 mod stop;
+mod traffic;
 mod walls;
 mod wire;
 
@@ -33,5 +34,6 @@ pub use report::{
     RuledOut, Severity, Subject, SubjectKind, Unchecked, Verdict,
 };
 pub use rules::explain;
+pub use traffic::{Crowd, Holder, Traffic};
 pub use walls::{Endpoint, MetRule, Tracking, TrackingCounts, Walls, Way};
 pub use wire::{Answering, Wire, WireLink};

@@ -7,6 +7,7 @@ use super::Cause;
 use super::case::{CaseFile, FullSizeRecord, Probing};
 use super::engine::judge;
 use super::report::{Confidence, Severity, Verdict};
+use super::rules::stalled;
 use super::scene::{Outcome, Purpose, Scene};
 use crate::inventory::AddrFlags;
 
@@ -65,6 +66,12 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
     for flow in scene.destinations().filter(|flow| !flow.outcome.failed()) {
         let record = scene.target.full_size(flow.dst);
         if record.is_some_and(FullSizeRecord::is_swallowed) {
+            steps.push(Step::Follow { dst: flow.dst });
+        }
+    }
+    // The end that does not read is in sight only there.
+    for flow in scene.destinations().filter(|flow| !flow.outcome.failed()) {
+        if stalled(scene.target, flow.dst).next().is_some() {
             steps.push(Step::Follow { dst: flow.dst });
         }
     }

@@ -7,6 +7,7 @@ mod neighbours;
 mod probes;
 mod segment;
 mod survey;
+mod traffic;
 mod walk;
 mod walls;
 mod wire;
@@ -173,16 +174,19 @@ fn look_again(case: &mut CaseFile, here: &mut Site, survey: Option<&mut Survey>,
     let mut packets = walls::probed(case);
     let after = here.inventory.snapshot(moving, &grace).ok();
     let filters = case.vantages.first().and_then(|v| walls::after(here, v, &mut packets, &grace));
+    let asked = traffic::Asked::of(case);
+    let sockets = case.vantages.first().and_then(|v| traffic::after(asked, here, v, &grace));
     if let Some(round) = case.vantages.first_mut().and_then(|v| v.rounds.last_mut()) {
-        (round.after, round.walls) = (after, filters);
+        (round.after, round.walls, round.traffic) = (after, filters, sockets);
     }
     let Some(survey) = survey else { return };
     for vantage in case.vantages.iter_mut().skip(1) {
         let Some(site) = survey.site(vantage.netns, &grace) else { continue };
         let after = site.inventory.snapshot(moving, &grace).ok();
         let filters = walls::after(site, vantage, &mut packets, &grace);
+        let sockets = traffic::after(asked, site, vantage, &grace);
         if let Some(round) = vantage.rounds.last_mut() {
-            (round.after, round.walls) = (after, filters);
+            (round.after, round.walls, round.traffic) = (after, filters, sockets);
         }
     }
 }
@@ -210,7 +214,7 @@ impl Site {
         let (filters, gap) = walls::Before::read(self, budget);
         self.walls = Some(filters);
         let gaps = gap.into_iter().collect();
-        Ok(Round { before, probes: Vec::new(), after: None, walls: None, gaps })
+        Ok(Round { before, probes: Vec::new(), after: None, walls: None, traffic: None, gaps })
     }
 }
 

@@ -71,12 +71,17 @@ mod service_stale_target;
 mod serving;
 mod socket_accept_queue_full;
 mod socket_family_only;
+mod socket_fd_limit;
 mod socket_loopback_only;
 mod socket_no_listener;
+mod socket_not_reading;
+mod socket_ports_exhausted;
+mod socket_receive_buffer_full;
 mod text;
 mod way;
 mod wires;
 
+pub(super) use self::socket_not_reading::stalled;
 pub(super) use self::text::{outcome, question};
 use super::scene::Scene;
 use super::{Cause, Finding, Unchecked};
@@ -203,7 +208,11 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &socket_loopback_only::SocketLoopbackOnly,
     &socket_family_only::SocketFamilyOnly,
     &socket_no_listener::SocketNoListener,
+    &socket_fd_limit::SocketFdLimit,
     &socket_accept_queue_full::SocketAcceptQueueFull,
+    &socket_ports_exhausted::SocketPortsExhausted,
+    &socket_not_reading::SocketNotReading,
+    &socket_receive_buffer_full::SocketReceiveBufferFull,
     &firewall_remote::FirewallRemote,
 ];
 

@@ -20,6 +20,7 @@ mod routers;
 mod routing;
 mod services;
 mod socket;
+mod spent;
 mod traps;
 mod unnamed;
 mod walls;
@@ -62,6 +63,7 @@ const ONCE: &[&[Scenario]] = &[
     lookalikes::ALL,
     walls::ALL,
     services::ALL,
+    spent::ALL,
 ];
 
 /// Every scenario.
