@@ -118,6 +118,10 @@ causes! {
     FirewallRemote = "firewall.remote";
     /// The connection table is full.
     ConntrackTableFull = "conntrack.table-full";
+    /// A connection entry leads UDP packets where no rule leads any more.
+    ConntrackStaleNat = "conntrack.stale-nat";
+    /// No source port is left to translate another connection to.
+    NatPortExhaustion = "nat.port-exhaustion";
     /// A private source leaves for a network that has no way back to it.
     NatMasqueradeMissing = "nat.masquerade-missing";
     /// A service address has no rule for the port.

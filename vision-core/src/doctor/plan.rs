@@ -8,7 +8,7 @@ use super::case::{CaseFile, FullSizeRecord, Probing};
 use super::engine::judge;
 use super::report::{Confidence, Severity, Verdict};
 use super::rules::stalled;
-use super::scene::{Outcome, Purpose, Scene};
+use super::scene::{Flow, Outcome, Purpose, Scene};
 use crate::inventory::AddrFlags;
 
 /// Something to look at or to ask, all in one round.
@@ -53,7 +53,9 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
         let deeper = finding.cause == Cause::NeighGatewayNoAnswer;
         finding.severity == Severity::Error && finding.confidence == Confidence::Proved && !deeper
     });
-    if diagnosis.verdict == Verdict::Healthy || proved {
+    let held = |flow: &Flow<'_>| has_connected_datagrams(&scene, flow.dst);
+    let well = diagnosis.verdict == Verdict::Healthy && !scene.destinations().any(held);
+    if well || proved {
         return Vec::new();
     }
     if is_settling(&scene) {
@@ -69,9 +71,10 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
             steps.push(Step::Follow { dst: flow.dst });
         }
     }
-    // The end that does not read is in sight only there.
+    // What keeps a connection from going on is in sight only there.
     for flow in scene.destinations().filter(|flow| !flow.outcome.failed()) {
-        if stalled(scene.target, flow.dst).next().is_some() {
+        let stuck = stalled(scene.target, flow.dst).next().is_some();
+        if stuck || has_connected_datagrams(&scene, flow.dst) {
             steps.push(Step::Follow { dst: flow.dst });
         }
     }
@@ -86,6 +89,13 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
         }
     }
     steps
+}
+
+/// Tells whether other sockets of the target send datagrams there: they may be stuck on an entry of
+/// the past, which a new socket does not meet.
+fn has_connected_datagrams(scene: &Scene<'_>, dst: IpAddr) -> bool {
+    let senders = scene.target.traffic().map_or(&[][..], |traffic| &traffic.senders);
+    senders.iter().any(|sock| sock.remote.to_canonical() == dst)
 }
 
 /// Tells whether an address is still being checked for duplicates: a matter of a second.

@@ -15,6 +15,8 @@ pub struct Traffic {
     pub crowds: Vec<Crowd>,
     /// Connections to the service with data that was not acknowledged, the most first.
     pub unsent: Vec<Sock>,
+    /// UDP sockets of the target that may have sent to the service: connected to it, or to nobody.
+    pub senders: Vec<Sock>,
     /// Sockets of the service with data that was not read, and of UDP all, the most first.
     pub unread: Vec<Sock>,
     /// The service's listeners.

@@ -113,6 +113,31 @@ pub struct Tracking {
     pub after: TrackingCounts,
     /// Connections of the probes as they stood afterwards.
     pub entries: Vec<CtEntry>,
+    /// Unanswered entries of the probes' kind that lead where no rule leads any more.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub outdated: Vec<CtEntry>,
+    /// Source ports in use towards the probes' destination, looked at if an entry found no place.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub pool: Option<PortPool>,
+}
+
+/// Ports of one address that translated connections to one destination have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct PortPool {
+    /// The address that sources are translated to.
+    pub addr: IpAddr,
+    /// Where the connections lead.
+    pub to: Endpoint,
+    /// The IP protocol's number.
+    pub protocol: u8,
+    /// Ports in use.
+    pub used: u32,
+    /// The lowest of them.
+    pub first: u16,
+    /// The highest of them.
+    pub last: u16,
 }
 
 /// Counters of connection tracking, summed over the processors.

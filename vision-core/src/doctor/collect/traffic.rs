@@ -12,6 +12,8 @@ use crate::inventory::{Sock, SockProtocol, SockState, SocketFilter};
 
 /// Sockets kept of one kind.
 const KEPT: usize = 8;
+/// Sockets kept that may have sent datagrams.
+const SENDERS: usize = 64;
 /// With more than this many connections, the details of each would take long.
 const MANY: usize = 2000;
 
@@ -85,6 +87,13 @@ fn leading_out(asked: Asked, site: &mut Site, traffic: &mut Traffic, budget: &Bu
     traffic.crowds = crowds.into_values().collect();
     traffic.crowds.sort_by_key(|crowd| (std::cmp::Reverse(crowd.ports), crowd.addr));
     traffic.crowds.truncate(KEPT);
+    if asked.protocol == SockProtocol::Udp {
+        traffic.senders = sockets(site, &asked.filter(), budget);
+        let open = |s: &Sock| s.remote_port == asked.port || s.remote.is_unspecified();
+        traffic.senders.retain(|sock| sock.local_port != 0 && open(sock));
+        traffic.senders.sort_by_key(|sock| sock.remote.is_unspecified());
+        traffic.senders.truncate(SENDERS);
+    }
     let held_up = |sock: &Sock| sock.state == SockState::Established && sock.send_q > 0;
     if asked.protocol == SockProtocol::Tcp && all.len() <= MANY && all.iter().any(held_up) {
         traffic.unsent = sockets(site, &filter.details(), budget);

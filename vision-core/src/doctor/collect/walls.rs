@@ -7,7 +7,7 @@ use super::Site;
 use super::walk::{Walk, without_counts};
 use crate::base::{Budget, Error, Gap, Prefix, Result, Untrusted};
 use crate::doctor::case::{CaseFile, ProbeRecord, Vantage};
-use crate::doctor::walls::{Endpoint, MetRule, Tracking, TrackingCounts, Walls, Way};
+use crate::doctor::walls::{Endpoint, MetRule, PortPool, Tracking, TrackingCounts, Walls, Way};
 use crate::doctor::{Question, Service};
 use crate::firewall::{Firewall, Flow, FlowPart, Rule, Ruleset, Text};
 use crate::inventory::{CtEntry, CtFilter, CtProtocol, Inventory, Link, RouteAnswer};
@@ -182,7 +182,9 @@ pub(super) fn after(
     let tracking = before.counts.and_then(|counts| {
         let after = self::counts(&mut site.inventory, budget).ok()?;
         let entries = entries(&mut site.inventory, packets, &before.known, budget);
-        Some(Tracking { before: counts, after, entries })
+        let failed = after.insert_failed > counts.insert_failed;
+        let pool = failed.then(|| pool(&mut site.inventory, packets, budget)).flatten();
+        Some(Tracking { before: counts, after, entries, outdated: Vec::new(), pool })
     });
     let mut walls = Walls { tracking, legacy: legacy(&site.inventory), ..Walls::default() };
     let Some(old) = &before.rules else {
@@ -211,6 +213,10 @@ pub(super) fn after(
     walls.met = std::mem::take(&mut walk.met);
     walls.beside =
         packets.iter().flat_map(|packet| other_ports(&mut walk, &walls, packet)).collect();
+    let old_ways = outdated(&mut site.inventory, &walls.met, packets, budget);
+    if let Some(tracking) = &mut walls.tracking {
+        tracking.outdated = old_ways;
+    }
     count(&mut walls.met, old, &new);
     trim(&mut walls);
     Some(walls)
@@ -316,6 +322,57 @@ fn tracked(inventory: &mut Inventory, packet: &Probed, budget: &Budget) -> Vec<C
     let wanted = |entry: &CtEntry| port.is_none() || entry.original.dst_port == port;
     let all = inventory.conntrack(&filter, budget).map(|dump| dump.items).unwrap_or_default();
     all.into_iter().filter(wanted).collect()
+}
+
+/// UDP entries that were translated by rules of the past and that nobody answered.
+fn outdated(
+    inventory: &mut Inventory,
+    met: &[MetRule],
+    packets: &[Probed],
+    budget: &Budget,
+) -> Vec<CtEntry> {
+    let mut found = Vec::new();
+    for packet in packets.iter().filter(|p| p.asked.1 == UDP && p.dst.addr == p.asked.0) {
+        let own = met.iter().filter(|rule| rule.dst == packet.asked.0 && rule.protocol == UDP);
+        let to: Vec<Endpoint> = own.flat_map(|rule| rule.to.clone()).collect();
+        if to.is_empty() {
+            continue;
+        }
+        let led_by_none = |entry: &CtEntry| {
+            let back = &entry.reply;
+            entry.is_unreplied()
+                && back.src != entry.original.dst
+                && !to.iter().any(|to| {
+                    to.addr == back.src && (to.port.is_none() || to.port == back.src_port)
+                })
+        };
+        let all = tracked(inventory, packet, budget).into_iter().filter(led_by_none);
+        found.extend(all.take(ENTRIES / 2));
+    }
+    found
+}
+
+/// IPPROTO_UDP.
+const UDP: u8 = 17;
+
+/// The source ports that translated connections to a probed destination have.
+fn pool(inventory: &mut Inventory, packets: &[Probed], budget: &Budget) -> Option<PortPool> {
+    packets.iter().filter(|packet| packet.dst.port.is_some()).find_map(|packet| {
+        let (to, protocol) = (packet.dst, packet.asked.1);
+        let filter = CtFilter::default().dst(Prefix::host(to.addr));
+        let filter = filter.protocol(CtProtocol::from_raw(protocol));
+        let all = inventory.conntrack(&filter, budget).ok()?.items;
+        let masked = |entry: &&CtEntry| {
+            entry.original.dst_port == to.port && entry.reply.dst != entry.original.src
+        };
+        let addr = all.iter().find(masked)?.reply.dst;
+        let same = all.iter().filter(masked).filter(|entry| entry.reply.dst == addr);
+        let ports: std::collections::BTreeSet<u16> =
+            same.filter_map(|entry| entry.reply.dst_port).collect();
+        let (first, last) = (*ports.first()?, *ports.last()?);
+        let used = u32::try_from(ports.len()).ok()?;
+        Some(PortPool { addr, to, protocol, used, first, last })
+    })
 }
 
 /// The devices that the look-ups of this namespace name.

@@ -8,6 +8,7 @@ mod bridge_port_detached;
 mod bridge_port_isolated;
 mod bridge_port_not_forwarding;
 mod bridge_wrong_fdb;
+mod conntrack_stale_nat;
 mod conntrack_table_full;
 mod dns;
 mod dns_first_server_dead;
@@ -40,6 +41,7 @@ mod mtu_black_hole;
 mod mtu_veth_mismatch;
 mod narrow;
 mod nat_masquerade_missing;
+mod nat_port_exhaustion;
 mod neigh_answer_filtered;
 mod neigh_arp_off;
 mod neigh_duplicate_mac;
@@ -179,6 +181,8 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &neigh_gateway_no_answer::NeighGatewayNoAnswer,
     &neigh_no_answer::NeighNoAnswer,
     &conntrack_table_full::ConntrackTableFull,
+    &conntrack_stale_nat::ConntrackStaleNat,
+    &nat_port_exhaustion::NatPortExhaustion,
     &service_no_endpoints::ServiceNoEndpoints,
     &service_stale_target::ServiceStaleTarget,
     &service_dead_endpoint::ServiceDeadEndpoint,

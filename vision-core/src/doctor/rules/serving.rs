@@ -23,7 +23,10 @@ struct Served<'a> {
     given: Option<&'a CtEntry>,
 }
 
-fn met<'a>(walls: &'a Walls, flow: &Flow<'_>) -> impl Iterator<Item = &'a MetRule> + use<'a> {
+pub(super) fn met<'a>(
+    walls: &'a Walls,
+    flow: &Flow<'_>,
+) -> impl Iterator<Item = &'a MetRule> + use<'a> {
     let (dst, kinds) = (flow.dst, kinds(flow));
     walls.met.iter().filter(move |rule| {
         rule.dst == dst && rule.way == Way::There && kinds.contains(&(rule.protocol, rule.port))
@@ -110,7 +113,7 @@ fn owner<'a>(scene: &Scene<'a>, addr: IpAddr) -> Option<&'a Vantage> {
 }
 
 /// Asks every failing flow, and says what was seen where none is hit.
-fn each<'a>(
+pub(super) fn each<'a>(
     scene: &Scene<'a>,
     otherwise: &str,
     test: impl Fn(&Flow<'a>) -> Option<(Draft, usize)>,

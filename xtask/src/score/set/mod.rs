@@ -21,6 +21,7 @@ mod routing;
 mod services;
 mod socket;
 mod spent;
+mod tracked;
 mod traps;
 mod unnamed;
 mod walls;
@@ -64,6 +65,7 @@ const ONCE: &[&[Scenario]] = &[
     walls::ALL,
     services::ALL,
     spent::ALL,
+    tracked::ALL,
 ];
 
 /// Every scenario.
