@@ -139,9 +139,22 @@ pub struct FullSizeRecord {
     pub large: PingReport,
     /// The small ones.
     pub small: Option<PingReport>,
+    /// Larger ones that may be fragmented, asked for with UDP if the large ones were answered.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub fragmented: Option<PingReport>,
 }
 
 impl FullSizeRecord {
+    /// Tells whether whole packets pass and what has to be fragmented is lost.
+    pub(crate) fn loses_fragments(&self) -> bool {
+        let lost = |report: &PingReport| {
+            let all =
+                |e: &crate::probe::Echo| matches!(e.outcome, EchoOutcome::Lost { late: None });
+            report.echoes.len() > 1 && report.echoes.iter().all(all)
+        };
+        self.fragmented.as_ref().is_some_and(lost)
+    }
+
     /// Tells whether large packets vanish without a word while small ones are answered.
     pub(crate) fn is_swallowed(&self) -> bool {
         // The other end of a veth pair that takes less makes the sender's kernel say ENOBUFS.

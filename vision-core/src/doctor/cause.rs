@@ -40,6 +40,8 @@ causes! {
     BridgePortNotForwarding = "bridge.port-not-forwarding";
     /// Both bridge ports are isolated from each other.
     BridgePortIsolated = "bridge.port-isolated";
+    /// A bridge port does not send back what its own container asks of itself by a service.
+    BridgeHairpinOff = "bridge.hairpin-off";
     /// The bridge sends frames for the neighbour to another port.
     BridgeWrongFdb = "bridge.wrong-fdb";
     /// The interface has no address of the family.
@@ -70,6 +72,8 @@ causes! {
     RouteReturnMissing = "route.return-missing";
     /// The two ends of a veth pair have different MTUs.
     MtuVethMismatch = "mtu.veth-mismatch";
+    /// A bridge port on the way takes less than the sender's link.
+    MtuBridgeTooSmall = "mtu.bridge-too-small";
     /// Large packets vanish on the way, and nobody says so.
     MtuBlackHole = "mtu.black-hole";
     /// A policy rule sends the packets another way than the main table.
@@ -114,6 +118,8 @@ causes! {
     FirewallAntispoof = "firewall.antispoof";
     /// Rules of the legacy iptables drop the packets.
     FirewallLegacyDrop = "firewall.legacy-drop";
+    /// A rule drops fragments.
+    FirewallFragmentDrop = "firewall.fragment-drop";
     /// A filter beyond this machine drops the packets, as far as can be told from here.
     FirewallRemote = "firewall.remote";
     /// The connection table is full.
@@ -128,6 +134,8 @@ causes! {
     ServiceNoRule = "service.no-rule";
     /// Nobody serves the service.
     ServiceNoEndpoints = "service.no-endpoints";
+    /// Answers of a backend on the client's own bridge pass the translation by.
+    ServiceBridgeNfOff = "service.bridge-nf-off";
     /// One that the service leads to is dead.
     ServiceDeadEndpoint = "service.dead-endpoint";
     /// What the published port leads to is nobody's address.

@@ -54,7 +54,11 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
         finding.severity == Severity::Error && finding.confidence == Confidence::Proved && !deeper
     });
     let held = |flow: &Flow<'_>| has_connected_datagrams(&scene, flow.dst);
-    let well = diagnosis.verdict == Verdict::Healthy && !scene.destinations().any(held);
+    let torn = |flow: &Flow<'_>| {
+        scene.target.full_size(flow.dst).is_some_and(FullSizeRecord::loses_fragments)
+    };
+    let open = scene.destinations().any(|flow| held(flow) || torn(flow));
+    let well = diagnosis.verdict == Verdict::Healthy && !open;
     if well || proved {
         return Vec::new();
     }
@@ -67,7 +71,7 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
     let mut steps = Vec::new();
     for flow in scene.destinations().filter(|flow| !flow.outcome.failed()) {
         let record = scene.target.full_size(flow.dst);
-        if record.is_some_and(FullSizeRecord::is_swallowed) {
+        if record.is_some_and(|r| r.is_swallowed() || r.loses_fragments()) {
             steps.push(Step::Follow { dst: flow.dst });
         }
     }

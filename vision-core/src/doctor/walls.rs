@@ -29,6 +29,9 @@ pub struct Walls {
     /// not among `rules`.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub legacy: Vec<String>,
+    /// Whether frames between a bridge's ports pass the rules for IP (`bridge-nf-call-iptables`).
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub bridge_calls: Option<bool>,
     /// What connection tracking did, where it could be asked.
     pub tracking: Option<Tracking>,
 }

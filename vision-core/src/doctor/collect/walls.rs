@@ -186,7 +186,9 @@ pub(super) fn after(
         let pool = failed.then(|| pool(&mut site.inventory, packets, budget)).flatten();
         Some(Tracking { before: counts, after, entries, outdated: Vec::new(), pool })
     });
-    let mut walls = Walls { tracking, legacy: legacy(&site.inventory), ..Walls::default() };
+    let bridge_calls = bridge_calls(&site.inventory);
+    let legacy = legacy(&site.inventory);
+    let mut walls = Walls { tracking, legacy, bridge_calls, ..Walls::default() };
     let Some(old) = &before.rules else {
         walls.unread = before.refused;
         return Some(walls).filter(|w| w.tracking.is_some() || !w.legacy.is_empty());
@@ -256,6 +258,13 @@ fn legacy(inventory: &Inventory) -> Vec<String> {
         tables.extend(text.lines().map(|table| format!("{family} {table}")));
     }
     tables
+}
+
+/// Whether bridges hand what passes them to the rules for IPv4; unknown without bridges.
+fn bridge_calls(inventory: &Inventory) -> Option<bool> {
+    let path = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+    let text = inventory.netns().run(|| std::fs::read_to_string(path)).ok()?.ok()?;
+    Some(text.trim() != "0")
 }
 
 /// A rule that masquerades or translates sources.

@@ -4,6 +4,7 @@ mod addr_duplicate;
 mod addr_none;
 mod addr_tentative;
 mod bridge_down;
+mod bridge_hairpin_off;
 mod bridge_port_detached;
 mod bridge_port_isolated;
 mod bridge_port_not_forwarding;
@@ -26,6 +27,7 @@ mod filtered;
 mod firewall_antispoof;
 mod firewall_connection_limit;
 mod firewall_ct_invalid;
+mod firewall_fragment_drop;
 mod firewall_legacy_drop;
 mod firewall_policy_drop;
 mod firewall_rate_limit;
@@ -38,6 +40,7 @@ mod link_loopback_down;
 mod link_missing;
 mod link_peer_down;
 mod mtu_black_hole;
+mod mtu_bridge_too_small;
 mod mtu_veth_mismatch;
 mod narrow;
 mod nat_masquerade_missing;
@@ -66,6 +69,7 @@ mod route_rp_filter;
 mod route_rule_diverts;
 mod route_ttl_too_small;
 mod route_unreachable;
+mod service_bridge_nf_off;
 mod service_dead_endpoint;
 mod service_no_endpoints;
 mod service_no_rule;
@@ -185,6 +189,8 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &nat_port_exhaustion::NatPortExhaustion,
     &service_no_endpoints::ServiceNoEndpoints,
     &service_stale_target::ServiceStaleTarget,
+    &bridge_hairpin_off::BridgeHairpinOff,
+    &service_bridge_nf_off::ServiceBridgeNfOff,
     &service_dead_endpoint::ServiceDeadEndpoint,
     &service_no_rule::ServiceNoRule,
     &firewall_ct_invalid::FirewallCtInvalid,
@@ -194,9 +200,11 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &firewall_reject::FirewallReject,
     &firewall_rule_drop::FirewallRuleDrop,
     &firewall_policy_drop::FirewallPolicyDrop,
+    &firewall_fragment_drop::FirewallFragmentDrop,
     &firewall_legacy_drop::FirewallLegacyDrop,
     &nat_masquerade_missing::NatMasqueradeMissing,
     &mtu_veth_mismatch::MtuVethMismatch,
+    &mtu_bridge_too_small::MtuBridgeTooSmall,
     &mtu_black_hole::MtuBlackHole,
     &dns_no_nameserver::DnsNoNameserver,
     &dns_loopback_nameserver::DnsLoopbackNameserver,

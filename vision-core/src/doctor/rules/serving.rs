@@ -55,7 +55,10 @@ fn served<'a>(scene: &Scene<'a>, flow: &Flow<'a>) -> Option<Served<'a>> {
 }
 
 /// Connections of the flow's probes in a namespace.
-fn entries<'a>(walls: &'a Walls, flow: &Flow<'_>) -> impl Iterator<Item = &'a CtEntry> + use<'a> {
+pub(super) fn entries<'a>(
+    walls: &'a Walls,
+    flow: &Flow<'_>,
+) -> impl Iterator<Item = &'a CtEntry> + use<'a> {
     let (dst, kinds) = (flow.dst, kinds(flow));
     let all = walls.tracking.iter().flat_map(|tracking| &tracking.entries);
     all.filter(move |entry| {
