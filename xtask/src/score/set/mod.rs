@@ -4,6 +4,7 @@ mod addr;
 mod addresses;
 mod answers;
 mod bridge;
+mod bridged;
 mod dns;
 mod healthy;
 mod link;
@@ -65,6 +66,7 @@ const ONCE: &[&[Scenario]] = &[
     walls::ALL,
     services::ALL,
     spent::ALL,
+    bridged::ALL,
     tracked::ALL,
 ];
 
