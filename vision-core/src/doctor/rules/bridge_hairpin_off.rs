@@ -1,4 +1,5 @@
-use super::serving::{each, entries};
+use super::filtered::named;
+use super::serving::{each, met};
 use super::text::{Draft, evidence, link_subject, shown, symptom};
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::scene::{Outcome, Scene};
@@ -11,8 +12,8 @@ A container asks a service that leads back to itself, and its bridge port does n
 the port they came in by.
 
 How it shows: a container reaches the service unless it is its only backend, or sometimes.
-How it is proved: the host's entry of the probe leads to the container's own address and stays
-unanswered, and hairpin mode of the container's bridge port is off.
+How it is proved: the host's rule leads the service to the container's own address, bridges call the
+rules for IP, the probe stays unanswered, and hairpin mode of the container's bridge port is off.
 What to do: switch hairpin mode on for the port, as the container engine can (hairpinMode, CNI).";
 
 static META: RuleMeta =
@@ -31,12 +32,14 @@ impl Rule for BridgeHairpinOff {
                 return None;
             }
             let mut all = scene.case.vantages.iter().enumerate().skip(1);
-            let (position, vantage, entry) = all.find_map(|(position, vantage)| {
-                let entry = entries(walls_of(vantage)?, flow).find(|entry| {
-                    let back = entry.reply.src;
-                    entry.is_unreplied() && back != flow.dst && scene.target.owns(back)
-                })?;
-                Some((position, vantage, entry))
+            let (position, vantage, rule, own) = all.find_map(|(position, vantage)| {
+                // Routed, and not bridged, the packets leave by the bridge's own device.
+                let walls = walls_of(vantage).filter(|w| w.bridge_calls == Some(true))?;
+                let mut rules = met(walls, flow).filter(|rule| rule.moved() != Some(0));
+                rules.find_map(|rule| {
+                    let to = rule.to.iter().find(|to| scene.target.owns(to.addr))?;
+                    Some((position, vantage, rule, to.addr))
+                })
             })?;
             let target = flow.hops.first()?;
             let mut way = scene.wire(target)?.way.iter();
@@ -47,7 +50,7 @@ impl Rule for BridgeHairpinOff {
             if hairpin {
                 return None;
             }
-            let (own, name) = (entry.reply.src, shown(&port.link.name));
+            let name = shown(&port.link.name);
             let summary = format!(
                 "{}: {} leads {} back to itself ({own}), and hairpin mode of its bridge port {name} is off",
                 vantage.name, flow.dst, scene.target.name
@@ -55,16 +58,15 @@ impl Rule for BridgeHairpinOff {
             let hop = hop_of(flow, vantage);
             let mut draft = Draft::new(META.cause, &hop, link_subject(&port.link), summary)
                 .evidence(symptom(flow, target))
-                .evidence(evidence(
-                    &hop,
-                    flow.at,
-                    "connection table, the probe",
-                    format!("leads to {own}, unanswered"),
-                ))
+                .evidence(evidence(&hop, flow.at, named(rule), rule.text.clone()))
                 .evidence(evidence(&hop, flow.at, format!("hairpin mode of {name}"), "off"));
             draft.finding.subject.netns = Some(port.netns);
-            // Unmasked, the container would refuse packets that seem to be its own.
-            if entry.reply.dst == own {
+            // Unmasked, the container would refuse packets that seem to be its own; with several
+            // backends, another may have been given.
+            let masked = met(walls_of(vantage)?, flow)
+                .any(|rule| rule.hook == "postrouting" && rule.outcome == "translate");
+            let all = met(walls_of(vantage)?, flow).flat_map(|rule| &rule.to);
+            if !masked || all.into_iter().any(|to| to.addr != own) {
                 draft = draft.confidence(Confidence::Likely);
             }
             let command = format!("bridge link set dev {name} hairpin on");
