@@ -5,7 +5,9 @@ use super::Question;
 use super::traffic::Traffic;
 use super::walls::Walls;
 use crate::base::{Family, Gap, Prefix, Timestamp};
-use crate::inventory::{Addr, Link, NeighState, Neighbour, RouteAnswer, RouteQuery, Snapshot};
+use crate::inventory::{
+    Addr, Link, NeighState, NeighTable, Neighbour, RouteAnswer, RouteQuery, Snapshot,
+};
 use crate::netns::NetnsId;
 use crate::probe::{DnsReport, EchoOutcome, Resolution};
 use crate::probe::{NeighReport, PingReport, TcpReport, UdpReport};
@@ -95,11 +97,25 @@ pub struct Round {
     /// What packet filters and connection tracking did meanwhile.
     #[cfg_attr(feature = "serde", serde(default))]
     pub walls: Option<Walls>,
+    /// Neighbour tables that refused entries meanwhile.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub overflowed: Vec<Overflowed>,
     /// The sockets of the service asked about, after the probes.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub traffic: Option<Traffic>,
     /// What could not be asked, and why.
     pub gaps: Vec<Gap>,
+}
+
+/// A neighbour table of the machine before and after a round in which it refused entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Overflowed {
+    /// Before the probes.
+    pub before: NeighTable,
+    /// After them.
+    pub after: NeighTable,
 }
 
 /// One question put during a round, and its answer.

@@ -100,6 +100,8 @@ causes! {
     NeighArpOff = "neigh.arp-off";
     /// The gateway does not answer on the link.
     NeighGatewayNoAnswer = "neigh.gateway-no-answer";
+    /// The machine's neighbour table is full.
+    NeighTableFull = "neigh.table-full";
     /// A neighbour on the own link does not answer.
     NeighNoAnswer = "neigh.no-answer";
     /// A rule of a packet filter drops the packets.

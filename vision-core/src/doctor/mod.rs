@@ -21,8 +21,8 @@ mod walls;
 mod wire;
 
 pub use case::{
-    CaseFile, Elsewhere, FullSizeRecord, ProbeRecord, Probing, Round, RouteRecord, Search, Vantage,
-    VantageRole,
+    CaseFile, Elsewhere, FullSizeRecord, Overflowed, ProbeRecord, Probing, Round, RouteRecord,
+    Search, Vantage, VantageRole,
 };
 pub use cause::Cause;
 pub use collect::{Vantages, collect, diagnose};

@@ -52,6 +52,7 @@ mod neigh_gateway_no_answer;
 mod neigh_no_answer;
 mod neigh_proxy_arp_off;
 mod neigh_stale_mac;
+mod neigh_table_full;
 mod neigh_wrong_static;
 mod refusing;
 mod route_bad_source;
@@ -180,6 +181,7 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &neigh_arp_off::NeighArpOff,
     &neigh_wrong_static::NeighWrongStatic,
     &neigh_stale_mac::NeighStaleMac,
+    &neigh_table_full::NeighTableFull,
     &neigh_proxy_arp_off::NeighProxyArpOff,
     &neigh_answer_filtered::NeighAnswerFiltered,
     &neigh_gateway_no_answer::NeighGatewayNoAnswer,
