@@ -35,5 +35,5 @@ pub use report::{
 };
 pub use rules::explain;
 pub use traffic::{Crowd, Holder, Traffic};
-pub use walls::{Endpoint, MetRule, PortPool, Tracking, TrackingCounts, Walls, Way};
+pub use walls::{Endpoint, LegacyStop, MetRule, PortPool, Tracking, TrackingCounts, Walls, Way};
 pub use wire::{Answering, Wire, WireLink};

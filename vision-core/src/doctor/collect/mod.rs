@@ -3,6 +3,7 @@
 mod examine;
 mod follow;
 mod full_size;
+mod legacy;
 mod neighbours;
 mod probes;
 mod segment;

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use super::Site;
 use super::walk::{Walk, without_counts};
+use super::{Site, legacy};
 use crate::base::{Budget, Error, Gap, Prefix, Result, Untrusted};
 use crate::doctor::case::{CaseFile, ProbeRecord, Vantage};
 use crate::doctor::walls::{Endpoint, MetRule, PortPool, Tracking, TrackingCounts, Walls, Way};
@@ -20,6 +20,8 @@ pub(super) struct Before {
     /// Numbers of connections that were there already.
     known: HashSet<u32>,
     counts: Option<TrackingCounts>,
+    /// The tables of the legacy iptables, where there are any and they may be read.
+    legacy: legacy::Tables,
 }
 
 /// A packet that was sent, and how it looks to those behind a translation.
@@ -55,6 +57,7 @@ impl Before {
                 refused: gap.is_some(),
                 known: HashSet::new(),
                 counts: counts(&mut site.inventory, budget).ok(),
+                legacy: legacy::read(site, budget),
             },
             gap,
         )
@@ -187,8 +190,9 @@ pub(super) fn after(
         Some(Tracking { before: counts, after, entries, outdated: Vec::new(), pool })
     });
     let bridge_calls = bridge_calls(&site.inventory);
-    let legacy = legacy(&site.inventory);
-    let mut walls = Walls { tracking, legacy, bridge_calls, ..Walls::default() };
+    let legacy_stops = before.legacy.stopped_until(&legacy::read(site, budget));
+    let legacy = legacy::names(&site.inventory);
+    let mut walls = Walls { tracking, legacy, legacy_stops, bridge_calls, ..Walls::default() };
     let Some(old) = &before.rules else {
         walls.unread = before.refused;
         return Some(walls).filter(|w| w.tracking.is_some() || !w.legacy.is_empty());
@@ -245,19 +249,6 @@ fn other_ports(walk: &mut Walk<'_>, walls: &Walls, packet: &Probed) -> Vec<MetRu
         true => met.into_iter().filter(named).take(4).collect(),
         false => Vec::new(),
     }
-}
-
-/// The tables that legacy iptables made; readable by the namespace's administrator only.
-fn legacy(inventory: &Inventory) -> Vec<String> {
-    let mut tables = Vec::new();
-    for (file, family) in [("ip_tables_names", "ip"), ("ip6_tables_names", "ip6")] {
-        let path = format!("/proc/thread-self/net/{file}");
-        let Ok(Ok(text)) = inventory.netns().run(|| std::fs::read_to_string(path)) else {
-            continue;
-        };
-        tables.extend(text.lines().map(|table| format!("{family} {table}")));
-    }
-    tables
 }
 
 /// Whether bridges hand what passes them to the rules for IPv4; unknown without bridges.
