@@ -157,7 +157,7 @@ pub struct FullSizeRecord {
     pub small: Option<PingReport>,
     /// Larger ones that may be fragmented, asked for with UDP if the large ones were answered.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub fragmented: Option<PingReport>,
+    pub fragmented: Option<Box<PingReport>>,
 }
 
 impl FullSizeRecord {
@@ -168,7 +168,7 @@ impl FullSizeRecord {
                 |e: &crate::probe::Echo| matches!(e.outcome, EchoOutcome::Lost { late: None });
             report.echoes.len() > 1 && report.echoes.iter().all(all)
         };
-        self.fragmented.as_ref().is_some_and(lost)
+        self.fragmented.as_deref().is_some_and(lost)
     }
 
     /// Tells whether large packets vanish without a word while small ones are answered.

@@ -49,7 +49,7 @@ impl Prober<'_> {
         // Datagrams may be larger than a packet; segments never are.
         let fragments = passed && matches!(self.service, Some((17, _)));
         let beyond = Ping::new(addr).size_bytes(payload + BEYOND).df(Df::Clear);
-        let fragmented = if fragments { self.echoes(&beyond).ok() } else { None };
+        let fragmented = if fragments { self.echoes(&beyond).ok().map(Box::new) } else { None };
         let record = FullSizeRecord { size_bytes: size, to: addr, large, small, fragmented };
         self.records.push(ProbeRecord::FullSize(record));
         Ok(())

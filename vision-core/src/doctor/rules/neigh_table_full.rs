@@ -78,6 +78,6 @@ fn sysctl(v6: bool) -> String {
 /// The table of the next hop's family, if it refused entries in any round.
 fn overflowed<'a>(hop: &Hop<'a>) -> Option<&'a Overflowed> {
     let family = hop.next_hop().map(Family::of)?;
-    let all = hop.vantage.rounds.iter().flat_map(|round| &round.overflowed);
-    all.filter(|table| table.after.family == family).last()
+    let mut all = hop.vantage.rounds.iter().flat_map(|round| &round.overflowed);
+    all.rfind(|table| table.after.family == family)
 }
