@@ -51,7 +51,7 @@ pub struct Holder {
     pub pid: u32,
     /// What the process calls itself.
     pub comm: Untrusted,
-    /// Descriptors it has open.
+    /// Descriptors it has open with numbers below the limit.
     pub open: u32,
     /// Descriptors it may have open (`RLIMIT_NOFILE`, soft).
     pub limit: u32,

@@ -132,11 +132,14 @@ fn serving(asked: Asked, site: &mut Site, traffic: &mut Traffic, budget: &Budget
     traffic.holders.truncate(KEPT);
 }
 
-/// How many descriptors a process has open, and how many it may have.
+/// How many descriptors a process has open, and how many it may have: the limit is one of numbers,
+/// and one that was inherited may have a higher number.
 fn descriptors(pid: u32) -> Option<(u32, u32)> {
-    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count();
     let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    let limit = line.split_whitespace().next()?.parse().ok()?;
+    let limit: u32 = line.split_whitespace().next()?.parse().ok()?;
+    let all = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
+    let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let open = numbers.filter(|number| *number < limit).count();
     Some((u32::try_from(open).ok()?, limit))
 }
