@@ -23,6 +23,7 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::healthy("a client of today's backend", client_of_today).seen(),
     Scenario::fault(PORTS, "bridge host masquerades to eight ports, v4", ports_v4).seen(),
     Scenario::fault(PORTS, "router translates to four ports", ports_router).seen(),
+    Scenario::fault(PORTS, "router translates to four ports, v6", ports_v6).seen(),
     Scenario::healthy("the ports are in use towards another destination", ports_elsewhere).seen(),
     Scenario::healthy("half of the ports are in use", ports_left).seen(),
 ];
@@ -141,4 +142,15 @@ fn ports_router(lab: &Lab) -> Built {
     let server = listen(&b, 443)?;
     let open = fill(&a, (b.v4(), 443).into(), 4);
     Ok(Site::at(&a).keep((open, server)).ask_tcp(b.v4(), 443).blame(&r))
+}
+
+fn ports_v6(lab: &Lab) -> Built {
+    let [a, r, b] = lab.chain(["a", "r", "b"])?;
+    r.try_sh(
+        "nft 'add table ip6 mask; add chain ip6 mask post { type nat hook postrouting priority 100 ; }
+         add rule ip6 mask post meta l4proto tcp masquerade to :50000-50003'",
+    )?;
+    let server = listen(&b, 443)?;
+    let open = fill(&a, (b.v6(), 443).into(), 4);
+    Ok(Site::at(&a).keep((open, server)).ask_tcp(b.v6(), 443).blame(&r))
 }
