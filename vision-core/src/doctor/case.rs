@@ -2,9 +2,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Question;
+use super::traffic::Traffic;
 use super::walls::Walls;
 use crate::base::{Family, Gap, Prefix, Timestamp};
-use crate::inventory::{Addr, Link, NeighState, Neighbour, RouteAnswer, RouteQuery, Snapshot};
+use crate::inventory::{
+    Addr, Link, NeighState, NeighTable, Neighbour, RouteAnswer, RouteQuery, Snapshot,
+};
 use crate::netns::NetnsId;
 use crate::probe::{DnsReport, EchoOutcome, Resolution};
 use crate::probe::{NeighReport, PingReport, TcpReport, UdpReport};
@@ -94,8 +97,25 @@ pub struct Round {
     /// What packet filters and connection tracking did meanwhile.
     #[cfg_attr(feature = "serde", serde(default))]
     pub walls: Option<Walls>,
+    /// Neighbour tables that refused entries meanwhile.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub overflowed: Vec<Overflowed>,
+    /// The sockets of the service asked about, after the probes.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub traffic: Option<Traffic>,
     /// What could not be asked, and why.
     pub gaps: Vec<Gap>,
+}
+
+/// A neighbour table of the machine before and after a round in which it refused entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Overflowed {
+    /// Before the probes.
+    pub before: NeighTable,
+    /// After them.
+    pub after: NeighTable,
 }
 
 /// One question put during a round, and its answer.
@@ -135,9 +155,22 @@ pub struct FullSizeRecord {
     pub large: PingReport,
     /// The small ones.
     pub small: Option<PingReport>,
+    /// Larger ones that may be fragmented, asked for with UDP if the large ones were answered.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub fragmented: Option<Box<PingReport>>,
 }
 
 impl FullSizeRecord {
+    /// Tells whether whole packets pass and what has to be fragmented is lost.
+    pub(crate) fn loses_fragments(&self) -> bool {
+        let lost = |report: &PingReport| {
+            let all =
+                |e: &crate::probe::Echo| matches!(e.outcome, EchoOutcome::Lost { late: None });
+            report.echoes.len() > 1 && report.echoes.iter().all(all)
+        };
+        self.fragmented.as_deref().is_some_and(lost)
+    }
+
     /// Tells whether large packets vanish without a word while small ones are answered.
     pub(crate) fn is_swallowed(&self) -> bool {
         // The other end of a veth pair that takes less makes the sender's kernel say ENOBUFS.
@@ -306,6 +339,11 @@ impl Vantage {
             ProbeRecord::FullSize(record) if record.to == dst => Some(record),
             _ => None,
         })
+    }
+
+    /// The sockets of the service, as last seen.
+    pub(crate) fn traffic(&self) -> Option<&Traffic> {
+        self.rounds.last()?.traffic.as_ref()
     }
 
     pub(crate) fn owns(&self, addr: IpAddr) -> bool {

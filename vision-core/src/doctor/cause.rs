@@ -40,6 +40,8 @@ causes! {
     BridgePortNotForwarding = "bridge.port-not-forwarding";
     /// Both bridge ports are isolated from each other.
     BridgePortIsolated = "bridge.port-isolated";
+    /// A bridge port does not send back what its own container asks of itself by a service.
+    BridgeHairpinOff = "bridge.hairpin-off";
     /// The bridge sends frames for the neighbour to another port.
     BridgeWrongFdb = "bridge.wrong-fdb";
     /// The interface has no address of the family.
@@ -70,6 +72,8 @@ causes! {
     RouteReturnMissing = "route.return-missing";
     /// The two ends of a veth pair have different MTUs.
     MtuVethMismatch = "mtu.veth-mismatch";
+    /// A bridge port on the way takes less than the sender's link.
+    MtuBridgeTooSmall = "mtu.bridge-too-small";
     /// Large packets vanish on the way, and nobody says so.
     MtuBlackHole = "mtu.black-hole";
     /// A policy rule sends the packets another way than the main table.
@@ -96,6 +100,8 @@ causes! {
     NeighArpOff = "neigh.arp-off";
     /// The gateway does not answer on the link.
     NeighGatewayNoAnswer = "neigh.gateway-no-answer";
+    /// The machine's neighbour table is full.
+    NeighTableFull = "neigh.table-full";
     /// A neighbour on the own link does not answer.
     NeighNoAnswer = "neigh.no-answer";
     /// A rule of a packet filter drops the packets.
@@ -114,16 +120,24 @@ causes! {
     FirewallAntispoof = "firewall.antispoof";
     /// Rules of the legacy iptables drop the packets.
     FirewallLegacyDrop = "firewall.legacy-drop";
+    /// A rule drops fragments.
+    FirewallFragmentDrop = "firewall.fragment-drop";
     /// A filter beyond this machine drops the packets, as far as can be told from here.
     FirewallRemote = "firewall.remote";
     /// The connection table is full.
     ConntrackTableFull = "conntrack.table-full";
+    /// A connection entry leads UDP packets where no rule leads any more.
+    ConntrackStaleNat = "conntrack.stale-nat";
+    /// No source port is left to translate another connection to.
+    NatPortExhaustion = "nat.port-exhaustion";
     /// A private source leaves for a network that has no way back to it.
     NatMasqueradeMissing = "nat.masquerade-missing";
     /// A service address has no rule for the port.
     ServiceNoRule = "service.no-rule";
     /// Nobody serves the service.
     ServiceNoEndpoints = "service.no-endpoints";
+    /// Answers of a backend on the client's own bridge pass the translation by.
+    ServiceBridgeNfOff = "service.bridge-nf-off";
     /// One that the service leads to is dead.
     ServiceDeadEndpoint = "service.dead-endpoint";
     /// What the published port leads to is nobody's address.
@@ -158,6 +172,14 @@ causes! {
     SocketFamilyOnly = "socket.family-only";
     /// The service listens and does not accept.
     SocketAcceptQueueFull = "socket.accept-queue-full";
+    /// The service does not read what its client has sent.
+    SocketNotReading = "socket.not-reading";
+    /// The service's process has no descriptor left to accept with.
+    SocketFdLimit = "socket.fd-limit";
+    /// No local port is left for another connection to the destination.
+    SocketPortsExhausted = "socket.ports-exhausted";
+    /// The service's receive buffer is full and datagrams are dropped.
+    SocketReceiveBufferFull = "socket.receive-buffer-full";
     /// IPv6 is switched off.
     Ipv6Disabled = "ipv6.disabled";
 }

@@ -16,12 +16,13 @@ mod report;
 mod rules;
 mod scene;
 mod stop;
+mod traffic;
 mod walls;
 mod wire;
 
 pub use case::{
-    CaseFile, Elsewhere, FullSizeRecord, ProbeRecord, Probing, Round, RouteRecord, Search, Vantage,
-    VantageRole,
+    CaseFile, Elsewhere, FullSizeRecord, Overflowed, ProbeRecord, Probing, Round, RouteRecord,
+    Search, Vantage, VantageRole,
 };
 pub use cause::Cause;
 pub use collect::{Vantages, collect, diagnose};
@@ -33,5 +34,6 @@ pub use report::{
     RuledOut, Severity, Subject, SubjectKind, Unchecked, Verdict,
 };
 pub use rules::explain;
-pub use walls::{Endpoint, MetRule, Tracking, TrackingCounts, Walls, Way};
+pub use traffic::{Crowd, Holder, Traffic};
+pub use walls::{Endpoint, LegacyStop, MetRule, PortPool, Tracking, TrackingCounts, Walls, Way};
 pub use wire::{Answering, Wire, WireLink};

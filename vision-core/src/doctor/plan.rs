@@ -7,7 +7,8 @@ use super::Cause;
 use super::case::{CaseFile, FullSizeRecord, Probing};
 use super::engine::judge;
 use super::report::{Confidence, Severity, Verdict};
-use super::scene::{Outcome, Purpose, Scene};
+use super::rules::stalled;
+use super::scene::{Flow, Outcome, Purpose, Scene};
 use crate::inventory::AddrFlags;
 
 /// Something to look at or to ask, all in one round.
@@ -52,7 +53,13 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
         let deeper = finding.cause == Cause::NeighGatewayNoAnswer;
         finding.severity == Severity::Error && finding.confidence == Confidence::Proved && !deeper
     });
-    if diagnosis.verdict == Verdict::Healthy || proved {
+    let held = |flow: &Flow<'_>| has_connected_datagrams(&scene, flow.dst);
+    let torn = |flow: &Flow<'_>| {
+        scene.target.full_size(flow.dst).is_some_and(FullSizeRecord::loses_fragments)
+    };
+    let open = scene.destinations().any(|flow| held(flow) || torn(flow));
+    let well = diagnosis.verdict == Verdict::Healthy && !open;
+    if well || proved {
         return Vec::new();
     }
     if is_settling(&scene) {
@@ -64,7 +71,14 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
     let mut steps = Vec::new();
     for flow in scene.destinations().filter(|flow| !flow.outcome.failed()) {
         let record = scene.target.full_size(flow.dst);
-        if record.is_some_and(FullSizeRecord::is_swallowed) {
+        if record.is_some_and(|r| r.is_swallowed() || r.loses_fragments()) {
+            steps.push(Step::Follow { dst: flow.dst });
+        }
+    }
+    // What keeps a connection from going on is in sight only there.
+    for flow in scene.destinations().filter(|flow| !flow.outcome.failed()) {
+        let stuck = stalled(scene.target, flow.dst).next().is_some();
+        if stuck || has_connected_datagrams(&scene, flow.dst) {
             steps.push(Step::Follow { dst: flow.dst });
         }
     }
@@ -79,6 +93,13 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
         }
     }
     steps
+}
+
+/// Tells whether other sockets of the target send datagrams there: they may be stuck on an entry of
+/// the past, which a new socket does not meet.
+fn has_connected_datagrams(scene: &Scene<'_>, dst: IpAddr) -> bool {
+    let senders = scene.target.traffic().map_or(&[][..], |traffic| &traffic.senders);
+    senders.iter().any(|sock| sock.remote.to_canonical() == dst)
 }
 
 /// Tells whether an address is still being checked for duplicates: a matter of a second.

@@ -29,8 +29,31 @@ pub struct Walls {
     /// not among `rules`.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub legacy: Vec<String>,
+    /// Rules and policies of the legacy iptables that drop or refuse, and did meanwhile.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub legacy_stops: Vec<LegacyStop>,
+    /// Whether frames between a bridge's ports pass the rules for IP (`bridge-nf-call-iptables`).
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub bridge_calls: Option<bool>,
     /// What connection tracking did, where it could be asked.
     pub tracking: Option<Tracking>,
+}
+
+/// A rule or a policy of the legacy iptables that stopped packets during a round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct LegacyStop {
+    /// `ip` or `ip6`.
+    pub family: String,
+    /// The table.
+    pub table: String,
+    /// The chain.
+    pub chain: String,
+    /// The rule as iptables-save writes it, or the chain's declaration.
+    pub rule: String,
+    /// Packets counted before and after the probes.
+    pub packets: [u64; 2],
 }
 
 /// A rule, or the policy of a base chain, that a probed packet could meet.
@@ -113,6 +136,31 @@ pub struct Tracking {
     pub after: TrackingCounts,
     /// Connections of the probes as they stood afterwards.
     pub entries: Vec<CtEntry>,
+    /// Unanswered entries of the probes' kind that lead where no rule leads any more.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub outdated: Vec<CtEntry>,
+    /// Source ports in use towards the probes' destination, looked at if an entry found no place.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub pool: Option<PortPool>,
+}
+
+/// Ports of one address that translated connections to one destination have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct PortPool {
+    /// The address that sources are translated to.
+    pub addr: IpAddr,
+    /// Where the connections lead.
+    pub to: Endpoint,
+    /// The IP protocol's number.
+    pub protocol: u8,
+    /// Ports in use.
+    pub used: u32,
+    /// The lowest of them.
+    pub first: u16,
+    /// The highest of them.
+    pub last: u16,
 }
 
 /// Counters of connection tracking, summed over the processors.
@@ -132,6 +180,14 @@ pub struct TrackingCounts {
     pub early_drop: u64,
     /// Packets that belong to no connection.
     pub invalid: u64,
+}
+
+impl LegacyStop {
+    /// Returns how many packets it stopped during the probes.
+    pub fn moved(&self) -> u64 {
+        let [before, after] = self.packets;
+        after.saturating_sub(before)
+    }
 }
 
 impl MetRule {

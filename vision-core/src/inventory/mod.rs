@@ -34,6 +34,7 @@ mod lookup;
 mod map;
 mod meanings;
 mod neigh;
+mod neigh_table;
 mod owners;
 mod peers;
 pub mod qdisc;
@@ -76,6 +77,7 @@ pub use lookup::{RefusalCause, RouteAnswer, RouteQuery, RouteRefusal};
 pub use map::{DefaultRoute, MappedLink, MappedNamespace, NetworkMap, OtherEnd};
 pub use meanings::CounterMeaning;
 pub use neigh::{NeighFlags, NeighSelect, NeighState, Neighbour};
+pub use neigh_table::NeighTable;
 pub use owners::{SocketOwner, SocketOwners};
 pub use peers::LinkPeer;
 pub use qdisc::{Class, Filter, Qdisc, TcHandle, TcStats};
@@ -353,6 +355,10 @@ fn neighbours_plan(which: NeighSelect) -> Plan<(), impl Fn(&Message<'_>, ()) -> 
         NeighSelect::Proxies => plan.ask(rtnl::neigh::dump(true), ()),
         NeighSelect::All => plan.ask(rtnl::neigh::dump(false), ()).ask(rtnl::neigh::dump(true), ()),
     }
+}
+
+fn neighbour_tables_plan() -> Plan<(), impl Fn(&Message<'_>, ()) -> Row<NeighTable>> {
+    Plan::new(&[], neigh_table::read).ask(rtnl::neigh_table::dump(), ())
 }
 
 fn sockets_plan(

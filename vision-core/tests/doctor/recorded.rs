@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use vision_core::Gap;
-use vision_core::doctor::{CaseFile, Diagnosis, Verdict, judge, plan};
+use vision_core::doctor::{CaseFile, Diagnosis, Round, Verdict, judge, plan};
 use vision_core::inventory::Sections;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/cases");
@@ -127,6 +127,72 @@ fn a_drop_rule_whose_counter_stays_still_is_not_blamed() {
     assert!(!diagnosis.findings.iter().any(firewall), "{diagnosis:#?}");
 }
 
+/// A change of a round that takes the proof of a cause away.
+type Change = fn(&mut Round);
+
+#[test]
+fn without_what_proves_it_a_cause_is_not_named() {
+    let changes: &[(&str, Change)] = &[
+        ("socket.not-reading", |round| {
+            for sock in round.traffic.iter_mut().flat_map(|traffic| &mut traffic.unsent) {
+                let tcp = sock.details.as_mut().and_then(|details| details.tcp.as_mut());
+                tcp.expect("details").last_data_sent_ms = Some(20);
+            }
+        }),
+        ("socket.fd-limit", |round| {
+            for holder in round.traffic.iter_mut().flat_map(|traffic| &mut traffic.holders) {
+                holder.limit += 1;
+            }
+        }),
+        ("socket.ports-exhausted", |round| {
+            for crowd in round.traffic.iter_mut().flat_map(|traffic| &mut traffic.crowds) {
+                crowd.ports -= 1;
+            }
+        }),
+        ("socket.receive-buffer-full", |round| {
+            if let Some(after) = &mut round.after {
+                after.counters.clone_from(&round.before.counters);
+            }
+        }),
+        ("conntrack.stale-nat", |round| {
+            if let Some(traffic) = &mut round.traffic {
+                traffic.senders.clear();
+            }
+        }),
+        ("nat.port-exhaustion", |round| {
+            let tracking = round.walls.as_mut().and_then(|walls| walls.tracking.as_mut());
+            if let Some(pool) = tracking.and_then(|tracking| tracking.pool.as_mut()) {
+                pool.used /= 2;
+            }
+        }),
+        ("firewall.fragment-drop", |round| {
+            for rule in round.walls.iter_mut().flat_map(|walls| &mut walls.met) {
+                rule.packets = rule.packets.map(|[before, _]| [before, before]);
+            }
+        }),
+        ("neigh.table-full", |round| round.overflowed.clear()),
+        ("bridge.hairpin-off", |round| {
+            if let Some(walls) = &mut round.walls {
+                walls.bridge_calls = Some(false);
+            }
+        }),
+        ("service.bridge-nf-off", |round| {
+            if let Some(walls) = &mut round.walls {
+                walls.bridge_calls = Some(true);
+            }
+        }),
+    ];
+    let cases = cases();
+    for (cause, change) in changes {
+        let (_, case) = cases.iter().find(|(name, _)| name == cause).expect(cause);
+        let mut case = case.clone();
+        case.vantages.iter_mut().flat_map(|vantage| &mut vantage.rounds).for_each(change);
+        let diagnosis = judge(&case);
+        let named = diagnosis.findings.iter().any(|finding| finding.cause.slug() == *cause);
+        assert!(!named, "{cause}: {diagnosis:#?}");
+    }
+}
+
 /// Takes one table out of a case, as if it could not have been read.
 fn without(case: &CaseFile, section: &str) -> CaseFile {
     let mut case = case.clone();
@@ -162,6 +228,11 @@ fn a_table_that_could_not_be_read_never_makes_a_fault_healthy() {
                 "dns.search-amplification",
                 "dns.first-server-dead",
                 "neigh.stale-mac",
+                "socket.not-reading",
+                "socket.fd-limit",
+                "conntrack.stale-nat",
+                "firewall.fragment-drop",
+                "mtu.bridge-too-small",
                 // The other end asked for us meanwhile, which taught both.
                 "neigh.answer-filtered",
             ];

@@ -220,6 +220,7 @@ fn filters_give_what_the_same_filters_of_conntrack_give() {
     let client = all.iter().find_map(|e| e.original.src_port).expect("a port");
     let filter = CtFilter::default;
     let host = Ipv4Addr::LOCALHOST.to_string().parse().expect("an address");
+    let host_v6 = "::1".parse().expect("an address");
     let network = "127.0.0.0/8".parse().expect("a network");
     for (filter, options) in [
         (filter().protocol(CtProtocol::Tcp), "-p tcp"),
@@ -227,6 +228,7 @@ fn filters_give_what_the_same_filters_of_conntrack_give() {
         (filter().protocol(CtProtocol::Icmpv6), "-f ipv6 -p icmpv6"),
         (filter().family(Family::V6), "-f ipv6"),
         (filter().src(host), "-s 127.0.0.1"),
+        (filter().dst(host_v6), "-f ipv6 -d ::1"),
         (filter().src(network).dst(host), "-s 127.0.0.0/8 -d 127.0.0.1"),
         (
             filter().protocol(CtProtocol::Tcp).dst(host).dst_port(8080),

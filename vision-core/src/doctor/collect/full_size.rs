@@ -10,6 +10,8 @@ use crate::probe::{Df, Ping, PingReport, Probe};
 
 /// How long an answer is waited for.
 const WAIT: Duration = Duration::from_millis(250);
+/// Bytes that make a packet too large for one frame.
+const BEYOND: usize = 400;
 /// No larger packets are tried: jumbo frames have their own limits on the way.
 const LARGEST: u32 = 9000;
 
@@ -44,7 +46,11 @@ impl Prober<'_> {
             true => None,
             false => self.echoes(&Ping::new(addr)).ok(),
         };
-        let record = FullSizeRecord { size_bytes: size, to: addr, large, small };
+        // Datagrams may be larger than a packet; segments never are.
+        let fragments = passed && matches!(self.service, Some((17, _)));
+        let beyond = Ping::new(addr).size_bytes(payload + BEYOND).df(Df::Clear);
+        let fragmented = if fragments { self.echoes(&beyond).ok().map(Box::new) } else { None };
+        let record = FullSizeRecord { size_bytes: size, to: addr, large, small, fragmented };
         self.records.push(ProbeRecord::FullSize(record));
         Ok(())
     }

@@ -3,10 +3,12 @@
 mod examine;
 mod follow;
 mod full_size;
+mod legacy;
 mod neighbours;
 mod probes;
 mod segment;
 mod survey;
+mod traffic;
 mod walk;
 mod walls;
 mod wire;
@@ -14,12 +16,12 @@ mod wire;
 use std::time::{Duration, Instant};
 
 use self::survey::Survey;
-use super::case::{CaseFile, Round, Vantage, VantageRole};
+use super::case::{CaseFile, Overflowed, Round, Vantage, VantageRole};
 use super::engine::judge;
 use super::plan::{Step, plan};
 use super::report::Diagnosis;
 use crate::base::{Budget, Error, Result};
-use crate::inventory::{Inventory, Route, RouteKind, Sections, Snapshot};
+use crate::inventory::{Inventory, NeighTable, Route, RouteKind, Sections, Snapshot};
 use crate::netns::Target;
 
 /// Where the doctor may look from.
@@ -173,16 +175,23 @@ fn look_again(case: &mut CaseFile, here: &mut Site, survey: Option<&mut Survey>,
     let mut packets = walls::probed(case);
     let after = here.inventory.snapshot(moving, &grace).ok();
     let filters = case.vantages.first().and_then(|v| walls::after(here, v, &mut packets, &grace));
+    let asked = traffic::Asked::of(case);
+    let overflowed = here.overflowed(&grace);
+    let sockets = case.vantages.first().and_then(|v| traffic::after(asked, here, v, &grace));
     if let Some(round) = case.vantages.first_mut().and_then(|v| v.rounds.last_mut()) {
-        (round.after, round.walls) = (after, filters);
+        (round.after, round.walls, round.traffic) = (after, filters, sockets);
+        round.overflowed = overflowed;
     }
     let Some(survey) = survey else { return };
     for vantage in case.vantages.iter_mut().skip(1) {
         let Some(site) = survey.site(vantage.netns, &grace) else { continue };
         let after = site.inventory.snapshot(moving, &grace).ok();
         let filters = walls::after(site, vantage, &mut packets, &grace);
+        let overflowed = site.overflowed(&grace);
+        let sockets = traffic::after(asked, site, vantage, &grace);
         if let Some(round) = vantage.rounds.last_mut() {
-            (round.after, round.walls) = (after, filters);
+            (round.after, round.walls, round.traffic) = (after, filters, sockets);
+            round.overflowed = overflowed;
         }
     }
 }
@@ -193,6 +202,8 @@ pub(super) struct Site {
     inventory: Inventory,
     /// The packet filter as it was before the probes.
     walls: Option<walls::Before>,
+    /// The machine's neighbour tables as they were before the probes.
+    tables: Vec<NeighTable>,
 }
 
 /// More rows than this are cut down to those that matter for a case.
@@ -200,7 +211,26 @@ const MANY: usize = 2000;
 
 impl Site {
     fn open(target: &Target) -> Result<Self> {
-        Ok(Self { target: target.clone(), inventory: Inventory::open(target)?, walls: None })
+        Ok(Self {
+            target: target.clone(),
+            inventory: Inventory::open(target)?,
+            walls: None,
+            tables: Vec::new(),
+        })
+    }
+
+    fn neighbour_tables(&mut self, budget: &Budget) -> Vec<NeighTable> {
+        self.inventory.neighbour_tables(budget).map(|dump| dump.items).unwrap_or_default()
+    }
+
+    /// The neighbour tables that refused entries since the first look.
+    fn overflowed(&mut self, budget: &Budget) -> Vec<Overflowed> {
+        let (old, new) = (std::mem::take(&mut self.tables), self.neighbour_tables(budget));
+        let pair = |before: NeighTable| {
+            let after = new.iter().find(|after| after.family == before.family).copied()?;
+            (after.overflows > before.overflows).then_some(Overflowed { before, after })
+        };
+        old.into_iter().filter_map(pair).collect()
     }
 
     /// Looks at the tables before the probes.
@@ -209,8 +239,17 @@ impl Site {
         trim(&mut before);
         let (filters, gap) = walls::Before::read(self, budget);
         self.walls = Some(filters);
+        self.tables = self.neighbour_tables(budget);
         let gaps = gap.into_iter().collect();
-        Ok(Round { before, probes: Vec::new(), after: None, walls: None, gaps })
+        Ok(Round {
+            before,
+            probes: Vec::new(),
+            after: None,
+            walls: None,
+            overflowed: Vec::new(),
+            traffic: None,
+            gaps,
+        })
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) struct Prober<'a> {
     /// Whether neighbours could not be asked for.
     pub(super) blind: bool,
     /// IP protocol and port of what was asked about.
-    service: Option<(u8, u16)>,
+    pub(super) service: Option<(u8, u16)>,
 }
 
 impl<'a> Prober<'a> {

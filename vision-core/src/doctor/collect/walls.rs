@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use super::Site;
 use super::walk::{Walk, without_counts};
+use super::{Site, legacy};
 use crate::base::{Budget, Error, Gap, Prefix, Result, Untrusted};
 use crate::doctor::case::{CaseFile, ProbeRecord, Vantage};
-use crate::doctor::walls::{Endpoint, MetRule, Tracking, TrackingCounts, Walls, Way};
+use crate::doctor::walls::{Endpoint, MetRule, PortPool, Tracking, TrackingCounts, Walls, Way};
 use crate::doctor::{Question, Service};
 use crate::firewall::{Firewall, Flow, FlowPart, Rule, Ruleset, Text};
 use crate::inventory::{CtEntry, CtFilter, CtProtocol, Inventory, Link, RouteAnswer};
@@ -20,6 +20,8 @@ pub(super) struct Before {
     /// Numbers of connections that were there already.
     known: HashSet<u32>,
     counts: Option<TrackingCounts>,
+    /// The tables of the legacy iptables, where there are any and they may be read.
+    legacy: legacy::Tables,
 }
 
 /// A packet that was sent, and how it looks to those behind a translation.
@@ -55,6 +57,7 @@ impl Before {
                 refused: gap.is_some(),
                 known: HashSet::new(),
                 counts: counts(&mut site.inventory, budget).ok(),
+                legacy: legacy::read(site, budget),
             },
             gap,
         )
@@ -182,9 +185,14 @@ pub(super) fn after(
     let tracking = before.counts.and_then(|counts| {
         let after = self::counts(&mut site.inventory, budget).ok()?;
         let entries = entries(&mut site.inventory, packets, &before.known, budget);
-        Some(Tracking { before: counts, after, entries })
+        let failed = after.insert_failed > counts.insert_failed;
+        let pool = failed.then(|| pool(&mut site.inventory, packets, budget)).flatten();
+        Some(Tracking { before: counts, after, entries, outdated: Vec::new(), pool })
     });
-    let mut walls = Walls { tracking, legacy: legacy(&site.inventory), ..Walls::default() };
+    let bridge_calls = bridge_calls(&site.inventory);
+    let legacy_stops = before.legacy.stopped_until(&legacy::read(site, budget));
+    let legacy = legacy::names(&site.inventory);
+    let mut walls = Walls { tracking, legacy, legacy_stops, bridge_calls, ..Walls::default() };
     let Some(old) = &before.rules else {
         walls.unread = before.refused;
         return Some(walls).filter(|w| w.tracking.is_some() || !w.legacy.is_empty());
@@ -211,6 +219,10 @@ pub(super) fn after(
     walls.met = std::mem::take(&mut walk.met);
     walls.beside =
         packets.iter().flat_map(|packet| other_ports(&mut walk, &walls, packet)).collect();
+    let old_ways = outdated(&mut site.inventory, &walls.met, packets, budget);
+    if let Some(tracking) = &mut walls.tracking {
+        tracking.outdated = old_ways;
+    }
     count(&mut walls.met, old, &new);
     trim(&mut walls);
     Some(walls)
@@ -239,17 +251,11 @@ fn other_ports(walk: &mut Walk<'_>, walls: &Walls, packet: &Probed) -> Vec<MetRu
     }
 }
 
-/// The tables that legacy iptables made; readable by the namespace's administrator only.
-fn legacy(inventory: &Inventory) -> Vec<String> {
-    let mut tables = Vec::new();
-    for (file, family) in [("ip_tables_names", "ip"), ("ip6_tables_names", "ip6")] {
-        let path = format!("/proc/thread-self/net/{file}");
-        let Ok(Ok(text)) = inventory.netns().run(|| std::fs::read_to_string(path)) else {
-            continue;
-        };
-        tables.extend(text.lines().map(|table| format!("{family} {table}")));
-    }
-    tables
+/// Whether bridges hand what passes them to the rules for IPv4; unknown without bridges.
+fn bridge_calls(inventory: &Inventory) -> Option<bool> {
+    let path = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+    let text = inventory.netns().run(|| std::fs::read_to_string(path)).ok()?.ok()?;
+    Some(text.trim() != "0")
 }
 
 /// A rule that masquerades or translates sources.
@@ -316,6 +322,57 @@ fn tracked(inventory: &mut Inventory, packet: &Probed, budget: &Budget) -> Vec<C
     let wanted = |entry: &CtEntry| port.is_none() || entry.original.dst_port == port;
     let all = inventory.conntrack(&filter, budget).map(|dump| dump.items).unwrap_or_default();
     all.into_iter().filter(wanted).collect()
+}
+
+/// UDP entries that were translated by rules of the past and that nobody answered.
+fn outdated(
+    inventory: &mut Inventory,
+    met: &[MetRule],
+    packets: &[Probed],
+    budget: &Budget,
+) -> Vec<CtEntry> {
+    let mut found = Vec::new();
+    for packet in packets.iter().filter(|p| p.asked.1 == UDP && p.dst.addr == p.asked.0) {
+        let own = met.iter().filter(|rule| rule.dst == packet.asked.0 && rule.protocol == UDP);
+        let to: Vec<Endpoint> = own.flat_map(|rule| rule.to.clone()).collect();
+        if to.is_empty() {
+            continue;
+        }
+        let led_by_none = |entry: &CtEntry| {
+            let back = &entry.reply;
+            entry.is_unreplied()
+                && back.src != entry.original.dst
+                && !to.iter().any(|to| {
+                    to.addr == back.src && (to.port.is_none() || to.port == back.src_port)
+                })
+        };
+        let all = tracked(inventory, packet, budget).into_iter().filter(led_by_none);
+        found.extend(all.take(ENTRIES / 2));
+    }
+    found
+}
+
+/// IPPROTO_UDP.
+const UDP: u8 = 17;
+
+/// The source ports that translated connections to a probed destination have.
+fn pool(inventory: &mut Inventory, packets: &[Probed], budget: &Budget) -> Option<PortPool> {
+    packets.iter().filter(|packet| packet.dst.port.is_some()).find_map(|packet| {
+        let (to, protocol) = (packet.dst, packet.asked.1);
+        let filter = CtFilter::default().dst(Prefix::host(to.addr));
+        let filter = filter.protocol(CtProtocol::from_raw(protocol));
+        let all = inventory.conntrack(&filter, budget).ok()?.items;
+        let masked = |entry: &&CtEntry| {
+            entry.original.dst_port == to.port && entry.reply.dst != entry.original.src
+        };
+        let addr = all.iter().find(masked)?.reply.dst;
+        let same = all.iter().filter(masked).filter(|entry| entry.reply.dst == addr);
+        let ports: std::collections::BTreeSet<u16> =
+            same.filter_map(|entry| entry.reply.dst_port).collect();
+        let (first, last) = (*ports.first()?, *ports.last()?);
+        let used = u32::try_from(ports.len()).ok()?;
+        Some(PortPool { addr, to, protocol, used, first, last })
+    })
 }
 
 /// The devices that the look-ups of this namespace name.

@@ -1,7 +1,9 @@
 use super::text::{Draft, evidence, symptom};
 use super::{Answer, Rule, RuleMeta};
+use crate::doctor::case::Vantage;
 use crate::doctor::scene::Scene;
 use crate::doctor::stop::{hop_of, swallowed, walls_of};
+use crate::doctor::walls::LegacyStop;
 use crate::doctor::{Cause, Confidence, SubjectKind};
 use crate::inventory::Sections;
 
@@ -9,9 +11,9 @@ const DOCS: &str = "\
 Rules of the legacy iptables drop the packets; nft does not show them.
 
 How it shows: as a rule that drops, while `nft list ruleset` is clean.
-How it is told: tables of the legacy iptables exist in the namespace (/proc/net/ip_tables_names), packets
-reached its IP layer and did not leave it, and no rule of nf_tables explains it. It is `likely`: which
-rule it is, is not read here.
+How it is proved: packets reached the namespace's IP layer and did not leave it, no rule of nf_tables
+explains it, and one rule of its legacy tables counted as many packets meanwhile. Where the tables may
+not be read, or other packets met the rule as well, it is `likely`.
 What to do: look with `iptables-legacy -vnL`; keep to one of the two.";
 
 static META: RuleMeta =
@@ -41,10 +43,27 @@ impl Rule for FirewallLegacyDrop {
             let summary =
                 format!("{place}: packets to {dst} vanish where only legacy iptables rules are");
             let tool = if dst.is_ipv6() { "ip6tables-legacy" } else { "iptables-legacy" };
-            let mut draft = Draft::new(META.cause, &hop, SubjectKind::Namespace, summary)
-                .confidence(Confidence::Likely);
+            let stop = stop(vantage, family.trim_end(), lost);
+            let (summary, kind, confidence) = match stop {
+                Some(stop) => (
+                    format!(
+                        "{place}: a rule of legacy iptables drops packets to {dst}: {}",
+                        stop.rule
+                    ),
+                    subject(stop),
+                    if stop.moved() == lost { Confidence::Proved } else { Confidence::Likely },
+                ),
+                None => (summary, SubjectKind::Namespace, Confidence::Likely),
+            };
+            let mut draft = Draft::new(META.cause, &hop, kind, summary).confidence(confidence);
             if let Some(target) = flow.hops.first() {
                 draft = draft.evidence(symptom(flow, target));
+            }
+            if let Some(stop) = stop {
+                let [before, after] = stop.packets;
+                let counter = format!("{} of table {}", stop.rule, stop.table);
+                let seen = format!("{before} -> {after}");
+                draft = draft.evidence(evidence(&hop, flow.at, counter, seen));
             }
             let counted = if lost == 1 { "1 packet".to_owned() } else { format!("{lost} packets") };
             let draft = draft
@@ -67,5 +86,29 @@ impl Rule for FirewallLegacyDrop {
             (true, true) => Answer::RuledOut("no packet vanished where such rules are".to_owned()),
             _ => Answer::NotApplicable,
         })
+    }
+}
+
+/// The only rule that can have stopped as many packets.
+fn stop<'a>(vantage: &'a Vantage, family: &str, lost: u64) -> Option<&'a LegacyStop> {
+    let all = walls_of(vantage).map_or(&[][..], |walls| &walls.legacy_stops).iter();
+    let able: Vec<_> = all.filter(|s| s.family == family && s.moved() >= lost).collect();
+    match able.as_slice() {
+        [only] => Some(only),
+        several => {
+            let mut exact = several.iter().filter(|stop| stop.moved() == lost);
+            exact.next().filter(|_| exact.next().is_none()).copied()
+        }
+    }
+}
+
+fn subject(stop: &LegacyStop) -> SubjectKind {
+    SubjectKind::Filter {
+        family: stop.family.clone(),
+        table: stop.table.clone(),
+        chain: stop.chain.clone(),
+        hook: stop.chain.to_lowercase(),
+        handle: None,
+        rule: stop.rule.clone(),
     }
 }

@@ -4,10 +4,12 @@ mod addr_duplicate;
 mod addr_none;
 mod addr_tentative;
 mod bridge_down;
+mod bridge_hairpin_off;
 mod bridge_port_detached;
 mod bridge_port_isolated;
 mod bridge_port_not_forwarding;
 mod bridge_wrong_fdb;
+mod conntrack_stale_nat;
 mod conntrack_table_full;
 mod dns;
 mod dns_first_server_dead;
@@ -25,6 +27,7 @@ mod filtered;
 mod firewall_antispoof;
 mod firewall_connection_limit;
 mod firewall_ct_invalid;
+mod firewall_fragment_drop;
 mod firewall_legacy_drop;
 mod firewall_policy_drop;
 mod firewall_rate_limit;
@@ -37,9 +40,11 @@ mod link_loopback_down;
 mod link_missing;
 mod link_peer_down;
 mod mtu_black_hole;
+mod mtu_bridge_too_small;
 mod mtu_veth_mismatch;
 mod narrow;
 mod nat_masquerade_missing;
+mod nat_port_exhaustion;
 mod neigh_answer_filtered;
 mod neigh_arp_off;
 mod neigh_duplicate_mac;
@@ -47,6 +52,7 @@ mod neigh_gateway_no_answer;
 mod neigh_no_answer;
 mod neigh_proxy_arp_off;
 mod neigh_stale_mac;
+mod neigh_table_full;
 mod neigh_wrong_static;
 mod refusing;
 mod route_bad_source;
@@ -64,6 +70,7 @@ mod route_rp_filter;
 mod route_rule_diverts;
 mod route_ttl_too_small;
 mod route_unreachable;
+mod service_bridge_nf_off;
 mod service_dead_endpoint;
 mod service_no_endpoints;
 mod service_no_rule;
@@ -71,12 +78,17 @@ mod service_stale_target;
 mod serving;
 mod socket_accept_queue_full;
 mod socket_family_only;
+mod socket_fd_limit;
 mod socket_loopback_only;
 mod socket_no_listener;
+mod socket_not_reading;
+mod socket_ports_exhausted;
+mod socket_receive_buffer_full;
 mod text;
 mod way;
 mod wires;
 
+pub(super) use self::socket_not_reading::stalled;
 pub(super) use self::text::{outcome, question};
 use super::scene::Scene;
 use super::{Cause, Finding, Unchecked};
@@ -169,13 +181,18 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &neigh_arp_off::NeighArpOff,
     &neigh_wrong_static::NeighWrongStatic,
     &neigh_stale_mac::NeighStaleMac,
+    &neigh_table_full::NeighTableFull,
     &neigh_proxy_arp_off::NeighProxyArpOff,
     &neigh_answer_filtered::NeighAnswerFiltered,
     &neigh_gateway_no_answer::NeighGatewayNoAnswer,
     &neigh_no_answer::NeighNoAnswer,
     &conntrack_table_full::ConntrackTableFull,
+    &conntrack_stale_nat::ConntrackStaleNat,
+    &nat_port_exhaustion::NatPortExhaustion,
     &service_no_endpoints::ServiceNoEndpoints,
     &service_stale_target::ServiceStaleTarget,
+    &bridge_hairpin_off::BridgeHairpinOff,
+    &service_bridge_nf_off::ServiceBridgeNfOff,
     &service_dead_endpoint::ServiceDeadEndpoint,
     &service_no_rule::ServiceNoRule,
     &firewall_ct_invalid::FirewallCtInvalid,
@@ -185,9 +202,11 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &firewall_reject::FirewallReject,
     &firewall_rule_drop::FirewallRuleDrop,
     &firewall_policy_drop::FirewallPolicyDrop,
+    &firewall_fragment_drop::FirewallFragmentDrop,
     &firewall_legacy_drop::FirewallLegacyDrop,
     &nat_masquerade_missing::NatMasqueradeMissing,
     &mtu_veth_mismatch::MtuVethMismatch,
+    &mtu_bridge_too_small::MtuBridgeTooSmall,
     &mtu_black_hole::MtuBlackHole,
     &dns_no_nameserver::DnsNoNameserver,
     &dns_loopback_nameserver::DnsLoopbackNameserver,
@@ -203,7 +222,11 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &socket_loopback_only::SocketLoopbackOnly,
     &socket_family_only::SocketFamilyOnly,
     &socket_no_listener::SocketNoListener,
+    &socket_fd_limit::SocketFdLimit,
     &socket_accept_queue_full::SocketAcceptQueueFull,
+    &socket_ports_exhausted::SocketPortsExhausted,
+    &socket_not_reading::SocketNotReading,
+    &socket_receive_buffer_full::SocketReceiveBufferFull,
     &firewall_remote::FirewallRemote,
 ];
 

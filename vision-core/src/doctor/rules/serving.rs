@@ -23,7 +23,10 @@ struct Served<'a> {
     given: Option<&'a CtEntry>,
 }
 
-fn met<'a>(walls: &'a Walls, flow: &Flow<'_>) -> impl Iterator<Item = &'a MetRule> + use<'a> {
+pub(super) fn met<'a>(
+    walls: &'a Walls,
+    flow: &Flow<'_>,
+) -> impl Iterator<Item = &'a MetRule> + use<'a> {
     let (dst, kinds) = (flow.dst, kinds(flow));
     walls.met.iter().filter(move |rule| {
         rule.dst == dst && rule.way == Way::There && kinds.contains(&(rule.protocol, rule.port))
@@ -52,7 +55,10 @@ fn served<'a>(scene: &Scene<'a>, flow: &Flow<'a>) -> Option<Served<'a>> {
 }
 
 /// Connections of the flow's probes in a namespace.
-fn entries<'a>(walls: &'a Walls, flow: &Flow<'_>) -> impl Iterator<Item = &'a CtEntry> + use<'a> {
+pub(super) fn entries<'a>(
+    walls: &'a Walls,
+    flow: &Flow<'_>,
+) -> impl Iterator<Item = &'a CtEntry> + use<'a> {
     let (dst, kinds) = (flow.dst, kinds(flow));
     let all = walls.tracking.iter().flat_map(|tracking| &tracking.entries);
     all.filter(move |entry| {
@@ -110,7 +116,7 @@ fn owner<'a>(scene: &Scene<'a>, addr: IpAddr) -> Option<&'a Vantage> {
 }
 
 /// Asks every failing flow, and says what was seen where none is hit.
-fn each<'a>(
+pub(super) fn each<'a>(
     scene: &Scene<'a>,
     otherwise: &str,
     test: impl Fn(&Flow<'a>) -> Option<(Draft, usize)>,

@@ -74,8 +74,12 @@ impl CtFilter {
     }
 
     fn query(&self, family: Family) -> Query {
+        // Of IPv6 the kernel passes over the very entries that were asked for: its comparison of
+        // addresses is inverted (nf_conntrack_netlink.c, ctnetlink_filter_match_tuple, 6.18).
+        let chooses = family == Family::V4;
         let whole = |prefix: Option<Prefix>| -> Option<IpAddr> {
             let prefix = prefix.filter(|p| p.bits() == family.bits() && p.family() == family)?;
+            let prefix = Some(prefix).filter(|_| chooses)?;
             Some(prefix.addr())
         };
         let with_ports = matches!(

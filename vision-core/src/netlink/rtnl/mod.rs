@@ -5,6 +5,7 @@ pub(crate) mod addr;
 pub(crate) mod bridge;
 pub(crate) mod link;
 pub(crate) mod neigh;
+pub(crate) mod neigh_table;
 pub(crate) mod nsid;
 pub(crate) mod route;
 pub(crate) mod rule;

@@ -4,6 +4,7 @@ mod addr;
 mod addresses;
 mod answers;
 mod bridge;
+mod bridged;
 mod dns;
 mod healthy;
 mod link;
@@ -20,6 +21,8 @@ mod routers;
 mod routing;
 mod services;
 mod socket;
+mod spent;
+mod tracked;
 mod traps;
 mod unnamed;
 mod walls;
@@ -62,6 +65,9 @@ const ONCE: &[&[Scenario]] = &[
     lookalikes::ALL,
     walls::ALL,
     services::ALL,
+    spent::ALL,
+    bridged::ALL,
+    tracked::ALL,
 ];
 
 /// Every scenario.

@@ -1,0 +1,58 @@
+//! Sockets that have to do with the question: plain data of a round.
+
+use std::net::IpAddr;
+
+use crate::base::Untrusted;
+use crate::inventory::Sock;
+
+/// The sockets of one namespace that belong to the service asked about, after the probes.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
+#[non_exhaustive]
+pub struct Traffic {
+    /// How many sockets lead to each destination that was asked for.
+    pub crowds: Vec<Crowd>,
+    /// Connections to the service with data that was not acknowledged, the most first.
+    pub unsent: Vec<Sock>,
+    /// UDP sockets of the target that may have sent to the service: connected to it, or to nobody.
+    pub senders: Vec<Sock>,
+    /// Sockets of the service with data that was not read, and of UDP all, the most first.
+    pub unread: Vec<Sock>,
+    /// The service's listeners.
+    pub listeners: Vec<Sock>,
+    /// The processes that hold listeners at which connections wait.
+    pub holders: Vec<Holder>,
+}
+
+/// The sockets that lead to one destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Crowd {
+    /// The destination.
+    pub addr: IpAddr,
+    /// Its TCP port.
+    pub port: u16,
+    /// Local ports in use towards it, those in `TIME-WAIT` included.
+    pub ports: u32,
+    /// Of them, in `TIME-WAIT`.
+    pub time_wait: u32,
+}
+
+/// A process that holds a listener, and its file descriptors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Holder {
+    /// The listener's inode.
+    pub inode: u32,
+    /// Process number.
+    pub pid: u32,
+    /// What the process calls itself.
+    pub comm: Untrusted,
+    /// Descriptors it has open with numbers below the limit.
+    pub open: u32,
+    /// Descriptors it may have open (`RLIMIT_NOFILE`, soft).
+    pub limit: u32,
+}
