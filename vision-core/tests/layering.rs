@@ -7,7 +7,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("base", "", "nix ipnet jiff getrandom"),
     ("wire", "base", "etherparse"),
     ("sys", "base", "nix socket2"),
-    ("netns", "base sys", "nix serde_json httparse"),
+    ("netns", "base sys", "nix serde_json httparse h2 http bytes tokio"),
     ("socket", "base sys netns", "nix socket2"),
     ("netlink", "base sys netns", "nix netlink_bindings"),
     ("inventory", "base netns netlink wire", "nix"),
@@ -29,6 +29,10 @@ const DOORS: &[(&str, &str)] = &[
     ("webpki_roots", "probe/dns/secure.rs"),
     ("netlink_sys", "netlink/socket.rs"),
     ("httparse", "netns/runtime/http.rs"),
+    ("h2", "netns/runtime/cri/link.rs"),
+    ("http", "netns/runtime/cri/link.rs netns/runtime/engine.rs"),
+    ("bytes", "netns/runtime/cri/link.rs"),
+    ("tokio", "netns/runtime/cri/link.rs aio.rs aio/mod.rs"),
     ("hdrhistogram", "probe/spread.rs"),
 ];
 
