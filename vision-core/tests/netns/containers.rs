@@ -13,7 +13,7 @@ use vision_lab::{Lab, Node, Proc, require, whole_machine};
 use crate::alone;
 
 /// Whether an engine is installed.
-fn installed(programs: &[&str]) -> bool {
+pub fn installed(programs: &[&str]) -> bool {
     let path = std::env::var("PATH").unwrap_or_default();
     let there = |program: &str| {
         path.split(':')
@@ -27,14 +27,14 @@ fn installed(programs: &[&str]) -> bool {
     missing.is_empty()
 }
 
-fn scratch(name: &str) -> PathBuf {
+pub fn scratch(name: &str) -> PathBuf {
     let dir = std::env::temp_dir().join(format!("vision-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&dir).expect("a scratch folder");
     dir
 }
 
 /// Puts `sleep` and the libraries it needs into a folder: an image without a registry.
-fn root_with_sleep(dir: &Path) {
+pub fn root_with_sleep(dir: &Path) {
     let script = format!(
         "mkdir -p {0}/proc {0}/dev {0}/sys {0}/tmp {0}/etc; cd /; \
          tar -chf - bin/sleep $(ldd /bin/sleep | grep -o '/lib[^ ]*' | cut -c2-) | tar -C {0} -xf -",
@@ -43,18 +43,18 @@ fn root_with_sleep(dir: &Path) {
     sh(&script);
 }
 
-fn sh(script: &str) -> String {
+pub fn sh(script: &str) -> String {
     let out = Command::new("sh").args(["-ec", script]).output().expect("sh");
     assert!(out.status.success(), "{script}\n{}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8(out.stdout).expect("text").trim().to_owned()
 }
 
-fn find(lookup: &Lookup, text: &str) -> Result<Target> {
+pub fn find(lookup: &Lookup, text: &str) -> Result<Target> {
     let budget = Budget::within(Duration::from_secs(10));
     Target::look_up(&text.parse().expect("a selector"), lookup, &budget)
 }
 
-fn netns_of(pid: u32) -> u64 {
+pub fn netns_of(pid: u32) -> u64 {
     std::fs::metadata(format!("/proc/{pid}/ns/net")).expect("alive").ino()
 }
 
