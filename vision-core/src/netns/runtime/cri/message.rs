@@ -47,9 +47,10 @@ pub(super) struct Info {
 /// `VersionResponse.runtime_name`.
 pub(super) fn runtime_name(message: &[u8]) -> Result<String> {
     let mut name = String::new();
-    each(message, |field, value| match field {
-        2 => name = value.text(),
-        _ => {}
+    each(message, |field, value| {
+        if field == 2 {
+            name = value.text();
+        }
     })?;
     Ok(name)
 }
@@ -91,9 +92,10 @@ pub(super) fn containers(message: &[u8]) -> Result<Vec<Listed>> {
             8 => label(&mut one.labels, value),
             _ => {}
         })?;
-        each(metadata, |field, value| match field {
-            1 => one.name = value.text(),
-            _ => {}
+        each(metadata, |field, value| {
+            if field == 1 {
+                one.name = value.text();
+            }
         })?;
         // What the manifest says counts more than the digest it was found to be.
         let mut wanted = String::new();
@@ -113,10 +115,9 @@ pub(super) fn containers(message: &[u8]) -> Result<Vec<Listed>> {
 pub(super) fn info(message: &[u8]) -> Result<Option<Info>> {
     let mut found = None;
     each(message, |field, value| {
-        if let (2, Ok((key, text))) = (field, pair(value)) {
-            if key == "info" {
-                found = serde_json::from_str(&text).ok();
-            }
+        let entry = (field == 2).then(|| pair(value).ok()).flatten();
+        if let Some((_, text)) = entry.filter(|(key, _)| key == "info") {
+            found = serde_json::from_str(&text).ok();
         }
     })?;
     Ok(found)
