@@ -22,6 +22,8 @@ pub fn installed(programs: &[&str]) -> bool {
     };
     let missing: Vec<_> = programs.iter().filter(|program| !there(program)).collect();
     if !missing.is_empty() {
+        let forbidden = std::env::var_os("VISION_FORBID_SKIP").is_some_and(|value| value == "1");
+        assert!(!forbidden, "may not be skipped: {missing:?} not installed");
         eprintln!("SKIP: {missing:?} not installed");
     }
     missing.is_empty()
@@ -364,6 +366,13 @@ fn containerds_pods_are_found_wherever_it_keeps_its_state() {
     let container = target.container().expect("remembered");
     assert_eq!((container.engine, container.name.as_deref()), (Engine::Containerd, Some("app")));
     assert_eq!(container.label(), format!("shop/{pod} (app)"));
+    // Its socket is there, but nobody behind it speaks of pods.
+    let asked = Lookup::default().engine(ctd.run.join("sock"));
+    let asked = asked.containers(&Budget::within(Duration::from_secs(10))).expect("listed");
+    assert!(asked.containers.iter().any(|one| one.name.as_deref() == Some("app")));
+    let gap = asked.gaps.iter().find(|gap| gap.what.ends_with("/sock")).expect("said so");
+    let part = if cfg!(feature = "cri") { "is its CRI plugin disabled?" } else { "no HTTP" };
+    assert!(gap.why.contains(part), "{}", gap.why);
     // A container that ends in the middle takes its target with it.
     ctd.try_ctr(&format!("tasks kill -s KILL {app}")).expect("killed");
     let gone_by = Instant::now() + Duration::from_secs(2);

@@ -47,7 +47,9 @@ fn pods_of_containerd_are_found_with_its_socket_and_without() {
     let path = path.and_then(|ns| ns["path"].as_str()).expect("a path").to_owned();
     assert!(path.contains("/netns/cni-"), "{path}");
     let inode = std::fs::metadata(&path).expect("a namespace file").ino();
-    for lookup in cri.ways() {
+    // The third way asks nobody, since files say enough.
+    let sources = [Source::Files, Source::Engine, Source::Files];
+    for (lookup, source) in cri.ways().into_iter().zip(sources) {
         for text in [format!("pod:shop/{cart}"), format!("pod:{}", shop.uid)] {
             let target = find(&lookup, &text).expect(&text);
             assert_eq!(target.pid(), Some(pause), "{text} by {lookup:?}");
@@ -62,6 +64,7 @@ fn pods_of_containerd_are_found_with_its_socket_and_without() {
             assert_eq!(target.id().ino, inode);
             let container = target.container().expect("remembered");
             assert_eq!(container.image.as_deref(), Some("vision.test/sleep:1"));
+            assert_eq!(container.source, source, "{text} by {lookup:?}");
             assert!(container.label().starts_with(&format!("shop/{cart} ")));
         }
         let other = find(&lookup, &format!("pod:test/{cart}")).expect("running");
