@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::proto::{Fields, Value, put_bytes, put_number};
+use super::proto::{Fields, Held, put_bytes, put_number};
 use crate::base::Result;
 use crate::netns::runtime::oci::Spec;
 
@@ -142,7 +142,7 @@ fn list<T>(message: &[u8], one: impl Fn(&[u8]) -> Result<T>) -> Result<Vec<T>> {
     Ok(all)
 }
 
-fn each<'a>(message: &'a [u8], mut take: impl FnMut(u64, Value<'a>)) -> Result<()> {
+fn each<'a>(message: &'a [u8], mut take: impl FnMut(u64, Held<'a>)) -> Result<()> {
     for field in Fields::of(message) {
         let (number, value) = field?;
         take(number, value);
@@ -151,7 +151,7 @@ fn each<'a>(message: &'a [u8], mut take: impl FnMut(u64, Value<'a>)) -> Result<(
 }
 
 /// An entry of a `map<string, string>`.
-fn pair(value: Value<'_>) -> Result<(String, String)> {
+fn pair(value: Held<'_>) -> Result<(String, String)> {
     let (mut key, mut text) = (String::new(), String::new());
     each(value.bytes(), |field, value| match field {
         1 => key = value.text(),
@@ -161,7 +161,7 @@ fn pair(value: Value<'_>) -> Result<(String, String)> {
     Ok((key, text))
 }
 
-fn label(labels: &mut BTreeMap<String, String>, value: Value<'_>) {
+fn label(labels: &mut BTreeMap<String, String>, value: Held<'_>) {
     // A label that is damaged is none; its message is still whole.
     if let Ok((key, text)) = pair(value) {
         labels.insert(key, text);

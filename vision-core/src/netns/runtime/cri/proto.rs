@@ -4,7 +4,7 @@ use crate::base::Error;
 
 /// What one field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Value<'a> {
+pub(super) enum Held<'a> {
     Varint(u64),
     Fixed64(u64),
     /// Text, bytes, a message, or a packed list.
@@ -12,7 +12,7 @@ pub(super) enum Value<'a> {
     Fixed32(u32),
 }
 
-impl<'a> Value<'a> {
+impl<'a> Held<'a> {
     pub(super) fn bytes(self) -> &'a [u8] {
         match self {
             Self::Bytes(bytes) => bytes,
@@ -42,18 +42,18 @@ impl<'a> Fields<'a> {
         Self(message)
     }
 
-    fn field(&mut self) -> Option<(u64, Value<'a>)> {
+    fn field(&mut self) -> Option<(u64, Held<'a>)> {
         let key = varint(&mut self.0)?;
         let value = match key & 7 {
-            0 => Value::Varint(varint(&mut self.0)?),
-            1 => Value::Fixed64(u64::from_le_bytes(self.fixed()?)),
+            0 => Held::Varint(varint(&mut self.0)?),
+            1 => Held::Fixed64(u64::from_le_bytes(self.fixed()?)),
             2 => {
                 let len = usize::try_from(varint(&mut self.0)?).ok()?;
                 let (bytes, rest) = self.0.split_at_checked(len)?;
                 self.0 = rest;
-                Value::Bytes(bytes)
+                Held::Bytes(bytes)
             }
-            5 => Value::Fixed32(u32::from_le_bytes(self.fixed()?)),
+            5 => Held::Fixed32(u32::from_le_bytes(self.fixed()?)),
             // Groups went with version 2, the rest was never given away.
             _ => return None,
         };
@@ -69,7 +69,7 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Iterator for Fields<'a> {
-    type Item = Result<(u64, Value<'a>), Error>;
+    type Item = Result<(u64, Held<'a>), Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.0.is_empty() {
@@ -126,17 +126,17 @@ pub(super) fn put_bytes(message: &mut Vec<u8>, field: u32, bytes: &[u8]) {
 mod tests {
     use super::*;
 
-    fn all(bytes: &[u8]) -> Option<Vec<(u64, Value<'_>)>> {
+    fn all(bytes: &[u8]) -> Option<Vec<(u64, Held<'_>)>> {
         Fields::of(bytes).collect::<Result<_, _>>().ok()
     }
 
     #[test]
     fn the_examples_of_the_specification_read_as_it_says() {
-        assert_eq!(all(&[0x08, 0x96, 0x01]), Some(vec![(1, Value::Varint(150))]));
+        assert_eq!(all(&[0x08, 0x96, 0x01]), Some(vec![(1, Held::Varint(150))]));
         let text = [0x12, 7, b't', b'e', b's', b't', b'i', b'n', b'g'];
-        assert_eq!(all(&text), Some(vec![(2, Value::Bytes(b"testing"))]));
+        assert_eq!(all(&text), Some(vec![(2, Held::Bytes(b"testing"))]));
         let fixed = [0x0d, 1, 0, 0, 0, 0x11, 2, 0, 0, 0, 0, 0, 0, 0];
-        assert_eq!(all(&fixed), Some(vec![(1, Value::Fixed32(1)), (2, Value::Fixed64(2))]));
+        assert_eq!(all(&fixed), Some(vec![(1, Held::Fixed32(1)), (2, Held::Fixed64(2))]));
         assert_eq!(all(&[]), Some(vec![]));
     }
 
@@ -146,7 +146,7 @@ mod tests {
             let mut message = Vec::new();
             put_number(&mut message, 1, number);
             put_bytes(&mut message, 20, b"x");
-            let expected = vec![(1, Value::Varint(number)), (20, Value::Bytes(b"x"))];
+            let expected = vec![(1, Held::Varint(number)), (20, Held::Bytes(b"x"))];
             assert_eq!(all(&message), Some(expected));
         }
     }
