@@ -13,7 +13,7 @@ use vision_lab::{Lab, Node, Proc, require, whole_machine};
 use crate::alone;
 
 /// Whether an engine is installed.
-fn installed(programs: &[&str]) -> bool {
+pub fn installed(programs: &[&str]) -> bool {
     let path = std::env::var("PATH").unwrap_or_default();
     let there = |program: &str| {
         path.split(':')
@@ -22,19 +22,21 @@ fn installed(programs: &[&str]) -> bool {
     };
     let missing: Vec<_> = programs.iter().filter(|program| !there(program)).collect();
     if !missing.is_empty() {
+        let forbidden = std::env::var_os("VISION_FORBID_SKIP").is_some_and(|value| value == "1");
+        assert!(!forbidden, "may not be skipped: {missing:?} not installed");
         eprintln!("SKIP: {missing:?} not installed");
     }
     missing.is_empty()
 }
 
-fn scratch(name: &str) -> PathBuf {
+pub fn scratch(name: &str) -> PathBuf {
     let dir = std::env::temp_dir().join(format!("vision-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&dir).expect("a scratch folder");
     dir
 }
 
 /// Puts `sleep` and the libraries it needs into a folder: an image without a registry.
-fn root_with_sleep(dir: &Path) {
+pub fn root_with_sleep(dir: &Path) {
     let script = format!(
         "mkdir -p {0}/proc {0}/dev {0}/sys {0}/tmp {0}/etc; cd /; \
          tar -chf - bin/sleep $(ldd /bin/sleep | grep -o '/lib[^ ]*' | cut -c2-) | tar -C {0} -xf -",
@@ -43,18 +45,18 @@ fn root_with_sleep(dir: &Path) {
     sh(&script);
 }
 
-fn sh(script: &str) -> String {
+pub fn sh(script: &str) -> String {
     let out = Command::new("sh").args(["-ec", script]).output().expect("sh");
     assert!(out.status.success(), "{script}\n{}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8(out.stdout).expect("text").trim().to_owned()
 }
 
-fn find(lookup: &Lookup, text: &str) -> Result<Target> {
+pub fn find(lookup: &Lookup, text: &str) -> Result<Target> {
     let budget = Budget::within(Duration::from_secs(10));
     Target::look_up(&text.parse().expect("a selector"), lookup, &budget)
 }
 
-fn netns_of(pid: u32) -> u64 {
+pub fn netns_of(pid: u32) -> u64 {
     std::fs::metadata(format!("/proc/{pid}/ns/net")).expect("alive").ino()
 }
 
@@ -364,6 +366,13 @@ fn containerds_pods_are_found_wherever_it_keeps_its_state() {
     let container = target.container().expect("remembered");
     assert_eq!((container.engine, container.name.as_deref()), (Engine::Containerd, Some("app")));
     assert_eq!(container.label(), format!("shop/{pod} (app)"));
+    // Its socket is there, but nobody behind it speaks of pods.
+    let asked = Lookup::default().engine(ctd.run.join("sock"));
+    let asked = asked.containers(&Budget::within(Duration::from_secs(10))).expect("listed");
+    assert!(asked.containers.iter().any(|one| one.name.as_deref() == Some("app")));
+    let gap = asked.gaps.iter().find(|gap| gap.what.ends_with("/sock")).expect("said so");
+    let part = if cfg!(feature = "cri") { "is its CRI plugin disabled?" } else { "no HTTP" };
+    assert!(gap.why.contains(part), "{}", gap.why);
     // A container that ends in the middle takes its target with it.
     ctd.try_ctr(&format!("tasks kill -s KILL {app}")).expect("killed");
     let gone_by = Instant::now() + Duration::from_secs(2);

@@ -2,6 +2,8 @@
 //! a number to another process.
 
 mod containers;
+#[cfg(feature = "cri")]
+mod cri;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -43,6 +43,7 @@ const ORACLES: &[(&str, &str)] = &[
     ("runc", "runc"),
     ("ctr", "containerd"),
     ("dockerd", "docker.io"),
+    ("/usr/lib/cni/bridge", "containernetworking-plugins"),
     ("named", "bind9"),
     ("delv", "bind9-dnsutils"),
     ("iptables-nft", "iptables"),

@@ -1,6 +1,7 @@
-//! What Docker and Podman answer about their containers; asked only where files say too little.
+//! What engines answer about their containers; asked only where files say too little.
 
 use std::collections::{BTreeMap, HashSet};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -23,7 +24,27 @@ use crate::base::{Budget, Error, Gap, Op, Result};
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where sockets are by default.
-const DEFAULTS: &[&str] = &["/run/docker.sock", "/var/run/docker.sock", "/run/podman/podman.sock"];
+const DEFAULTS: &[(&str, Speaks)] = &[
+    ("/run/docker.sock", Speaks::Http),
+    ("/var/run/docker.sock", Speaks::Http),
+    ("/run/podman/podman.sock", Speaks::Http),
+    ("/run/containerd/containerd.sock", Speaks::Cri),
+    ("/run/crio/crio.sock", Speaks::Cri),
+    ("/var/run/crio/crio.sock", Speaks::Cri),
+    ("/run/k3s/containerd/containerd.sock", Speaks::Cri),
+    ("/var/snap/microk8s/common/run/containerd.sock", Speaks::Cri),
+];
+
+/// What the engine at a socket understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speaks {
+    /// Docker's and Podman's.
+    Http,
+    /// containerd's and CRI-O's.
+    Cri,
+    /// It has to be tried.
+    Unknown,
+}
 
 /// One container in the answer to `GET /containers/json` (Docker Engine API 1.24 and later).
 #[derive(Deserialize)]
@@ -66,54 +87,71 @@ pub(super) fn ask(
     budget: &Budget,
 ) -> Result<()> {
     let mut seen = HashSet::new();
-    for (path, opened) in sockets(lookup, scan) {
+    for (socket, opened) in sockets(lookup, scan) {
         let own = budget.child(PATIENCE);
         let asked = match opened {
             Ok(file) if !is_new(&file, &mut seen) => continue,
-            Ok(file) => one(&file, book, &own),
+            Ok(file) => one(&file, &socket, scan, book, &own),
             Err(e) => Err(Error::sys(Op::AskEngine, e)),
         };
         // The caller's own time is up, or only the engine's.
         budget.remaining()?;
         match asked {
             Ok(()) => {}
-            Err(Error::Elapsed) => gaps.push(Gap::new(path, "does not answer within a second")),
-            Err(e) => gaps.push(Gap::because(path, &e)),
+            Err(Error::Elapsed) => {
+                gaps.push(Gap::new(socket.path, "does not answer within a second"));
+            }
+            Err(e) => gaps.push(Gap::because(socket.path, &e)),
         }
     }
     Ok(())
 }
 
-type Opened = (String, std::io::Result<OwnedFd>);
+/// A socket that may be asked, and where the paths hold that its engine names.
+struct Socket {
+    path: String,
+    #[cfg_attr(not(feature = "cri"), expect(dead_code))]
+    root: Root,
+    speaks: Speaks,
+}
+
+type Opened = (Socket, io::Result<OwnedFd>);
 
 fn sockets(lookup: &Lookup, scan: &Scan) -> Vec<Opened> {
     let mut found = Vec::new();
-    let mut add = |root: &Root, path: &str, must: bool| match root.socket(path) {
-        Err(e) if is_absent(&e) && !must => {}
-        opened => found.push((path.to_owned(), opened)),
+    let mut add = |root: &Root, path: &str, speaks: Speaks| match root.socket(path) {
+        Err(e) if is_absent(&e) && speaks != Speaks::Unknown => {}
+        _ if speaks == Speaks::Cri && !cfg!(feature = "cri") => {}
+        opened => {
+            let (path, root) = (path.to_owned(), root.clone());
+            found.push((Socket { path, root, speaks }, opened));
+        }
     };
     if let Sockets::Only(path) = &lookup.sockets {
         if let Ok(root) = Root::at("/") {
-            add(&root, &path.to_string_lossy(), true);
+            add(&root, &path.to_string_lossy(), Speaks::Unknown);
         }
         return found;
     }
     for root in survey::roots(lookup) {
-        for path in DEFAULTS {
-            add(&root, path, false);
+        for (path, speaks) in DEFAULTS {
+            add(&root, path, *speaks);
         }
         // Another user's folder may be a file system that never answers.
         let user = geteuid();
-        add(&root, &format!("/run/user/{user}/docker.sock"), false);
-        add(&root, &format!("/run/user/{user}/podman/podman.sock"), false);
+        add(&root, &format!("/run/user/{user}/docker.sock"), Speaks::Http);
+        add(&root, &format!("/run/user/{user}/podman/podman.sock"), Speaks::Http);
     }
     let watchers = scan.watchers.iter().filter(|one| one.trusted && lookup.root.is_none());
     for watcher in watchers {
         match &watcher.says {
             Says::Docker { sockets, .. } => {
-                sockets.iter().for_each(|path| add(&watcher.root, path, false));
+                sockets.iter().for_each(|path| add(&watcher.root, path, Speaks::Http));
             }
-            Says::Podman { socket } => add(&watcher.root, socket, false),
+            Says::Podman { socket } => add(&watcher.root, socket, Speaks::Http),
+            Says::Shim { socket: Some(socket), .. } | Says::Cri { socket } => {
+                add(&watcher.root, socket, Speaks::Cri);
+            }
             _ => {}
         }
     }
@@ -124,7 +162,46 @@ fn is_new(file: &OwnedFd, seen: &mut HashSet<(u64, u64)>) -> bool {
     fstat(file).is_ok_and(|stat| seen.insert((stat.st_dev, stat.st_ino)))
 }
 
-fn one(file: &OwnedFd, book: &mut Book, budget: &Budget) -> Result<()> {
+fn one(
+    file: &OwnedFd,
+    socket: &Socket,
+    scan: &Scan,
+    book: &mut Book,
+    budget: &Budget,
+) -> Result<()> {
+    match socket.speaks {
+        Speaks::Http => http(file, book, budget),
+        Speaks::Cri => cri(file, socket, scan, book, budget),
+        // A gRPC server says at once that a plain question is none.
+        Speaks::Unknown => match http(file, book, budget) {
+            Err(Error::Invalid { what, why }) if why == http::NO_HTTP => {
+                match cri(file, socket, scan, book, budget) {
+                    Err(Error::Unsupported(_)) => Err(Error::Invalid { what, why }),
+                    asked => asked,
+                }
+            }
+            asked => asked,
+        },
+    }
+}
+
+#[cfg(feature = "cri")]
+fn cri(
+    file: &OwnedFd,
+    socket: &Socket,
+    scan: &Scan,
+    book: &mut Book,
+    budget: &Budget,
+) -> Result<()> {
+    super::cri::list(file, &socket.root, scan, book, budget)
+}
+
+#[cfg(not(feature = "cri"))]
+fn cri(_: &OwnedFd, _: &Socket, _: &Scan, _: &mut Book, _: &Budget) -> Result<()> {
+    Err(Error::Unsupported("the feature cri"))
+}
+
+fn http(file: &OwnedFd, book: &mut Book, budget: &Budget) -> Result<()> {
     let answer = http::get(file, "/containers/json?all=1", budget)?;
     if answer.from_podman {
         let answer = http::get(file, "/v4.0.0/libpod/containers/json?all=true", budget)?;

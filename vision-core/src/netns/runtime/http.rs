@@ -14,6 +14,9 @@ const HEAD_BYTES: usize = 64 * 1024;
 const FIELDS: usize = 128;
 const BODY_BYTES: usize = 4 * 1024 * 1024;
 
+/// What is wrong with an answer in another language.
+pub(super) const NO_HTTP: &str = "it is no HTTP";
+
 /// A successful answer.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -50,7 +53,7 @@ pub(super) fn get(file: &OwnedFd, resource: &str, budget: &Budget) -> Result<Ans
 }
 
 /// Connects without ever waiting: a listener with a full queue says so (unix(7)).
-fn dial(file: &OwnedFd) -> io::Result<UnixStream> {
+pub(super) fn dial(file: &OwnedFd) -> io::Result<UnixStream> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let fd = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -91,7 +94,7 @@ impl Head {
         let len = match response.parse(bytes) {
             Ok(httparse::Status::Complete(len)) => len,
             Ok(httparse::Status::Partial) => return Ok(None),
-            Err(_) => return Err(bad("is no HTTP")),
+            Err(_) => return Err(Error::invalid("answer of the container engine", NO_HTTP)),
         };
         let field = |name: &str| {
             let found = response.headers.iter().find(|f| f.name.eq_ignore_ascii_case(name));

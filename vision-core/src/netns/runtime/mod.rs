@@ -3,6 +3,8 @@
 
 mod book;
 mod cgroup;
+#[cfg(feature = "cri")]
+mod cri;
 mod docker;
 mod engine;
 pub(super) mod find;

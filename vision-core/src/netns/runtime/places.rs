@@ -72,7 +72,7 @@ impl Reader<'_> {
         self.budget.remaining()?;
         match &watcher.says {
             Says::Shim { .. } | Says::Docker { .. } if !watcher.trusted => Ok(()),
-            Says::Shim { pid } => match bundle_of(*pid) {
+            Says::Shim { pid, .. } => match bundle_of(*pid) {
                 Some(path) => self.folder(&path, Layout::Tasks),
                 None => Ok(()),
             },
@@ -98,7 +98,7 @@ impl Reader<'_> {
                 self.book.add(fact);
                 Ok(())
             }
-            Says::Podman { .. } => Ok(()),
+            Says::Podman { .. } | Says::Cri { .. } => Ok(()),
         }
     }
 

@@ -80,7 +80,8 @@ impl Lookup {
         Self { sockets: Sockets::Never, ..self }
     }
 
-    /// Asks the engine at this unix socket (Docker's or Podman's), and no other.
+    /// Asks the engine at this unix socket, and no other: Docker's or Podman's, and with the feature
+    /// `cri` also containerd's or CRI-O's.
     pub fn engine(self, socket: impl Into<PathBuf>) -> Self {
         Self { sockets: Sockets::Only(socket.into()), ..self }
     }

@@ -18,14 +18,17 @@ pub(super) struct Watcher {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Says {
-    /// containerd's shim; its working directory is the bundle.
-    Shim { pid: u32 },
+    /// containerd's shim; its working directory is the bundle. The socket is that of its
+    /// containerd, unless that serves Docker, which asks for no pods.
+    Shim { pid: u32, socket: Option<String> },
     /// Podman's and CRI-O's, one for each container.
     Conmon { id: String, name: Option<String>, bundle: String, pid_file: Option<String> },
     /// Docker's daemon.
     Docker { data: String, sockets: Vec<String> },
     /// Podman's service.
     Podman { socket: String },
+    /// containerd or CRI-O, told where to listen.
+    Cri { socket: String },
     /// systemd-nspawn and the machine it runs.
     Nspawn { machine: String },
 }
@@ -36,6 +39,7 @@ pub(super) enum Kind {
     Conmon,
     Docker,
     Podman,
+    Cri,
     Nspawn,
 }
 
@@ -45,6 +49,7 @@ pub(super) fn kind(comm: &[u8]) -> Option<Kind> {
         b"conmon" => Kind::Conmon,
         b"dockerd" => Kind::Docker,
         b"podman" => Kind::Podman,
+        b"containerd" | b"crio" => Kind::Cri,
         b"systemd-nspawn" => Kind::Nspawn,
         name if name.starts_with(b"containerd-shim") => Kind::Shim,
         _ => return None,
@@ -67,7 +72,16 @@ pub(super) fn read(
 
 fn says(kind: Kind, pid: u32, args: &[&str]) -> Option<Says> {
     match kind {
-        Kind::Shim => Some(Says::Shim { pid }),
+        Kind::Shim => {
+            let socket = value(args, &["-address"]).filter(|path| path.starts_with('/'));
+            let pods = value(args, &["-namespace"]) != Some("moby");
+            Some(Says::Shim { pid, socket: socket.filter(|_| pods).map(str::to_owned) })
+        }
+        Kind::Cri => {
+            let socket = value(args, &["-a", "--address", "-address", "--listen"])?;
+            let socket = socket.strip_prefix("unix://").unwrap_or(socket);
+            socket.starts_with('/').then(|| Says::Cri { socket: socket.to_owned() })
+        }
         Kind::Conmon => Some(Says::Conmon {
             id: value(args, &["-c", "--cid"])?.to_owned(),
             name: value(args, &["-n", "--name"]).map(str::to_owned),
@@ -131,7 +145,8 @@ mod tests {
     fn names_tell_watchers_from_others() {
         assert_eq!(kind(b"containerd-shim"), Some(Kind::Shim));
         assert_eq!(kind(b"conmon"), Some(Kind::Conmon));
-        assert_eq!(kind(b"containerd"), None);
+        assert_eq!(kind(b"containerd"), Some(Kind::Cri));
+        assert_eq!(kind(b"containerd-stress"), None);
         assert_eq!(kind(b"sleep"), None);
     }
 
@@ -160,6 +175,21 @@ mod tests {
         };
         assert_eq!(line(Kind::Conmon, text), Some(expected));
         assert_eq!(line(Kind::Conmon, "conmon -c"), None);
+    }
+
+    #[test]
+    fn the_socket_of_an_engine_of_pods_stands_with_it_and_with_its_shims() {
+        let cri = |socket: &str| Some(Says::Cri { socket: socket.into() });
+        assert_eq!(line(Kind::Cri, "containerd -c /c.toml -a /run/c.sock"), cri("/run/c.sock"));
+        assert_eq!(line(Kind::Cri, "crio --listen=unix:///run/o.sock"), cri("/run/o.sock"));
+        assert_eq!(line(Kind::Cri, "containerd --address relative"), None);
+        assert_eq!(line(Kind::Cri, "containerd"), None);
+        let shim = |text| line(Kind::Shim, text);
+        let text = "containerd-shim-runc-v2 -namespace k8s.io -id abc -address /run/c.sock";
+        let socket = Some("/run/c.sock".to_owned());
+        assert_eq!(shim(text), Some(Says::Shim { pid: 7, socket }));
+        let text = "containerd-shim-runc-v2 -namespace moby -id abc -address /run/c.sock";
+        assert_eq!(shim(text), Some(Says::Shim { pid: 7, socket: None }));
     }
 
     #[test]
