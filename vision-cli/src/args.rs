@@ -6,6 +6,7 @@ mod ns;
 mod packet;
 mod path;
 mod probe;
+mod quick;
 mod read;
 mod scan;
 mod sweep;
@@ -126,6 +127,16 @@ pub struct Global {
         default_value = "auto"
     )]
     pub color: When,
+}
+
+impl Cli {
+    /// Reads a command line.
+    ///
+    /// # Errors
+    /// clap's, with help or what is wrong.
+    pub fn read(words: &[OsString]) -> std::result::Result<Self, clap::Error> {
+        quick::parse(words).map_or_else(|| Self::try_parse_from(words), Ok)
+    }
 }
 
 impl Global {
@@ -278,6 +289,7 @@ impl Verb {
             Self::Fw(FwArgs { iptables: true, .. }) => "vision/fw-iptables@1",
             Self::Fw(FwArgs { why: Some(_), .. }) => "vision/fw-why@1",
             Self::Fw(_) => "vision/fw@1",
+            Self::Ipvs(args) if args.conns => "vision/ipvs-conns@1",
             Self::Ipvs(_) => "vision/ipvs@1",
             Self::Bridge(args) => args.schema(),
             Self::Qdisc(_) => "vision/qdisc@1",

@@ -16,12 +16,13 @@ mod usage;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 
 /// Does what the arguments of this process ask for.
 pub fn run() -> ExitCode {
     rights::raise();
-    match args::Cli::try_parse() {
+    let words: Vec<_> = std::env::args_os().collect();
+    match args::Cli::read(&words) {
         Ok(cli) => command::run(cli),
         Err(refusal) => usage::report(&refusal),
     }

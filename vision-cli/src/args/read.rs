@@ -418,13 +418,18 @@ pub struct FwArgs {
 
 /// `vision ipvs`
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Needs CAP_NET_ADMIN.\n\nExamples:\n  vision ipvs\n  vision --host ipvs --stats"
-)]
+#[command(after_help = "Needs CAP_NET_ADMIN, but for --conns.\n\nExamples:\n  vision ipvs\n  \
+                  vision --host ipvs --stats\n  vision --host ipvs --conns --where state==ESTABLISHED")]
 pub struct IpvsArgs {
     /// What was counted instead of what is set
     #[arg(long)]
     pub stats: bool,
+    /// How fast that grows, in units per second
+    #[arg(long, conflicts_with = "stats")]
+    pub rate: bool,
+    /// The connections that are forwarded, instead of the services
+    #[arg(long, conflicts_with_all = ["stats", "rate"])]
+    pub conns: bool,
 }
 
 /// A part of the firewall.

@@ -202,6 +202,10 @@ fn decode(file: &Path, options: &[&str]) -> Run {
 
 #[test]
 fn a_payload_is_printed_as_the_lines_of_ngrep() {
+    // ngrep takes another user's id before it reads.
+    if require(whole_machine()).is_none() {
+        return;
+    }
     let folder = Folder::new("lines");
     let file = conversation(&folder);
     assert!(compare(&folder, &file, "made") >= 10);

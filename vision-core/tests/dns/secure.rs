@@ -69,15 +69,36 @@ fn bind(tag: &str) -> Option<Bind> {
     for port in [53, 853, 443] {
         net.wait_for(([127, 0, 0, 1], port).into());
     }
-    Some(Bind { net, dir, _daemon: daemon })
+    let bind = Bind { net, dir, _daemon: daemon };
+    // It listens before it has read the zone.
+    let is_served = (0..100).any(|_| {
+        let served = bind.plainly().answer().is_some_and(|answer| !answer.answers.is_empty());
+        if !served {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        served
+    });
+    assert!(is_served, "the zone is not read");
+    Some(bind)
 }
 
 impl Bind {
-    fn ask(&self, port: u16, tls: DnsTls) -> DnsReport {
+    fn query(port: u16) -> DnsQuery {
         let query = DnsQuery::new("www.zone.test".parse().expect("a name"), RecordType::A);
-        let query = query.server(([127, 0, 0, 1], port).into()).tls(tls);
-        let query = query.timeout(Duration::from_secs(5)).tries(1);
+        let query = query.server(([127, 0, 0, 1], port).into());
+        query.timeout(Duration::from_secs(5)).tries(1)
+    }
+
+    fn run(&self, query: &DnsQuery) -> DnsReport {
         query.run(&self.net.target(), &Budget::within(Duration::from_secs(20))).expect("asked")
+    }
+
+    fn plainly(&self) -> DnsReport {
+        self.run(&Self::query(53))
+    }
+
+    fn ask(&self, port: u16, tls: DnsTls) -> DnsReport {
+        self.run(&Self::query(port).tls(tls))
     }
 
     fn trusted(&self) -> DnsTls {

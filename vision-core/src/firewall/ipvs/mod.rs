@@ -1,5 +1,7 @@
 //! Virtual services of IPVS and the real servers behind them.
 
+mod conn;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -10,6 +12,8 @@ use crate::netlink::attr::{self, Attrs, be16, be32, encode, read, u16, u32};
 use crate::netlink::header::Messages;
 use crate::netlink::{Channel, KernelSocket, Protocol, ethtool, ipvs};
 use crate::netns::{Netns, Target};
+
+pub use self::conn::IpvsConnection;
 
 open_enum! {
     /// How packets reach a real server (linux/ip_vs.h `IP_VS_CONN_F_FWD_MASK`).
@@ -44,6 +48,23 @@ pub struct IpvsStats {
     pub out_bytes: u64,
 }
 
+/// How fast each counter of [`IpvsStats`] grows, in units per second, as the kernel estimates it every two seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct IpvsRates {
+    /// Connections.
+    pub connections: u64,
+    /// Packets that came in.
+    pub in_packets: u64,
+    /// Packets that went out.
+    pub out_packets: u64,
+    /// Bytes that came in.
+    pub in_bytes: u64,
+    /// Bytes that went out.
+    pub out_bytes: u64,
+}
+
 /// A virtual service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -65,8 +86,13 @@ pub struct IpvsService {
     pub flags: u32,
     /// Seconds a client stays with its server, for a persistent service.
     pub timeout: u32,
+    /// Which bits of a client's address count for persistence: a mask for IPv4, the length of a
+    /// prefix for IPv6.
+    pub netmask: u32,
     /// What was counted.
     pub stats: IpvsStats,
+    /// How fast that grows.
+    pub rates: IpvsRates,
     /// The servers behind it.
     pub servers: Vec<IpvsServer>,
 }
@@ -92,6 +118,8 @@ pub struct IpvsServer {
     pub persistent: u32,
     /// What was counted.
     pub stats: IpvsStats,
+    /// How fast that grows.
+    pub rates: IpvsRates,
 }
 
 /// Reads IPVS in one namespace; needs `CAP_NET_ADMIN` there.
@@ -153,8 +181,31 @@ impl Ipvs {
                 other => _ = other?,
             }
         }
-        Ok(services.into_iter().map(|it| it.1).collect())
+        let services = services.into_iter().map(|it| it.1).collect();
+        Ok(sorted(services))
     }
+
+    /// Returns the connections it forwards, in the kernel's order.
+    ///
+    /// Needs no capability. Read from `/proc/net/ip_vs_conn`, which is not consistent: connections may come and go
+    /// while it is read.
+    ///
+    /// # Errors
+    /// [`Error::Sys`] where the file cannot be read.
+    #[doc(alias = "ipvsadm -Lnc")]
+    pub fn connections(&self) -> Result<Vec<IpvsConnection>> {
+        let text = self.netns.run(|| std::fs::read(CONNECTIONS))?;
+        Ok(conn::read(&text.map_err(|source| Error::Sys { op: Op::ReadProc, source })?))
+    }
+}
+
+/// By protocol, address and port, the services of marks last; the kernel lists by hash.
+fn sorted(mut services: Vec<IpvsService>) -> Vec<IpvsService> {
+    services.sort_by_key(|it| (it.mark, it.address, it.protocol, it.port));
+    for service in &mut services {
+        service.servers.sort_by_key(|it| (it.address, it.port));
+    }
+    services
 }
 
 /// Reads recorded answers of the kernel: services, each before the servers behind it.
@@ -170,7 +221,7 @@ pub fn recorded(datagram: &[u8]) -> Vec<IpvsService> {
             last.servers.extend(behind);
         }
     }
-    out
+    sorted(out)
 }
 
 /// Reads a service, and what names it in a question.
@@ -187,7 +238,12 @@ fn service(attrs: &Attrs<'_>) -> Option<(Vec<u8>, IpvsService)> {
         scheduler: attr::text(find(6).unwrap_or_default()).into(),
         flags: find(7).and_then(u32).unwrap_or(0),
         timeout: find(8).and_then(u32).unwrap_or(0),
+        netmask: match i32::from(family) {
+            libc::AF_INET => find(9).and_then(be32).unwrap_or(u32::MAX),
+            _ => find(9).and_then(u32).unwrap_or(128),
+        },
         stats: stats(find(12), find(10)),
+        rates: rates(find(12), find(10)),
         servers: Vec::new(),
     };
     Some((identity, found))
@@ -210,6 +266,7 @@ fn server(attrs: &Attrs<'_>) -> Option<IpvsServer> {
         inactive: number(8),
         persistent: number(9),
         stats: stats(find(12), find(10)),
+        rates: rates(find(12), find(10)),
     })
 }
 
@@ -224,12 +281,7 @@ fn address(family: u16, value: &[u8]) -> Option<IpAddr> {
 
 /// The counters of 64 bits, or the older ones that have 32 but for bytes.
 fn stats(wide: Option<&[u8]>, narrow: Option<&[u8]>) -> IpvsStats {
-    let nest = Attrs::new(wide.or(narrow).unwrap_or_default());
-    let number = |kind| {
-        let value = nest.clone().find(kind).unwrap_or_default();
-        let wide = read::<8>(value, 0).map(u64::from_ne_bytes);
-        wide.or(u32(value).map(u64::from)).unwrap_or(0)
-    };
+    let number = |kind| number(wide.or(narrow), kind);
     IpvsStats {
         connections: number(1),
         in_packets: number(2),
@@ -237,6 +289,23 @@ fn stats(wide: Option<&[u8]>, narrow: Option<&[u8]>) -> IpvsStats {
         in_bytes: number(4),
         out_bytes: number(5),
     }
+}
+
+/// As [`stats`], for what comes behind them.
+fn rates(wide: Option<&[u8]>, narrow: Option<&[u8]>) -> IpvsRates {
+    let number = |kind| number(wide.or(narrow), kind);
+    IpvsRates {
+        connections: number(6),
+        in_packets: number(7),
+        out_packets: number(8),
+        in_bytes: number(9),
+        out_bytes: number(10),
+    }
+}
+
+fn number(nest: Option<&[u8]>, kind: u16) -> u64 {
+    let value = Attrs::new(nest.unwrap_or_default()).find(kind).unwrap_or_default();
+    attr::u64(value).or(u32(value).map(u64::from)).unwrap_or(0)
 }
 
 fn explain(error: Error) -> Error {
@@ -252,91 +321,10 @@ fn explain(error: Error) -> Error {
 }
 
 const PRESENT: &str = "/proc/thread-self/net/ip_vs";
+const CONNECTIONS: &str = "/proc/thread-self/net/ip_vs_conn";
 const NOT_FOUND: io::ErrorKind = io::ErrorKind::NotFound;
 /// Receive buffer in bytes.
 const BUFFER: usize = 1 << 20;
 
 #[cfg(test)]
-#[allow(clippy::indexing_slicing, reason = "a panic is a failed test")]
-mod tests {
-    use super::*;
-
-    fn message(command: u8, kind: u16, body: &[Vec<u8>]) -> Vec<u8> {
-        let nest = encode(attr::NESTED | kind, &body.concat());
-        let mut out = u32::try_from(20 + nest.len()).expect("short").to_ne_bytes().to_vec();
-        out.extend([30, 0, 2, 0, 1, 0, 0, 0, 1, 0, 0, 0, command, 1, 0, 0]);
-        out.extend(nest);
-        out
-    }
-
-    fn sixteen(address: [u8; 4]) -> Vec<u8> {
-        [&address[..], &[0; 12]].concat()
-    }
-
-    fn answers() -> Vec<u8> {
-        let counted = [
-            encode(1, &7_u64.to_ne_bytes()),
-            encode(2, &8_u64.to_ne_bytes()),
-            encode(5, &(1_u64 << 40).to_ne_bytes()),
-        ];
-        let old = [encode(1, &7_u32.to_ne_bytes()), encode(4, &99_u64.to_ne_bytes())];
-        let service = message(
-            1,
-            1,
-            &[
-                encode(1, &2_u16.to_ne_bytes()),
-                encode(2, &6_u16.to_ne_bytes()),
-                encode(3, &sixteen([10, 96, 0, 1])),
-                encode(4, &443_u16.to_be_bytes()),
-                encode(6, b"rr\0"),
-                encode(7, &[1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]),
-                encode(8, &300_u32.to_ne_bytes()),
-                encode(attr::NESTED | 10, &old.concat()),
-                encode(attr::NESTED | 12, &counted.concat()),
-            ],
-        );
-        let server = message(
-            5,
-            2,
-            &[
-                encode(1, &sixteen([192, 168, 0, 1])),
-                encode(2, &6443_u16.to_be_bytes()),
-                encode(3, &0_u32.to_ne_bytes()),
-                encode(4, &5_u32.to_ne_bytes()),
-                encode(7, &3_u32.to_ne_bytes()),
-                encode(8, &4_u32.to_ne_bytes()),
-                encode(attr::NESTED | 10, &old.concat()),
-                encode(11, &2_u16.to_ne_bytes()),
-            ],
-        );
-        [service, server].concat()
-    }
-
-    #[test]
-    fn a_service_and_its_server_are_read() {
-        let services = recorded(&answers());
-        let [service] = services.as_slice() else { panic!("{services:?}") };
-        assert_eq!(service.address, Some(Ipv4Addr::new(10, 96, 0, 1).into()));
-        assert_eq!((service.protocol, service.port, service.timeout), (6, 443, 300));
-        assert_eq!((service.scheduler.as_bytes(), service.flags), (&b"rr"[..], 1));
-        assert_eq!((service.stats.connections, service.stats.out_bytes), (7, 1 << 40));
-        let [server] = service.servers.as_slice() else { panic!("{service:?}") };
-        assert_eq!(server.address, IpAddr::from([192, 168, 0, 1]));
-        assert_eq!((server.port, server.weight, server.active, server.inactive), (6443, 5, 3, 4));
-        assert_eq!(server.forwarding, Forwarding::Masq);
-        assert_eq!((server.stats.connections, server.stats.in_bytes), (7, 99));
-    }
-
-    #[test]
-    fn answers_cut_anywhere_and_changed_anywhere_are_read() {
-        let whole = answers();
-        for at in 0..whole.len() {
-            for value in [0, 1, 0x7f, 0xff] {
-                let mut bytes = whole.clone();
-                bytes[at] = value;
-                assert!(recorded(&bytes[..at]).len() <= 1);
-                assert!(recorded(&bytes).len() <= 2);
-            }
-        }
-    }
-}
+mod tests;
