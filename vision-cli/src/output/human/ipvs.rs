@@ -38,7 +38,8 @@ impl Human for Connections {
     fn human(&self, out: &mut dyn Write, _: &Style) -> io::Result<()> {
         writeln!(out, "pro expire state       source             virtual            destination")?;
         for it in &self.connections {
-            let (protocol, state) = (it.protocol.escaped(), it.state.escaped());
+            let [protocol, state] =
+                [&it.protocol, &it.state].map(|text| text.escaped().to_string());
             let (minutes, seconds) = (it.expires_s / 60, it.expires_s % 60);
             let [client, service, server] =
                 [it.client, it.service, it.server].map(|at| at.to_string());

@@ -89,6 +89,9 @@ impl Drops {
     /// of -1), and tracefs: where it is not mounted, or not to be read, `CAP_SYS_ADMIN` makes a
     /// private one.
     ///
+    /// A kernel may lose samples of a processor that was idle when the packet was dropped, without counting them:
+    /// seen on 6.18, by timers that give up on neighbours.
+    ///
     /// # Errors
     /// [`Error::Permission`] with what is missing, [`Error::Unsupported`] when the kernel has no
     /// such trace point.
