@@ -1,4 +1,4 @@
-use super::mtu_veth_mismatch::{full_sized, swallowed};
+use super::mtu_veth_mismatch::{swallowed, where_swallowed};
 use super::text::{Draft, evidence, link_subject, shown};
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::case::FullSizeRecord;
@@ -28,19 +28,7 @@ impl Rule for MtuBridgeTooSmall {
     }
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
-        let (mut hits, mut passed) = (Vec::new(), None);
-        for (n, flow, record) in full_sized(scene) {
-            match record.is_swallowed() {
-                true => hits.extend(finding(scene, flow, record).map(|draft| draft.hit(n, 0))),
-                false => passed = Some(record.size_bytes),
-            }
-        }
-        Answer::from_hits(hits, || match passed {
-            Some(size) => {
-                Answer::RuledOut(format!("packets of {size} bytes pass, or somebody says why not"))
-            }
-            None => Answer::NotApplicable,
-        })
+        where_swallowed(scene, finding)
     }
 }
 

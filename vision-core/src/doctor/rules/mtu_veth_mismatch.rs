@@ -28,20 +28,28 @@ impl Rule for MtuVethMismatch {
     }
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
-        let (mut hits, mut passed) = (Vec::new(), None);
-        for (n, flow, record) in full_sized(scene) {
-            match record.is_swallowed() {
-                true => hits.extend(mismatch(scene, flow, record).map(|draft| draft.hit(n, 0))),
-                false => passed = Some(record.size_bytes),
-            }
-        }
-        Answer::from_hits(hits, || match passed {
-            Some(size) => {
-                Answer::RuledOut(format!("packets of {size} bytes pass, or somebody says why not"))
-            }
-            None => Answer::NotApplicable,
-        })
+        where_swallowed(scene, mismatch)
     }
+}
+
+/// What is found where large packets vanish; ruled out where they pass.
+pub(super) fn where_swallowed(
+    scene: &Scene<'_>,
+    find: impl Fn(&Scene<'_>, &Flow<'_>, &FullSizeRecord) -> Option<Draft>,
+) -> Answer {
+    let (mut hits, mut passed) = (Vec::new(), None);
+    for (n, flow, record) in full_sized(scene) {
+        match record.is_swallowed() {
+            true => hits.extend(find(scene, flow, record).map(|draft| draft.hit(n, 0))),
+            false => passed = Some(record.size_bytes),
+        }
+    }
+    Answer::from_hits(hits, || match passed {
+        Some(size) => {
+            Answer::RuledOut(format!("packets of {size} bytes pass, or somebody says why not"))
+        }
+        None => Answer::NotApplicable,
+    })
 }
 
 /// The destinations that were sent large packets.
