@@ -34,7 +34,7 @@ fn grant(op: Op, needs: Capability) -> String {
     let (pod, docker) = grants(needs);
     let base = format!("grant it with `{pod}` in the pod or `{docker}` for docker");
     match (op, needs) {
-        (Op::OpenRaw, _) => {
+        (Op::OpenEcho, _) => {
             format!("{base}, or let the sysctl net.ipv4.ping_group_range cover this group")
         }
         (Op::OpenNamespace | Op::EnterNamespace, _) => {

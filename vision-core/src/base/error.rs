@@ -157,6 +157,7 @@ ops! {
     OpenPerf, "watching a trace point of the kernel", Some(Capability::Perfmon), "perf_event_open(2).";
     OpenSocket, "opening a socket", None, "socket(2) of an ordinary kind.";
     OpenRaw, "opening a raw socket", Some(Capability::NetRaw), "socket(2) of a raw kind.";
+    OpenEcho, "opening a raw socket", Some(Capability::NetRaw), "socket(2) of a raw kind, for echo requests that `net.ipv4.ping_group_range` could allow as well.";
     OpenPacket, "opening a packet socket", Some(Capability::NetRaw), "socket(2) of AF_PACKET.";
     OpenNetlink, "opening a netlink socket", None, "socket(2) of AF_NETLINK.";
     Bind, "binding the source address", Some(Capability::NetBindService), "bind(2).";

@@ -74,7 +74,13 @@ pub(crate) fn open_icmp(family: Family, options: &Options) -> Result<(Socket, Me
         Ok(socket) => Ok((socket, Method::Datagram)),
         // Outside ping_group_range; what else is wrong shows with the raw socket again.
         Err(Error::Permission { op: Op::OpenRaw, .. } | Error::Sys { .. }) => {
-            Ok((socket::open(Kind::IcmpRaw(family), options)?, Method::Raw))
+            let raw = socket::open(Kind::IcmpRaw(family), options).map_err(|error| match error {
+                Error::Permission { op: Op::OpenRaw, needs } => {
+                    Error::Permission { op: Op::OpenEcho, needs }
+                }
+                other => other,
+            });
+            Ok((raw?, Method::Raw))
         }
         Err(e) => Err(e),
     }
