@@ -3,10 +3,9 @@
 use std::net::IpAddr;
 
 use vision_core::Error;
-use vision_core::base::EventSource;
 use vision_core::probe::ClockProbe;
 
-use super::{Ended, destination};
+use super::{Ended, destination, stream};
 use crate::args::PingArgs;
 use crate::context::Context;
 use crate::exit::Outcome;
@@ -14,8 +13,8 @@ use crate::output::human::clock::{self, Compared};
 
 /// Compares the host's clock with ours and prints each answer as it comes.
 pub fn run(args: &PingArgs, context: &mut Context) -> Ended {
-    let Some(host) = args.hosts.first() else {
-        let why = "whose clock it is about is missing".to_owned();
+    let [host] = args.hosts.as_slice() else {
+        let why = format!("--clock compares one host's clock, not {}", args.hosts.len());
         return Err(Error::Invalid { what: "host", why }.into());
     };
     let target = context.target()?;
@@ -41,21 +40,11 @@ pub fn run(args: &PingArgs, context: &mut Context) -> Ended {
         None => {}
     }
     let mut session = probe.start(&target)?;
-    let ended_by = loop {
-        match session.recv(&budget) {
-            Ok(Some(asked)) => {
-                context.out.event(&asked, |out, style| clock::line(addr, &asked, out, style))?;
-            }
-            Ok(None) | Err(Error::Elapsed | Error::Cancelled) => break None,
-            Err(error) => break Some(error),
-        }
-    };
+    let ended_by = stream::follow(&mut session, &budget, context, |asked, context| {
+        context.out.event(asked, |out, style| clock::line(addr, asked, out, style))
+    })?;
     let report = session.finish();
     context.out.summary(&Compared::new(&report), ended_by.as_ref())?;
-    match ended_by {
-        Some(error) if !context.out.is_json() => Err(error.into()),
-        Some(error) => Ok(Outcome::Failed(error.into())),
-        None if report.best().is_some() => Ok(Outcome::Yes),
-        None => Ok(Outcome::No),
-    }
+    let answer = if report.best().is_some() { Outcome::Yes } else { Outcome::No };
+    stream::ended(ended_by, context, answer)
 }

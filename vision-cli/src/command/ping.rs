@@ -3,11 +3,10 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use vision_core::base::EventSource;
-use vision_core::probe::{Df, Echo, Ping, PingSession};
-use vision_core::{Budget, Error, Ttl};
+use vision_core::probe::{Df, Ping};
+use vision_core::{Error, Ttl};
 
-use super::{Ended, clock, destination, sweep};
+use super::{Ended, clock, destination, stream, sweep};
 use crate::args::PingArgs;
 use crate::context::Context;
 use crate::exit::Outcome;
@@ -33,15 +32,14 @@ pub fn run(args: &PingArgs, context: &mut Context) -> Ended {
     let head = ping::Head { name: &host.to_string(), to: to.addr, size_bytes: args.size };
     context.out.text(|out, _| head.write(out))?;
     context.out.finish()?;
-    let ended_by = follow(&mut session, &budget, &tally, context)?;
+    let ended_by = stream::follow(&mut session, &budget, context, |echo, context| {
+        lock(&tally).add(echo);
+        context.out.event(echo, |out, style| ping::echo(echo, out, style))
+    })?;
     let report = session.finish();
     context.out.summary(&ping::Summed::new(&report, &args.pct), ended_by.as_ref())?;
-    match ended_by {
-        Some(error) if !context.out.is_json() => Err(error.into()),
-        Some(error) => Ok(Outcome::Failed(error.into())),
-        None if report.summary().received > 0 => Ok(Outcome::Yes),
-        None => Ok(Outcome::No),
-    }
+    let answer = if report.summary().received > 0 { Outcome::Yes } else { Outcome::No };
+    stream::ended(ended_by, context, answer)
 }
 
 fn request(
@@ -77,25 +75,6 @@ fn request(
     Ok(ping)
 }
 
-/// Prints until there is nothing more; returns the error that ended it, if it was no budget.
-fn follow(
-    session: &mut PingSession,
-    budget: &Budget,
-    tally: &Mutex<Tally>,
-    context: &mut Context,
-) -> std::io::Result<Option<Error>> {
-    loop {
-        match session.recv(budget) {
-            Ok(Some(echo)) => {
-                lock(tally).add(&echo);
-                show(&echo, context)?;
-            }
-            Ok(None) | Err(Error::Elapsed | Error::Cancelled) => return Ok(None),
-            Err(error) => return Ok(Some(error)),
-        }
-    }
-}
-
 fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
     tally.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -104,8 +83,4 @@ fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
 fn say(tally: &Mutex<Tally>) {
     let line = lock(tally).to_string();
     let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-fn show(echo: &Echo, context: &mut Context) -> std::io::Result<()> {
-    context.out.event(echo, |out, style| ping::echo(echo, out, style))
 }

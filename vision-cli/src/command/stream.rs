@@ -4,13 +4,41 @@ use std::io;
 
 use serde::Serialize;
 use vision_core::inventory::Consistency;
-use vision_core::{Budget, Cancel, Result};
+use vision_core::{Budget, Cancel, Error, EventSource, Result};
 
 use super::Ended;
 use super::names::Names;
 use crate::context::Context;
 use crate::exit::Outcome;
 use crate::output::{Row, diagnose};
+
+/// Shows the events of a probe until there is nothing more; returns the error that ended it, if it was no budget.
+///
+/// # Errors
+/// What writing says.
+pub fn follow<S: EventSource>(
+    session: &mut S,
+    budget: &Budget,
+    context: &mut Context,
+    mut show: impl FnMut(&S::Event, &mut Context) -> io::Result<()>,
+) -> io::Result<Option<Error>> {
+    loop {
+        match session.recv(budget) {
+            Ok(Some(event)) => show(&event, context)?,
+            Ok(None) | Err(Error::Elapsed | Error::Cancelled) => return Ok(None),
+            Err(error) => return Ok(Some(error)),
+        }
+    }
+}
+
+/// What a run comes to whose summary is written: its answer, or the error that ended it.
+pub fn ended(by: Option<Error>, context: &Context, answer: Outcome) -> Ended {
+    match by {
+        Some(error) if !context.out.is_json() => Err(error.into()),
+        Some(error) => Ok(Outcome::Failed(error.into())),
+        None => Ok(answer),
+    }
+}
 
 /// Ends the reading once the writing has failed.
 pub struct Stop(Cancel);

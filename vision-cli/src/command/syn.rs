@@ -1,10 +1,9 @@
 //! `vision tcp --syn`
 
-use vision_core::base::EventSource;
 use vision_core::probe::SynProbe;
 use vision_core::{Error, Family};
 
-use super::{Ended, destination};
+use super::{Ended, destination, stream};
 use crate::args::TcpArgs;
 use crate::context::Context;
 use crate::exit::Outcome;
@@ -37,24 +36,12 @@ pub fn run(args: &TcpArgs, context: &mut Context) -> Ended {
         probe = probe.source(source);
     }
     let mut session = probe.start(&target)?;
-    let ended_by = loop {
-        match session.recv(&budget) {
-            Ok(Some(asked)) => {
-                let at = (to.addr, *port).into();
-                context.out.event(&asked, |out, style| syn::line(at, &asked, out, style))?;
-            }
-            Ok(None) | Err(Error::Elapsed | Error::Cancelled) => break None,
-            Err(error) => break Some(error),
-        }
-    };
+    let at = (to.addr, *port).into();
+    let ended_by = stream::follow(&mut session, &budget, context, |asked, context| {
+        context.out.event(asked, |out, style| syn::line(at, asked, out, style))
+    })?;
     let report = session.finish();
     context.out.summary(&Summed::new(&report), ended_by.as_ref())?;
-    match ended_by {
-        Some(error) if !context.out.is_json() => Err(error.into()),
-        Some(error) => Ok(Outcome::Failed(error.into())),
-        None if report.accepted() > 0 && report.accepted() == report.asked.len() => {
-            Ok(Outcome::Yes)
-        }
-        None => Ok(Outcome::No),
-    }
+    let all = report.accepted() > 0 && report.accepted() == report.asked.len();
+    stream::ended(ended_by, context, if all { Outcome::Yes } else { Outcome::No })
 }

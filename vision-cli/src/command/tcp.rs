@@ -2,15 +2,13 @@
 
 use std::net::SocketAddr;
 
-use vision_core::base::EventSource;
-use vision_core::probe::{Probe, TcpProbe, TcpSession, Until};
-use vision_core::{Budget, Error, Family};
+use vision_core::probe::{Probe, TcpProbe, Until};
+use vision_core::{Error, Family};
 
 use super::destination::{self, Destination};
-use super::{Ended, syn};
+use super::{Ended, stream, syn};
 use crate::args::{TcpArgs, UntilArg};
 use crate::context::Context;
-use crate::exit::Outcome;
 use crate::output::human::tcp::{self, Summed};
 
 /// Tries to connect to every port and says what happened.
@@ -30,15 +28,14 @@ pub fn run(args: &TcpArgs, context: &mut Context) -> Ended {
         return Ok(summed.answer());
     }
     let mut session = probe.start(&target)?;
-    let ended_by = follow(&mut session, &to, &budget, context)?;
+    let ended_by = stream::follow(&mut session, &budget, context, |attempt, context| {
+        context.out.event(attempt, |out, style| tcp::line(to.addr, attempt, out, style))
+    })?;
     let report = session.finish();
     let summed = Summed::streamed(&report);
     context.out.summary(&summed, ended_by.as_ref())?;
-    match ended_by {
-        Some(error) if !context.out.is_json() => Err(error.into()),
-        Some(error) => Ok(Outcome::Failed(error.into())),
-        None => Ok(summed.answer()),
-    }
+    let answer = summed.answer();
+    stream::ended(ended_by, context, answer)
 }
 
 fn request(args: &TcpArgs, context: &Context, to: &Destination) -> Result<TcpProbe, Error> {
@@ -80,25 +77,5 @@ fn said(mut probe: TcpProbe, args: &TcpArgs) -> TcpProbe {
     match &args.expect {
         None => probe,
         Some(bytes) => probe.expect(bytes.clone()),
-    }
-}
-
-/// Prints until there is nothing more; returns the error that ended it, if it was no budget.
-fn follow(
-    session: &mut TcpSession,
-    to: &Destination,
-    budget: &Budget,
-    context: &mut Context,
-) -> std::io::Result<Option<Error>> {
-    loop {
-        match session.recv(budget) {
-            Ok(Some(attempt)) => {
-                context
-                    .out
-                    .event(&attempt, |out, style| tcp::line(to.addr, &attempt, out, style))?;
-            }
-            Ok(None) | Err(Error::Elapsed | Error::Cancelled) => return Ok(None),
-            Err(error) => return Ok(Some(error)),
-        }
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use vision_lab::{Node, TcpBehaviour, TcpServer, require, whole_machine};
 
-use crate::run::{pair, vision_in};
+use crate::run::{pair, powerless, vision_in};
 use crate::tools::has;
 
 /// What a stream printed as JSON: its events, and the report at its end.
@@ -97,6 +97,14 @@ fn clocks_of_one_machine_agree() {
     assert!(text.contains("seq=3 offset=") && text.contains("--- the clock of"), "{text}");
     let run = vision_in(&a, &format!("ping {} --clock", b.v6())).expect(2);
     assert!(run.err.contains("IPv6, which has no timestamp requests"), "{run:?}");
+    let run = vision_in(&a, &format!("ping {} {} --clock", b.v4(), a.v4())).expect(2);
+    assert!(run.err.contains("one host's clock, not 2"), "{run:?}");
+    // Echo requests can do without the capability, these cannot.
+    for line in [format!("ping {} --clock", b.v4()), format!("tcp {}:9 --syn", b.v4())] {
+        let run = powerless(&a, &line).expect(4);
+        assert!(run.err.contains("needs CAP_NET_RAW"), "{run:?}");
+        assert!(!run.err.contains("ping_group_range"), "{run:?}");
+    }
 }
 
 /// Answers timestamp requests with a clock of its own; the kernel's answers do not leave.
