@@ -113,6 +113,7 @@ const COMMON: &[i64] = &[
     libc::SYS_sendto,
     libc::SYS_recvfrom,
     libc::SYS_recvmsg,
+    libc::SYS_recvmmsg,
     libc::SYS_getsockopt,
     libc::SYS_setsockopt,
     // Waiting.

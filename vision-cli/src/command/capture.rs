@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use vision_core::capture::filter::Filter;
-use vision_core::capture::{Capture, CaptureRequest, Taken};
+use vision_core::capture::{Capture, CaptureMethod, CaptureRequest, Taken};
 use vision_core::inventory::{Inventory, LinkFlags};
 use vision_core::wire::LinkType;
 use vision_core::{Budget, Error, Target};
@@ -93,6 +93,10 @@ fn announce(args: &CaptureArgs, capture: &Capture) {
     let (link_type, snap) = (capture.link_type(), args.snap_bytes());
     let text = format!("listening on {name}, link-type {link_type}, snapshot length {snap} bytes");
     diagnose(&text, None);
+    if capture.method() == CaptureMethod::Receive {
+        let text = "this kernel shares no packet rings (TPACKET_V3); packets are received instead";
+        diagnose(text, Some("that costs more for each packet; a filter keeps them few"));
+    }
     let (has, wanted) = (capture.buffer_bytes(), args.buffer);
     if has <= wanted / 2 {
         let text = format!("the kernel had room for a buffer of {has} bytes only, not {wanted}");

@@ -55,8 +55,10 @@ pub(crate) struct Inbox {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Arrived<'a> {
     pub(crate) from: Option<SocketAddr>,
+    /// The address as the kernel wrote it.
+    pub(crate) name: &'a [u8],
     /// What came beside it, to be read with [`Arrived::stamp`].
-    control: &'a [u8],
+    pub(crate) control: &'a [u8],
     pub(crate) bytes: &'a [u8],
 }
 
@@ -119,8 +121,10 @@ impl Inbox {
         {
             let named = header.msg_hdr.msg_namelen as usize;
             let noted = header.msg_hdr.msg_controllen;
+            let name = name.get(..named).unwrap_or(name);
             each(Arrived {
-                from: socket_addr(name.get(..named).unwrap_or(name)),
+                from: socket_addr(name),
+                name,
                 control: control.get(..noted).unwrap_or(control),
                 bytes: room.get(..header.msg_len as usize).unwrap_or(room),
             });
@@ -158,7 +162,7 @@ impl Arrived<'_> {
     }
 
     /// Finds the data of a control message (`struct cmsghdr`; cmsg(3)).
-    fn note(&self, level: i32, kind: i32) -> Option<&[u8]> {
+    pub(crate) fn note(&self, level: i32, kind: i32) -> Option<&[u8]> {
         const HEAD: usize = size_of::<libc::cmsghdr>();
         let mut rest = self.control;
         loop {
@@ -252,7 +256,7 @@ mod tests {
         let mut control = vec![20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 9, 0, 0, 0];
         control.extend([0; 20]);
         for end in 0..control.len() {
-            let got = Arrived { from: None, control: &control[..end], bytes: &[] };
+            let got = Arrived { from: None, name: &[], control: &control[..end], bytes: &[] };
             assert_eq!((got.stamp(), got.ttl()), (None, (end >= 20).then_some(9)));
         }
     }

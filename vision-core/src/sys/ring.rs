@@ -4,6 +4,7 @@
 //! hands it back. Only this file touches the shared memory; the walk is safe code over a slice.
 
 pub(crate) mod block;
+mod reader;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -14,9 +15,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nix::libc;
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use socket2::Socket;
 
+use self::reader::Reader;
 use super::sockopt::{get_bytes, set_bytes, set_int};
 
 /// Where `block_status` lies in `struct tpacket_block_desc`.
@@ -55,6 +57,8 @@ pub(crate) struct Ring {
     bytes: usize,
     geometry: Geometry,
     current: usize,
+    /// Who fills the one block where the kernel shares none.
+    reader: Option<Box<Reader>>,
 }
 
 // SAFETY: the memory is owned by this value alone, and the kernel does not care who reads it.
@@ -69,9 +73,29 @@ impl Ring {
     /// has no such rings (before 3.2).
     pub(crate) fn new(socket: Socket, geometry: Geometry) -> Result<Self, (Socket, io::Error)> {
         match Self::map(&socket, geometry) {
-            Ok((memory, bytes)) => Ok(Self { socket, memory, bytes, geometry, current: 0 }),
+            Ok((memory, bytes)) => {
+                Ok(Self { socket, memory, bytes, geometry, current: 0, reader: None })
+            }
             Err(e) => Err((socket, e)),
         }
+    }
+
+    /// Does without shared memory: packets of at most `room` bytes are received when they are asked
+    /// for, and about `waiting` bytes of them can wait.
+    pub(crate) fn received(socket: Socket, room: usize, waiting: u32) -> io::Result<Self> {
+        let reader = Some(Box::new(Reader::new(&socket, room, waiting as usize)?));
+        let bytes = NonZeroUsize::new(Reader::block_bytes(room)).unwrap_or(NonZeroUsize::MIN);
+        let protect = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
+        let memory = unsafe { mmap_anonymous(None, bytes, protect, MapFlags::MAP_PRIVATE) }?;
+        let block_bytes = u32::try_from(bytes.get()).unwrap_or(u32::MAX);
+        let geometry = Geometry { block_bytes, blocks: 1, retire: Duration::ZERO };
+        Ok(Self { socket, memory: memory.cast(), bytes: bytes.get(), geometry, current: 0, reader })
+    }
+
+    /// Tells whether packets are received instead of shared.
+    pub(crate) fn is_received(&self) -> bool {
+        self.reader.is_some()
     }
 
     fn map(socket: &Socket, geometry: Geometry) -> io::Result<(NonNull<u8>, usize)> {
@@ -118,7 +142,7 @@ impl Ring {
     #[inline]
     pub(crate) fn block(&mut self) -> Option<&mut [u8]> {
         // Acquire: what the kernel wrote before it handed the block over is seen after this.
-        if self.status().load(Ordering::Acquire) & libc::TP_STATUS_USER == 0 {
+        if self.status().load(Ordering::Acquire) & libc::TP_STATUS_USER == 0 && !self.fill() {
             return None;
         }
         let size = self.geometry.block_bytes as usize;
@@ -127,6 +151,24 @@ impl Ring {
         Some(unsafe {
             slice::from_raw_parts_mut(self.memory.add(self.current * size).as_ptr(), size)
         })
+    }
+
+    /// Returns how many bytes can wait to be read.
+    pub(crate) fn buffer_bytes(&self) -> u64 {
+        match &self.reader {
+            Some(reader) => reader.waiting as u64,
+            None => u64::from(self.geometry.block_bytes) * u64::from(self.geometry.blocks),
+        }
+    }
+
+    /// Receives into the one block there is; tells whether anything came.
+    #[cold]
+    fn fill(&mut self) -> bool {
+        let Some(reader) = &mut self.reader else { return false };
+        // SAFETY: all of the mapping, which is ours alone and which nothing else borrows.
+        let block = unsafe { slice::from_raw_parts_mut(self.memory.as_ptr(), self.bytes) };
+        // What is wrong with the socket comes again with the next look at it.
+        reader.fill(&self.socket, block).unwrap_or(false)
     }
 
     /// Hands the current block back and goes to the next.

@@ -2,13 +2,15 @@
 
 mod cook;
 mod links;
+mod packet;
 mod program;
 mod request;
 mod session;
 
 pub use self::links::{Change, Notice};
+pub use self::packet::{CaptureMethod, Packet};
 pub use self::request::CaptureRequest;
-pub use self::session::{Capture, CaptureEvent, CaptureStats, Interface, Packet, Taken};
+pub use self::session::{Capture, CaptureEvent, CaptureStats, Interface, Taken};
 
 use crate::capture::Frame;
 use crate::sys::ring::block::Walk;

@@ -280,7 +280,7 @@ pub(super) fn attach(socket: &Socket, program: &[socket2::SockFilter]) -> Result
     })
 }
 
-/// Gives the socket a ring of about this size, or of what the kernel has.
+/// Gives the socket a ring of about this size, or of what the kernel has, or none.
 fn ring(mut socket: Socket, bytes: u32, retire: Duration) -> Result<Ring> {
     let block_bytes = if bytes / BLOCK >= 8 { BLOCK } else { SMALL_BLOCK };
     let mut blocks = (bytes / block_bytes).max(2);
@@ -291,8 +291,9 @@ fn ring(mut socket: Socket, bytes: u32, retire: Duration) -> Result<Ring> {
             Err((again, e)) if e.raw_os_error() == Some(libc::ENOMEM) && blocks > 2 => {
                 (socket, blocks) = (again, blocks / 2);
             }
-            Err((_, e)) if e.raw_os_error() == Some(libc::ENOPROTOOPT) => {
-                return Err(Error::Unsupported("packet rings (TPACKET_V3)"));
+            Err((socket, e)) if e.raw_os_error() == Some(libc::ENOPROTOOPT) => {
+                let received = Ring::received(socket, SNAP as usize, bytes);
+                return received.map_err(|e| Error::sys(Op::SetOption, e));
             }
             Err((_, e)) => return Err(Error::sys(Op::SetOption, e)),
         }

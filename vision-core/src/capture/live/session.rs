@@ -7,7 +7,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
 use super::cook::Form;
 use super::links::{Change, Links, Notice};
-use super::{CaptureRequest, program, request};
+use super::{CaptureMethod, CaptureRequest, Packet, program, request};
 use crate::base::{Budget, Error, EventSource, Op, Result, Timestamp, Untrusted};
 use crate::capture::filter::Machine;
 use crate::capture::{Direction, Frame};
@@ -26,6 +26,7 @@ pub struct Capture {
     target: Target,
     epoll: Epoll,
     interface: Interface,
+    method: CaptureMethod,
     form: Form,
     snap: usize,
     /// What the kernel could not ask of cooked packets.
@@ -108,39 +109,6 @@ pub enum CaptureEvent {
     Notice(Notice),
 }
 
-/// A packet to keep: [`Frame`] with bytes of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Packet {
-    /// When it was taken.
-    pub time: Option<Timestamp>,
-    /// The bytes that were kept.
-    pub data: Vec<u8>,
-    /// Length on the wire in bytes.
-    pub len: u32,
-    /// What `data` begins with.
-    pub link_type: LinkType,
-    /// Which interface of its source, counted from zero.
-    pub interface: u32,
-    /// Which way it went.
-    pub direction: Option<Direction>,
-}
-
-impl Packet {
-    /// Lends the packet as readers and decoders take it.
-    pub fn frame(&self) -> Frame<'_> {
-        let &Self { time, ref data, len, link_type, interface, direction } = self;
-        Frame { time, data, len, link_type, interface, direction }
-    }
-}
-
-impl From<Frame<'_>> for Packet {
-    fn from(frame: Frame<'_>) -> Self {
-        let Frame { time, data, len, link_type, interface, direction } = frame;
-        Self { time, data: data.to_vec(), len, link_type, interface, direction }
-    }
-}
-
 /// What a look at the ring found.
 enum Found {
     Packet(Entry),
@@ -179,7 +147,12 @@ impl Capture {
             Some(link) if !link.up => [super::links::notice(link, Change::Down)].into(),
             _ => VecDeque::new(),
         };
+        let method = match ring.is_received() {
+            true => CaptureMethod::Receive,
+            false => CaptureMethod::Ring,
+        };
         Ok(Self {
+            method,
             open: Some(Open { ring, links, walk: None }),
             target: target.clone(),
             epoll,
@@ -221,8 +194,12 @@ impl Capture {
 
     /// Returns how much can wait to be read, which is less than asked for where memory is short.
     pub fn buffer_bytes(&self) -> u64 {
-        let geometry = self.open.as_ref().map(|open| open.ring.geometry());
-        geometry.map_or(0, |g| u64::from(g.block_bytes) * u64::from(g.blocks))
+        self.open.as_ref().map_or(0, |open| open.ring.buffer_bytes())
+    }
+
+    /// Returns how packets come from the kernel.
+    pub fn method(&self) -> CaptureMethod {
+        self.method
     }
 
     /// Takes no more packets: those that have come are still read, then the capture is finished.

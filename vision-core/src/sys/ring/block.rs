@@ -2,7 +2,7 @@
 #![deny(clippy::indexing_slicing)]
 
 /// `struct tpacket3_hdr` and the `struct sockaddr_ll` behind it, which is always there.
-const HEADER: usize = 68;
+pub(super) const HEADER: usize = 68;
 
 /// `tp_status`: the VLAN tag was taken out of the packet and lies in the header.
 const VLAN_VALID: u32 = 1 << 4;
