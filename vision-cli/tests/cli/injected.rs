@@ -178,13 +178,17 @@ fn a_capture_does_with_less_or_says_what_it_lacks() {
     let _traffic = b.spawn(&format!("ping -q -i 0.05 {}", a.v4()));
     let line = "capture -i eth0 -c3 --budget 20s";
     // The ring and its version are some of the last options that are set.
-    for (error, code, part) in [("ENOMEM", 0, "room for a buffer of"), ("EINVAL", 5, "TPACKET_V3")]
-    {
-        let refused = (8..20).rev().any(|nth| {
-            let run = injected(&a, &format!("setsockopt:error={error}:when={nth}"), line);
-            run.code == Some(code) && run.err.contains(part)
-        });
-        assert!(refused, "{error}: never {part}");
+    for (error, part) in [("ENOMEM", "room for a buffer of"), ("EINVAL", "received instead")] {
+        for line in [line, "capture -i any -c3 --budget 20s"] {
+            let run = (8..20).rev().find_map(|nth| {
+                let run = injected(&a, &format!("setsockopt:error={error}:when={nth}"), line);
+                (run.code == Some(0) && run.err.contains(part)).then_some(run)
+            });
+            let Some(run) = run else { panic!("{line}: {error}: never {part}") };
+            assert!(run.err.contains("3 packets captured"), "{line}: {run:?}");
+            let echoes = run.out.lines().filter(|line| line.contains("ICMP echo re"));
+            assert_eq!(echoes.count(), 3, "{line}: {run:?}");
+        }
     }
     for (inject, code, part) in [
         ("setsockopt:error=ENOPROTOOPT:when=1", 0, "3 packets captured"),
