@@ -13,6 +13,7 @@ pub use self::frame::{Direction, Frame};
 #[doc(hidden)]
 pub use self::live::walk_block;
 pub use self::live::{
-    Capture, CaptureEvent, CaptureMethod, CaptureRequest, CaptureStats, Change, Interface, Notice, Packet, Taken,
+    Capture, CaptureEvent, CaptureMethod, CaptureRequest, CaptureStats, Change, Interface, Notice,
+    Packet, Taken,
 };
 pub use self::search::{Hit, Match, MatchError, searched};

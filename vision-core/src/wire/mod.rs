@@ -12,6 +12,8 @@ pub(crate) mod segment;
 pub(crate) mod timestamp;
 
 pub use self::link_type::LinkType;
+#[doc(hidden)]
+pub use self::quote::read_icmp_error;
 
 /// The Internet checksum of some bytes (RFC 1071), zero when a correct sum is included.
 pub(crate) fn checksum(bytes: &[u8]) -> u16 {

@@ -87,6 +87,13 @@ impl<'a> IcmpQuote<'a> {
     }
 }
 
+/// Reads an ICMP error, without its own IP header, as probes do, and returns how many bytes it
+/// quotes behind the IP header and how many labels follow; for tests without a network.
+#[doc(hidden)]
+pub fn read_icmp_error(family: Family, bytes: &[u8]) -> Option<(usize, usize)> {
+    IcmpQuote::read(family, bytes).map(|it| (it.quoted.transport.len(), it.labels.len()))
+}
+
 fn split(body: &[u8], said: usize) -> (&[u8], &[u8]) {
     let at = if said == 0 { LEGACY_QUOTE_BYTES } else { said };
     match body.split_at_checked(at) {
