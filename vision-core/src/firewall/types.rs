@@ -121,7 +121,8 @@ fn put_number(number: u128, kind: Type, len: usize, out: &mut String) {
         return out.push_str(&name);
     }
     let whole = u64::try_from(number);
-    let written = match (kind, whole) {
+    // A string takes all.
+    let _ = match (kind, whole) {
         (18, _) => write!(out, "{}", duration(whole.unwrap_or(u64::MAX))),
         // nft reads seconds where the kernel keeps nanoseconds.
         (43, _) if number.is_multiple_of(1_000_000_000) => {
@@ -132,8 +133,6 @@ fn put_number(number: u128, kind: Type, len: usize, out: &mut String) {
         (_, Ok(number)) => write!(out, "{number}"),
         (_, Err(_)) => write!(out, "{number}"),
     };
-    // A string takes all.
-    drop(written);
 }
 
 fn colons(bytes: &[u8]) -> String {
