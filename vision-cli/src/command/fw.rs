@@ -87,6 +87,7 @@ impl<'r> Reading<'r> {
             self.stop.unless(write(&Words(&text.table_head(table))));
             let mut chains = chains(outline, table);
             let mut open: Option<&Untrusted> = None;
+            let mut line = String::new();
             self.rules(table, |rule, stop| {
                 while open != Some(&rule.chain) {
                     let Some(chain) = chains.next() else {
@@ -97,7 +98,11 @@ impl<'r> Reading<'r> {
                     stop.unless(write(&Words(&head)));
                     open = Some(&chain.name);
                 }
-                stop.unless(write(&Words(&format!("\t\t{}\n", text.rule(rule)))));
+                line.clear();
+                line.push_str("\t\t");
+                text.put_rule(rule, &mut line);
+                line.push('\n');
+                stop.unless(write(&Words(&line)));
             })?;
             let mut tail = String::new();
             if open.is_some() {

@@ -86,12 +86,11 @@ impl Put for Vec<u8> {
 
     #[inline]
     fn mac(&mut self, addr: LinkAddr) {
-        for (n, byte) in addr.as_bytes().iter().enumerate() {
-            if n > 0 {
-                self.push(b':');
-            }
-            self.extend([nibble(byte >> 4), nibble(byte & 15)]);
+        let bytes = addr.as_bytes();
+        for byte in bytes {
+            self.extend_from_slice(&[nibble(byte >> 4), nibble(byte & 15), b':']);
         }
+        self.truncate(self.len() - usize::from(!bytes.is_empty()));
     }
 
     #[inline]
@@ -109,9 +108,10 @@ impl Put for Vec<u8> {
         let len = self.len().saturating_sub(start);
         self.left(start, width);
         if let Some(field) = self.get_mut(start..)
-            && len < width
+            && let Some(blanks) = width.checked_sub(len)
         {
-            field.rotate_right(width - len);
+            field.copy_within(..len, blanks);
+            field.iter_mut().take(blanks).for_each(|byte| *byte = b' ');
         }
     }
 
@@ -123,16 +123,17 @@ impl Put for Vec<u8> {
     }
 }
 
-/// The digits of each byte from the left, and how many there are.
-const OCTETS: [([u8; 4], u8); 256] = {
-    let mut table = [([0; 4], 1); 256];
+/// The digits of each byte from the left with a point behind them, lowest byte first, and how many
+/// bytes that is.
+const OCTETS: [(u32, u8); 256] = {
+    let mut table = [(0, 0); 256];
     let mut n = 0;
     while n < 256 {
-        let digits = [b'0' + (n / 100) as u8, b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8];
+        let (a, b, c) = (b'0' + (n / 100) as u8, b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8);
         table[n] = match n {
-            0..10 => ([digits[2], 0, 0, 0], 1),
-            10..100 => ([digits[1], digits[2], 0, 0], 2),
-            _ => ([digits[0], digits[1], digits[2], 0], 3),
+            0..10 => (u32::from_le_bytes([c, b'.', 0, 0]), 2),
+            10..100 => (u32::from_le_bytes([b, c, b'.', 0]), 3),
+            _ => (u32::from_le_bytes([a, b, c, b'.']), 4),
         };
         n += 1;
     }
@@ -150,7 +151,7 @@ fn first<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N], len: usize) {
 #[inline]
 fn octet(out: &mut Vec<u8>, byte: u8) {
     let (digits, len) = OCTETS[usize::from(byte)];
-    first(out, digits, len.into());
+    first(out, digits.to_le_bytes(), usize::from(len) - 1);
 }
 
 /// Numbers of up to five digits, such as ports.
@@ -165,22 +166,17 @@ fn short(out: &mut Vec<u8>, number: u16) {
     first(out, text, 5 - zeros);
 }
 
+/// Puts it together in two registers: what is written to memory in small pieces cannot be read
+/// back in a large one before all of them have arrived there.
 #[inline]
 fn v4(out: &mut Vec<u8>, addr: Ipv4Addr) {
-    let mut text = [0; 16];
-    let mut at = 0;
-    for byte in addr.octets() {
-        let (digits, len) = OCTETS[usize::from(byte)];
-        if let Some(place) = text.get_mut(at..at + 4) {
-            place.copy_from_slice(&digits);
-        }
-        at += usize::from(len);
-        if let Some(dot) = text.get_mut(at) {
-            *dot = b'.';
-        }
-        at += 1;
-    }
-    first(out, text, at - 1);
+    let [a, b, c, d] = addr.octets().map(|byte| OCTETS[usize::from(byte)]);
+    let pair = |(left, len): (u32, u8), (right, more): (u32, u8)| {
+        (u64::from(left) | u64::from(right) << (8 * u32::from(len)), usize::from(len + more))
+    };
+    let ((left, len), (right, more)) = (pair(a, b), pair(c, d));
+    first(out, left.to_le_bytes(), len);
+    first(out, right.to_le_bytes(), more - 1);
 }
 
 fn v6(out: &mut Vec<u8>, addr: Ipv6Addr) {
@@ -219,10 +215,7 @@ fn hex(out: &mut Vec<u8>, number: u16) {
 
 #[inline]
 fn nibble(value: u8) -> u8 {
-    match value {
-        0..10 => b'0' + value,
-        _ => b'a' + value - 10,
-    }
+    b"0123456789abcdef"[usize::from(value & 15)]
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{Error, Result};
 
@@ -89,6 +89,21 @@ impl Prefix {
     pub fn new(addr: IpAddr, bits: u8) -> Result<Self> {
         let net = IpNet::new(addr, bits);
         net.map(Self).map_err(|_| Error::invalid("prefix length", format!("{addr}/{bits}")))
+    }
+
+    /// Pairs an address whose version is known with a length; `None` when that is too long.
+    ///
+    /// Not by way of an [`IpAddr`]: what may be of either version is copied in pieces that wait for
+    /// one another.
+    #[inline]
+    pub(crate) fn v4(addr: Ipv4Addr, bits: u8) -> Option<Self> {
+        Ipv4Net::new(addr, bits).ok().map(|net| Self(IpNet::V4(net)))
+    }
+
+    /// As [`Prefix::v4`].
+    #[inline]
+    pub(crate) fn v6(addr: Ipv6Addr, bits: u8) -> Option<Self> {
+        Ipv6Net::new(addr, bits).ok().map(|net| Self(IpNet::V6(net)))
     }
 
     /// Gives the prefix of one address: /32 or /128.

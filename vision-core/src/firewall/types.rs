@@ -95,29 +95,44 @@ pub(super) fn number(bytes: &[u8], host: bool) -> Option<u128> {
 
 /// Writes a value of a type as nft reads it.
 pub(super) fn constant(bytes: &[u8], kind: Type, host: bool) -> String {
+    let mut out = String::new();
+    put_constant(bytes, kind, host, &mut out);
+    out
+}
+
+/// As [`constant`], at the end of a text.
+pub(super) fn put_constant(bytes: &[u8], kind: Type, host: bool, out: &mut String) {
     match kind {
         IPV4 | IPV6 => match attr::ip(bytes) {
-            Some(ip) => return ip.to_string(),
-            None => return format!("0x{}", hex(bytes)),
+            Some(ip) => drop(write!(out, "{ip}")),
+            None => drop(write!(out, "0x{}", hex(bytes))),
         },
-        ETHER | 6 => return colons(bytes),
-        STRING | IFNAME => return string(bytes),
-        _ => {}
+        ETHER | 6 => out.push_str(&colons(bytes)),
+        STRING | IFNAME => out.push_str(&string(bytes)),
+        _ => match number(bytes, host) {
+            Some(number) => put_number(number, kind, bytes.len(), out),
+            None => drop(write!(out, "0x{}", hex(bytes))),
+        },
     }
-    let Some(number) = number(bytes, host) else {
-        return format!("0x{}", hex(bytes));
-    };
+}
+
+fn put_number(number: u128, kind: Type, len: usize, out: &mut String) {
     if let Some(name) = symbol(kind, number) {
-        return name.into_owned();
+        return out.push_str(&name);
     }
-    match kind {
-        18 => duration(u64::try_from(number).unwrap_or(u64::MAX)),
+    let whole = u64::try_from(number);
+    // A string takes all.
+    let _ = match (kind, whole) {
+        (18, _) => write!(out, "{}", duration(whole.unwrap_or(u64::MAX))),
         // nft reads seconds where the kernel keeps nanoseconds.
-        43 if number.is_multiple_of(1_000_000_000) => (number / 1_000_000_000).to_string(),
-        MARK | 22 => format!("{number:#010x}"),
-        _ if bytes.len() > 8 => format!("{number:#x}"),
-        _ => number.to_string(),
-    }
+        (43, _) if number.is_multiple_of(1_000_000_000) => {
+            write!(out, "{}", number / 1_000_000_000)
+        }
+        (MARK | 22, _) => write!(out, "{number:#010x}"),
+        _ if len > 8 => write!(out, "{number:#x}"),
+        (_, Ok(number)) => write!(out, "{number}"),
+        (_, Err(_)) => write!(out, "{number}"),
+    };
 }
 
 fn colons(bytes: &[u8]) -> String {
@@ -229,14 +244,19 @@ impl Part {
     }
 
     pub(super) fn constant(self, bytes: &[u8]) -> String {
+        let mut out = String::new();
+        self.put_constant(bytes, &mut out);
+        out
+    }
+
+    /// As [`Part::constant`], at the end of a text.
+    pub(super) fn put_constant(self, bytes: &[u8], out: &mut String) {
         if let Some(number) = number(bytes, false).filter(|_| self.shift > 0) {
             let bytes = (number >> self.shift).to_be_bytes();
-            return constant(
-                bytes.get(16 - self.bytes().min(16)..).unwrap_or(&bytes),
-                self.kind,
-                false,
-            );
+            let field = bytes.get(16 - self.bytes().min(16)..).unwrap_or(&bytes);
+            return put_constant(field, self.kind, false, out);
         }
-        constant(bytes.get(..self.bytes()).unwrap_or(bytes), self.kind, self.host)
+        let field = bytes.get(..self.bytes()).unwrap_or(bytes);
+        put_constant(field, self.kind, self.host, out);
     }
 }

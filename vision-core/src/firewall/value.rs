@@ -61,7 +61,7 @@ mod json {
             match self {
                 Self::Number(number) => serializer.serialize_u64(*number),
                 Self::Text(text) => text.serialize(serializer),
-                Self::Bytes(bytes) => serializer.serialize_str(&super::hex(bytes)),
+                Self::Bytes(bytes) => super::with_hex(bytes, |hex| serializer.serialize_str(hex)),
                 Self::Verdict { code, chain } => {
                     let mut map = serializer.serialize_map(None)?;
                     map.serialize_entry("code", code)?;
@@ -79,9 +79,11 @@ mod json {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             let mut map = serializer.serialize_map(Some(self.0.len()))?;
             for (name, value) in self.iter() {
-                match value {
-                    Value::Bytes(_) if name == "data" => map.serialize_entry("data_hex", value)?,
-                    Value::Bytes(_) => map.serialize_entry(&format!("{name}_hex"), value)?,
+                match (value, name) {
+                    (Value::Bytes(_), "data") => map.serialize_entry("data_hex", value)?,
+                    (Value::Bytes(_), "mask") => map.serialize_entry("mask_hex", value)?,
+                    (Value::Bytes(_), "xor") => map.serialize_entry("xor_hex", value)?,
+                    (Value::Bytes(_), _) => map.serialize_entry(&format!("{name}_hex"), value)?,
                     _ => map.serialize_entry(name, value)?,
                 }
             }
@@ -100,11 +102,26 @@ mod json {
 
 /// Writes bytes in hexadecimal.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
-    let mut out = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        out.push(digit(byte >> 4));
-        out.push(digit(byte & 15));
+    with_hex(bytes, str::to_owned)
+}
+
+/// Hands over bytes in hexadecimal; those of a register need no memory of their own.
+fn with_hex<T>(bytes: &[u8], take: impl FnOnce(&str) -> T) -> T {
+    let digits = |byte: &u8| {
+        [byte >> 4, byte & 15].map(|nibble| match nibble {
+            0..10 => b'0' + nibble,
+            _ => b'a' + nibble - 10,
+        })
+    };
+    let mut short = [[0; 2]; 16];
+    match short.get_mut(..bytes.len()) {
+        Some(room) => {
+            room.iter_mut().zip(bytes).for_each(|(pair, byte)| *pair = digits(byte));
+            take(std::str::from_utf8(room.as_flattened()).unwrap_or_default())
+        }
+        None => {
+            let long: Vec<u8> = bytes.iter().flat_map(digits).collect();
+            take(std::str::from_utf8(&long).unwrap_or_default())
+        }
     }
-    out
 }

@@ -53,8 +53,8 @@ pub(super) fn prefix_of(family: Family, bytes: Option<&[u8]>, bits: u8) -> Optio
         return (bits == 0).then(|| Prefix::default_of(family));
     };
     match family {
-        Family::V4 => Prefix::new(IpAddr::V4(<[u8; 4]>::try_from(bytes).ok()?.into()), bits).ok(),
-        Family::V6 => Prefix::new(IpAddr::V6(<[u8; 16]>::try_from(bytes).ok()?.into()), bits).ok(),
+        Family::V4 => Prefix::v4(<[u8; 4]>::try_from(bytes).ok()?.into(), bits),
+        Family::V6 => Prefix::v6(<[u8; 16]>::try_from(bytes).ok()?.into(), bits),
     }
 }
 

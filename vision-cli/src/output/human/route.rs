@@ -9,7 +9,7 @@ use vision_core::{Family, Prefix, Untrusted};
 
 use super::word;
 use crate::command::names::Names;
-use crate::output::json::Object;
+use crate::output::json::{self, Object};
 use crate::output::text::Put;
 use crate::output::{Human, Row, Style, esc};
 
@@ -56,7 +56,9 @@ impl Row for RouteRow<'_> {
     }
 
     fn members(&self, object: &mut Object<'_>) -> io::Result<()> {
-        object.members(self.route)?;
+        if !object.begin_with(|out| json::route::open(out, self.route)) {
+            object.members(self.route)?;
+        }
         object.member("dev", &self.names.get(self.route.oif_ifindex))
     }
 }

@@ -7,7 +7,7 @@ use super::super::model::FwFamily;
 use super::super::proto::{self, CT};
 use super::super::types::{self, BOOLEAN, IFINDEX, IFNAME, INTEGER, IPV4, IPV6, Part, STRING};
 use super::machine::{HOST, Machine, in_bits, slot};
-use super::sym::{Place, Sym};
+use super::sym::{Parts, Place, Sym};
 
 impl Machine<'_> {
     pub(super) fn ct(&self, expr: &Expression) -> Option<Sym> {
@@ -29,7 +29,7 @@ impl Machine<'_> {
         };
         let mut sym = Sym::new(format!("ct {way}{name}"), kind, bits);
         if matches!(name, "packets" | "bytes" | "avgpkt" | "zone" | "id" | "secmark") {
-            sym.parts = vec![Part { host: name != "id", ..Part::of(kind, bits) }];
+            sym.parts = Parts::One(Part { host: name != "id", ..Part::of(kind, bits) });
         }
         Some(sym)
     }
@@ -45,7 +45,7 @@ impl Machine<'_> {
         };
         let mut sym = Sym::new(name, kind, bits);
         if key == 3 {
-            sym.parts = vec![Part { host: true, ..Part::of(kind, bits) }];
+            sym.parts = Parts::One(Part { host: true, ..Part::of(kind, bits) });
         }
         Some(sym)
     }
@@ -62,13 +62,13 @@ impl Machine<'_> {
                 let width = sym.len.next_multiple_of(4).max(4);
                 left = left.saturating_sub(width);
                 at += width / 4;
-                parts.push(sym.text);
+                parts.push(sym.text.into_string());
             }
             let seed = expr.number("seed").filter(|seed| *seed != 0);
             let seed = seed.map(|seed| format!(" seed {seed:#x}")).unwrap_or_default();
             format!("jhash {} mod {modulus}{seed}{}", parts.join(" . "), offset(expr))
         };
-        Some(Sym { parts: vec![HOST], ..Sym::new(text, INTEGER, 32) })
+        Some(Sym { parts: Parts::One(HOST), ..Sym::new(text, INTEGER, 32) })
     }
 }
 
@@ -151,7 +151,7 @@ pub(super) fn xfrm(expr: &Expression) -> Option<Sym> {
     };
     let mut sym = Sym::new(format!("ipsec {way}{number} {name}"), kind, bits);
     if name == "reqid" {
-        sym.parts = vec![HOST];
+        sym.parts = Parts::One(HOST);
     }
     Some(sym)
 }

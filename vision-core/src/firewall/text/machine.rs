@@ -9,7 +9,8 @@ use super::super::types::{self, IFINDEX, IFNAME, INTEGER, IPV4, IPV6, Part, STRI
 use super::super::value::Value;
 use super::Names;
 use super::load::{extension, fib, offset, osf, socket, xfrm};
-use super::sym::{Place, Sym, bracketed};
+use super::sym::{Parts, Place, Sym, bracketed};
+use super::words::Words;
 use crate::base::Escaped;
 
 /// Headers known at each base.
@@ -26,7 +27,7 @@ pub(super) struct Machine<'r> {
     pub(super) family: FwFamily,
     pub(super) registers: [Option<Rc<Sym>>; 20],
     headers: Headers,
-    pub(super) words: Vec<String>,
+    pub(super) words: Words,
     /// The base whose header the last word told, if only the next word needs it.
     told: Option<u64>,
     /// What could not be put into words.
@@ -38,7 +39,8 @@ pub(super) struct Machine<'r> {
 }
 
 impl<'r> Machine<'r> {
-    pub(super) fn new(names: &'r Names<'r>, family: FwFamily) -> Self {
+    /// Begins a rule, whose words go to the end of a text.
+    pub(super) fn new(names: &'r Names<'r>, family: FwFamily, text: String) -> Self {
         let network = match family {
             FwFamily::Ip => Some("ip"),
             FwFamily::Ip6 => Some("ip6"),
@@ -48,7 +50,7 @@ impl<'r> Machine<'r> {
         let link = matches!(family, FwFamily::Bridge | FwFamily::Netdev).then_some("ether");
         let headers = Headers { link, network, transport: None };
         let registers = Default::default();
-        let (words, lost) = (Vec::new(), Vec::new());
+        let (words, lost) = (Words::after(text), Vec::new());
         Self {
             names,
             family,
@@ -86,8 +88,8 @@ impl<'r> Machine<'r> {
             other => format!(" {name} {other:?}"),
         });
         let text = format!("[{}{}]", expr.name, fields.collect::<String>());
-        self.lost.push(text.clone());
-        self.words.push(text);
+        self.words.begin().push_str(&text);
+        self.lost.push(text);
     }
 
     /// Tells whether the packets here are IPv6 ones.
@@ -95,9 +97,14 @@ impl<'r> Machine<'r> {
         self.headers.network == Some("ip6")
     }
 
-    pub(super) fn word(&mut self, word: impl Into<String>) {
-        self.words.push(word.into());
+    pub(super) fn word(&mut self, word: &str) {
+        self.begin().push_str(word);
+    }
+
+    /// Begins a word.
+    pub(super) fn begin(&mut self) -> &mut String {
         self.told = None;
+        self.words.begin()
     }
 
     pub(super) fn get(&self, expr: &Expression, field: &str) -> Option<Rc<Sym>> {
@@ -124,7 +131,7 @@ impl<'r> Machine<'r> {
             text.push(sym.value(sym.part().kind));
             all.extend(sym.parts.first().copied());
         }
-        Some(Sym { text: text.join(" . ").into(), parts: all, ..(*first).clone() })
+        Some(Sym { text: text.join(" . ").into(), parts: Parts::Many(all), ..(*first).clone() })
     }
 
     /// Expressions that fill a register.
@@ -141,7 +148,7 @@ impl<'r> Machine<'r> {
                 row.map(|(name, bits, kind)| {
                     let mut sym = Sym::new(*name, *kind, *bits);
                     if *kind == INTEGER && *name != "meta random" {
-                        sym.parts = vec![Part { host: true, ..sym.part() }];
+                        sym.parts = Parts::One(Part { host: true, ..sym.part() });
                     }
                     sym
                 })
@@ -163,7 +170,7 @@ impl<'r> Machine<'r> {
             b"numgen" => {
                 let kind = if number("type") == 0 { "inc" } else { "random" };
                 let text = format!("numgen {kind} mod {}{}", number("modulus"), offset(expr));
-                Some(Sym { parts: vec![HOST], ..Sym::new(text, INTEGER, 32) })
+                Some(Sym { parts: Parts::One(HOST), ..Sym::new(text, INTEGER, 32) })
             }
             b"hash" => self.hash(expr),
             b"xfrm" => xfrm(expr),
@@ -235,7 +242,7 @@ impl<'r> Machine<'r> {
             }
             b"lookup" => match self.lookup(expr) {
                 Some(sym) => {
-                    self.word(sym.text);
+                    sym.text.put(self.begin());
                     true
                 }
                 None => false,
@@ -257,7 +264,7 @@ impl<'r> Machine<'r> {
         let sym = sym.settled();
         let part = sym.part();
         let not = if not { "!= " } else { "" };
-        self.word(format!("{} {not}{}-{}", sym.text, plain(part, from), plain(part, to)));
+        self.word(&format!("{} {not}{}-{}", sym.text, plain(part, from), plain(part, to)));
         true
     }
 
@@ -269,9 +276,13 @@ impl<'r> Machine<'r> {
         }
         let sign = ["", "!= ", "< ", "<= ", "> ", ">= "].get(op as usize)?;
         let Some(mask) = &sym.mask else {
-            let text = self.value(&sym, data);
             self.depend(&sym);
-            self.word(format!("{} {sign}{text}", sym.text));
+            let names = self.names;
+            let out = self.begin();
+            sym.text.put(out);
+            out.push(' ');
+            out.push_str(sign);
+            put_value(names, &sym, data, out);
             self.learn(&sym, op, data);
             return Some(());
         };
@@ -281,7 +292,7 @@ impl<'r> Machine<'r> {
             let width = field.part().bytes();
             let value = field.part().constant(bytes.get(16 - width..)?);
             self.depend(&sym);
-            self.word(format!("{} {sign}{value}", field.text));
+            self.word(&format!("{} {sign}{value}", field.text));
             return Some(());
         }
         let part = sym.part();
@@ -290,13 +301,13 @@ impl<'r> Machine<'r> {
         self.depend(&sym);
         if flags && zero && op == 1 {
             let value = part.constant(mask).replace(" | ", ",");
-            self.word(format!("{} {value}", sym.text));
+            self.word(&format!("{} {value}", sym.text));
         } else if let Some(bits) = prefix_of(mask).filter(|_| matches!(part.kind, IPV4 | IPV6)) {
-            self.word(format!("{} {sign}{}/{bits}", sym.text, part.constant(data)));
+            self.word(&format!("{} {sign}{}/{bits}", sym.text, part.constant(data)));
         } else {
             let sign = if op == 0 { "== " } else { sign };
             let (mask, value) = (bracketed(&part.constant(mask)), bracketed(&part.constant(data)));
-            self.word(format!("{} & {mask} {sign}{value}", sym.text));
+            self.word(&format!("{} & {mask} {sign}{value}", sym.text));
         }
         Some(())
     }
@@ -304,29 +315,17 @@ impl<'r> Machine<'r> {
     fn compare_merged(&mut self, sym: &Sym, data: &[u8]) -> Option<()> {
         let mut rest = data;
         self.depend(sym);
-        for (name, part) in sym.merged.iter().skip(1).zip(&sym.parts) {
+        for (name, part) in sym.merged.iter().skip(1).zip(sym.parts.iter()) {
             let (value, after) = rest.split_at_checked(part.bytes())?;
             rest = after;
-            let one = Sym { text: name.clone().into(), parts: vec![*part], ..sym.clone() };
-            let text = self.value(&one, value);
-            self.word(format!("{name} {text}"));
+            let one = Sym { text: name.clone().into(), parts: Parts::One(*part), ..sym.clone() };
+            let names = self.names;
+            let out = self.begin();
+            out.push_str(name);
+            out.push(' ');
+            put_value(names, &one, value, out);
         }
         Some(())
-    }
-
-    /// The value a register is compared with.
-    fn value(&self, sym: &Sym, data: &[u8]) -> String {
-        let part = sym.part();
-        if let Some(bits) = sym.prefix {
-            let mut whole = data.to_vec();
-            whole.resize(types::len(part.kind), 0);
-            return format!("{}/{bits}", types::constant(&whole, part.kind, false));
-        }
-        match part.kind {
-            IFINDEX => self.names.interface(data),
-            IFNAME | STRING => types::constant(data, part.kind, part.host),
-            _ => bracketed(&part.constant(data)),
-        }
     }
 
     /// Drops the word before, if it only told the header that this one names anyway.
@@ -348,37 +347,34 @@ impl<'r> Machine<'r> {
         }
         let number = types::number(data, false).unwrap_or(0) as u64;
         let host = matches!(self.family, FwFamily::Bridge | FwFamily::Netdev);
-        match sym.text.as_ref() {
-            "meta l4proto" => {
-                let header = proto::transport(number);
-                self.headers.transport = header;
-                if matches!(header, Some("tcp" | "udp" | "udplite" | "sctp" | "dccp")) {
-                    self.told = Some(2);
-                }
+        let is = |words: &[&str]| words.iter().any(|text| sym.text.is(text));
+        if is(&["meta l4proto"]) {
+            let header = proto::transport(number);
+            self.headers.transport = header;
+            if matches!(header, Some("tcp" | "udp" | "udplite" | "sctp" | "dccp")) {
+                self.told = Some(2);
             }
-            "ip protocol" | "ip6 nexthdr" => self.headers.transport = proto::transport(number),
-            "meta nfproto" => {
-                self.headers.network = match number {
-                    2 => Some("ip"),
-                    10 => Some("ip6"),
-                    _ => None,
-                };
-                if self.family == FwFamily::Inet && self.headers.network.is_some() {
-                    self.told = Some(1);
-                }
+        } else if is(&["ip protocol", "ip6 nexthdr"]) {
+            self.headers.transport = proto::transport(number);
+        } else if is(&["meta nfproto"]) {
+            self.headers.network = match number {
+                2 => Some("ip"),
+                10 => Some("ip6"),
+                _ => None,
+            };
+            if self.family == FwFamily::Inet && self.headers.network.is_some() {
+                self.told = Some(1);
             }
-            "meta protocol" | "ether type" | "vlan type" => {
-                self.headers.network = match number {
-                    0x800 => Some("ip"),
-                    0x86dd => Some("ip6"),
-                    0x806 => Some("arp"),
-                    _ => None,
-                };
-                if host && sym.text == "meta protocol" && self.headers.network.is_some() {
-                    self.told = Some(1);
-                }
+        } else if is(&["meta protocol", "ether type", "vlan type"]) {
+            self.headers.network = match number {
+                0x800 => Some("ip"),
+                0x86dd => Some("ip6"),
+                0x806 => Some("arp"),
+                _ => None,
+            };
+            if host && is(&["meta protocol"]) && self.headers.network.is_some() {
+                self.told = Some(1);
             }
-            _ => {}
         }
     }
 
@@ -400,6 +396,30 @@ impl<'r> Machine<'r> {
                 sym.parts = kinds.iter().map(|kind| part(*kind)).collect();
                 sym.len = set.data_len? as usize;
                 Some(sym)
+            }
+        }
+    }
+}
+
+/// Puts the value a register is compared with.
+fn put_value(names: &Names<'_>, sym: &Sym, data: &[u8], out: &mut String) {
+    let part = sym.part();
+    if let Some(bits) = sym.prefix {
+        let mut whole = data.to_vec();
+        whole.resize(types::len(part.kind), 0);
+        types::put_constant(&whole, part.kind, false, out);
+        out.push_str(&format!("/{bits}"));
+        return;
+    }
+    match part.kind {
+        IFINDEX => out.push_str(&names.interface(data)),
+        IFNAME | STRING => types::put_constant(data, part.kind, part.host, out),
+        _ => {
+            let start = out.len();
+            part.put_constant(data, out);
+            if out.get(start..).is_some_and(|value| value.contains('|')) {
+                out.insert(start, '(');
+                out.push(')');
             }
         }
     }

@@ -3,8 +3,10 @@
 mod load;
 mod machine;
 mod set;
+mod stateful;
 mod statement;
 mod sym;
+mod words;
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -25,7 +27,7 @@ use machine::{Machine, quoted};
 /// that shows its expressions.
 pub struct Text<'r> {
     ruleset: &'r Ruleset,
-    sets: HashMap<(FwFamily, Vec<u8>), SetsByName<'r>>,
+    sets: HashMap<(FwFamily, &'r [u8]), SetsByName<'r>>,
     interfaces: HashMap<u32, Untrusted>,
 }
 
@@ -62,7 +64,7 @@ impl<'r> Text<'r> {
     pub fn new(ruleset: &'r Ruleset) -> Self {
         let mut sets: HashMap<_, SetsByName<'_>> = HashMap::new();
         for content in &ruleset.sets {
-            let table = (content.set.family, content.set.table.as_bytes().to_vec());
+            let table = (content.set.family, content.set.table.as_bytes());
             sets.entry(table).or_default().insert(content.set.name.as_bytes(), content);
         }
         Self { ruleset, sets, interfaces: HashMap::new() }
@@ -75,44 +77,56 @@ impl<'r> Text<'r> {
         self
     }
 
-    fn names(&self, family: FwFamily, table: &Untrusted) -> Names<'_> {
-        let sets = self.sets.get(&(family, table.as_bytes().to_vec()));
+    fn names<'a>(&'a self, family: FwFamily, table: &'a Untrusted) -> Names<'a> {
+        let sets = self.sets.get(&(family, table.as_bytes()));
         Names { sets, interfaces: &self.interfaces }
     }
 
     /// Writes what a rule does, without handle and comment.
     pub fn rule_body(&self, rule: &Rule) -> String {
-        self.run(rule, |machine| machine.words.join(" "))
+        self.run(rule, String::new(), |machine| machine.words.into_text())
     }
 
     /// Writes a rule as one line.
     pub fn rule(&self, rule: &Rule) -> String {
-        self.run(rule, |machine| {
-            let whole = machine.lost.is_empty();
-            let mut out = if whole { String::new() } else { "# not in nft's words: ".to_owned() };
-            out.push_str(&machine.words.join(" "));
+        let mut out = String::new();
+        self.put_rule(rule, &mut out);
+        out
+    }
+
+    /// As [`Text::rule`], at the end of a text: a list of many rules needs memory for one.
+    pub fn put_rule(&self, rule: &Rule, out: &mut String) {
+        let start = out.len();
+        *out = self.run(rule, std::mem::take(out), |machine| {
             let comment = rule.comment.as_ref().map(Untrusted::as_bytes);
-            if let Some(comment) = comment.or(machine.comment.as_deref()) {
-                let _ = write!(out, " comment {}", quoted(&comment.into()));
+            let comment = comment.or(machine.comment.as_deref());
+            let comment = comment.map(|comment| quoted(&comment.into()));
+            let whole = machine.lost.is_empty();
+            let mut out = machine.words.into_text();
+            if !whole {
+                out.insert_str(start, "# not in nft's words: ");
+            }
+            if let Some(comment) = comment {
+                let _ = write!(out, " comment {comment}");
             }
             let sign = if whole { " #" } else { ";" };
             let _ = write!(out, "{sign} handle {}", rule.handle);
             out
-        })
+        });
     }
 
     /// The words of a rule one by one, extensions of iptables in their own.
     pub(super) fn plain_words(&self, rule: &Rule) -> Vec<String> {
         let names = self.names(rule.family, &rule.table);
-        let mut machine = Machine::new(&names, rule.family);
+        let mut machine = Machine::new(&names, rule.family, String::new());
         machine.plain = true;
         machine.run(&rule.expressions);
-        machine.words
+        machine.words.iter().map(str::to_owned).collect()
     }
 
-    fn run<T>(&self, rule: &Rule, take: impl FnOnce(Machine<'_>) -> T) -> T {
+    fn run<T>(&self, rule: &Rule, text: String, take: impl FnOnce(Machine<'_>) -> T) -> T {
         let names = self.names(rule.family, &rule.table);
-        let mut machine = Machine::new(&names, rule.family);
+        let mut machine = Machine::new(&names, rule.family, text);
         machine.run(&rule.expressions);
         take(machine)
     }
@@ -202,7 +216,7 @@ impl<'r> Text<'r> {
             let _ = writeln!(out, "\t\tflags {}", flags.join(","));
         }
         for expr in &set.expressions {
-            let _ = writeln!(out, "\t\t{}", statement::stateful(expr).unwrap_or_default());
+            let _ = writeln!(out, "\t\t{}", stateful::stateful(expr).unwrap_or_default());
         }
         comment(&mut out, "\t\t", set.comment.as_ref());
         if let Some(timeout) = set.timeout_ms.filter(|it| *it != 0) {
@@ -233,7 +247,9 @@ impl<'r> Text<'r> {
                 out.push_str(&self.chain_head(chain));
                 let key = (table.family, table.name.as_bytes(), chain.name.as_bytes());
                 for rule in rules.get(&key).into_iter().flatten() {
-                    let _ = writeln!(out, "\t\t{}", self.rule(rule));
+                    out.push_str("\t\t");
+                    self.put_rule(rule, &mut out);
+                    out.push('\n');
                 }
                 out.push_str("\t}\n\n");
             }
@@ -335,12 +351,12 @@ fn object_lines(object: &Object) -> Vec<String> {
             let over = if zero("flags") & 1 != 0 { "over " } else { "" };
             let used = match zero("consumed") {
                 0 => String::new(),
-                used => format!(" used {}", statement::bytes(used)),
+                used => format!(" used {}", stateful::bytes(used)),
             };
-            vec![format!("{over}{}{used}", statement::bytes(zero("bytes")))]
+            vec![format!("{over}{}{used}", stateful::bytes(zero("bytes")))]
         }
         3 => vec![format!("type {} protocol {l4}", text("name")), format!("l3proto {l3}")],
-        4 => vec![statement::limit_of(number).trim_start_matches("limit ").to_owned()],
+        4 => vec![stateful::limit_of(number).trim_start_matches("limit ").to_owned()],
         7 => {
             let mut lines = vec![format!("protocol {l4}"), format!("l3proto {l3}")];
             if let Some(Value::Bytes(policy)) = object.fields.get("policy") {
@@ -359,7 +375,7 @@ fn object_lines(object: &Object) -> Vec<String> {
             format!("size {}", zero("size")),
             format!("l3proto {l3}"),
         ],
-        10 => vec![statement::synproxy(number)],
+        10 => vec![stateful::synproxy(number)],
         _ => Vec::new(),
     }
 }

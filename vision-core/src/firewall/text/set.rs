@@ -6,7 +6,8 @@ use super::super::notes;
 use super::super::types::{self, IFNAME, INTEGER, IPV4, IPV6, Part, STRING};
 use super::super::value::Value;
 use super::machine::{part, quoted};
-use super::statement::{stateful, verdict};
+use super::stateful::stateful;
+use super::statement::verdict;
 
 /// The parts of a set's keys; `like` is what it is applied to, if known.
 pub(super) fn key_parts(content: &SetContent, like: &[Part]) -> Vec<Part> {
@@ -98,7 +99,7 @@ fn one(key: &str, element: &Element, content: &SetContent, data: &[Part]) -> Str
             out.push_str(&format!(" : {text}"));
         }
         Some(value) => {
-            let text = verdict(value).unwrap_or_else(|| "continue".to_owned());
+            let text = verdict(value).unwrap_or_else(|| "continue".into());
             out.push_str(&format!(" : {text}"));
         }
         None => {}

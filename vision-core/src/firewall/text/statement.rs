@@ -1,5 +1,7 @@
 //! Statements: what a rule does.
 
+use std::borrow::Cow;
+
 use super::super::expr::Expression;
 use super::super::model::FwFamily;
 use super::super::proto::{CT, META};
@@ -7,14 +9,24 @@ use super::super::types::{self, IFINDEX, INTEGER, IPV4, IPV6, SERVICE};
 use super::super::value::Value;
 use super::super::xt;
 use super::machine::{Machine, in_bits, quoted};
+use super::stateful::{put_counter, stateful};
 use super::sym::{Place, Sym};
 
 impl Machine<'_> {
     /// Expressions that change or count packets or decide on them.
     pub(super) fn act(&mut self, expr: &Expression) -> bool {
         let text = match expr.name.as_bytes() {
+            // Most rules have these, and there may be many rules.
+            b"counter" => {
+                put_counter(expr, self.begin());
+                return true;
+            }
+            b"immediate" => {
+                let verdict = expr.get("data").and_then(verdict);
+                verdict.as_deref().inspect(|word| self.word(word));
+                return verdict.is_some();
+            }
             b"match" | b"target" => self.extension(expr),
-            b"immediate" => expr.get("data").and_then(verdict),
             b"payload" => self.write_header(expr),
             b"meta" => self.write_meta(expr),
             b"ct" => self.write_ct(expr),
@@ -37,7 +49,7 @@ impl Machine<'_> {
         match text {
             Some(text) => {
                 if !text.is_empty() {
-                    self.word(text);
+                    self.word(&text);
                 }
                 true
             }
@@ -74,7 +86,7 @@ impl Machine<'_> {
         }
         let value = match &source.constant {
             Some(bytes) => place.part().constant(bytes),
-            None => source.settled().text.into_owned(),
+            None => source.settled().text.into_string(),
         };
         Some(format!("{} set {value}", place.text))
     }
@@ -116,7 +128,7 @@ impl Machine<'_> {
         let place = Sym::located(Place::Extension(op, kind), offset, bits, None);
         let value = match &source.constant {
             Some(bytes) => place.part().constant(bytes),
-            None => source.settled().text.into_owned(),
+            None => source.settled().text.into_string(),
         };
         Some(format!("{} set {value}", place.text))
     }
@@ -144,7 +156,7 @@ impl Machine<'_> {
         let port = self.get(expr, "proto_min").or_else(|| self.get(expr, "port"));
         let mapped = min.as_ref().filter(|min| min.constant.is_none());
         if let Some(map) = mapped.filter(|map| map.parts.len() > 1 || port.is_none()) {
-            return map.settled().text.into_owned();
+            return map.settled().text.into_string();
         }
         let mut out = String::new();
         if let Some(min) = &min {
@@ -247,7 +259,7 @@ impl Machine<'_> {
         let key = self.key(expr, "sreg_key", parts)?;
         out.push_str(&match &key.constant {
             Some(bytes) => types::constant(bytes, content.set.key_type, false),
-            None => key.text.into_owned(),
+            None => key.text.into_string(),
         });
         if let Some(timeout) = expr.number("timeout").filter(|it| *it != 0) {
             out.push_str(&format!(" timeout {}", types::duration(timeout)));
@@ -268,7 +280,7 @@ impl Machine<'_> {
             let kinds = types::parts(content.set.data_type?);
             let data = self.key(expr, "sreg_data", kinds.len())?;
             let kind = kinds.first().copied().unwrap_or(INTEGER);
-            let text = if kinds.len() > 1 { data.text.into_owned() } else { data.value(kind) };
+            let text = if kinds.len() > 1 { data.text.into_string() } else { data.value(kind) };
             out.push_str(&format!(" : {text}"));
         }
         out.push_str(" }");
@@ -303,137 +315,20 @@ fn object_word(kind: u32) -> Option<&'static str> {
 }
 
 /// Writes a verdict.
-pub(super) fn verdict(value: &Value) -> Option<String> {
+pub(super) fn verdict(value: &Value) -> Option<Cow<'static, str>> {
     let Value::Verdict { code, chain } = value else {
         return None;
     };
-    let to = chain.as_ref().map(|chain| chain.escaped().to_string()).unwrap_or_default();
+    let to = || chain.as_ref().map(|chain| chain.escaped().to_string()).unwrap_or_default();
     Some(match code {
-        0 => "drop".to_owned(),
-        1 => "accept".to_owned(),
-        -1 => "continue".to_owned(),
-        -3 => format!("jump {to}"),
-        -4 => format!("goto {to}"),
-        -5 => "return".to_owned(),
+        0 => "drop".into(),
+        1 => "accept".into(),
+        -1 => "continue".into(),
+        -3 => format!("jump {}", to()).into(),
+        -4 => format!("goto {}", to()).into(),
+        -5 => "return".into(),
         _ => return None,
     })
-}
-
-/// Statements that keep a state of their own; they stand in rules, sets and elements.
-pub(super) fn stateful(expr: &Expression) -> Option<String> {
-    let number = |name: &str| expr.number(name).unwrap_or(0);
-    Some(match expr.name.as_bytes() {
-        b"counter" => format!("counter packets {} bytes {}", number("packets"), number("bytes")),
-        b"limit" => limit(expr),
-        b"quota" => {
-            let over = if number("flags") & 1 != 0 { "over " } else { "" };
-            format!("quota {over}{}{}", bytes(number("bytes")), used(number("consumed")))
-        }
-        b"connlimit" => {
-            let over = if number("flags") & 1 != 0 { "over " } else { "" };
-            format!("ct count {over}{}", number("count"))
-        }
-        b"last" => match number("set") {
-            0 => "last used never".to_owned(),
-            _ => format!("last used {}", types::duration(number("msecs"))),
-        },
-        b"notrack" => "notrack".to_owned(),
-        b"log" => log(expr),
-        b"synproxy" => format!("synproxy {}", synproxy(|name| expr.number(name))),
-        _ => return None,
-    })
-}
-
-/// The settings of a synproxy.
-pub(super) fn synproxy(number: impl Fn(&str) -> Option<u64>) -> String {
-    let flags = number("flags").unwrap_or(0);
-    let mut words = Vec::new();
-    if flags & 1 != 0 {
-        words.push(format!("mss {}", number("mss").unwrap_or(0)));
-    }
-    if flags & 2 != 0 {
-        words.push(format!("wscale {}", number("wscale").unwrap_or(0)));
-    }
-    for (bit, word) in [(8, "timestamp"), (4, "sack-perm")] {
-        if flags & bit != 0 {
-            words.push(word.to_owned());
-        }
-    }
-    words.join(" ")
-}
-
-fn used(consumed: u64) -> String {
-    match consumed {
-        0 => String::new(),
-        _ => format!(" used {}", bytes(consumed)),
-    }
-}
-
-/// Writes bytes in the largest unit that loses none.
-pub(super) fn bytes(mut number: u64) -> String {
-    let mut unit = 0;
-    while number != 0 && number.is_multiple_of(1024) && unit < 2 {
-        number /= 1024;
-        unit += 1;
-    }
-    format!("{number} {}", ["bytes", "kbytes", "mbytes"].get(unit).copied().unwrap_or("bytes"))
-}
-
-/// Writes a limit.
-pub(super) fn limit(expr: &Expression) -> String {
-    limit_of(|name| expr.number(name))
-}
-
-/// Writes a limit from its settings.
-pub(super) fn limit_of(number: impl Fn(&str) -> Option<u64>) -> String {
-    let number = |name: &str| number(name).unwrap_or(0);
-    let over = if number("flags") & 1 != 0 { "over " } else { "" };
-    let units = [(1, "second"), (60, "minute"), (3600, "hour"), (86_400, "day"), (604_800, "week")];
-    let unit = units.iter().find(|unit| unit.0 == number("unit")).map_or("second", |unit| unit.1);
-    let burst = number("burst");
-    if number("type") == 1 {
-        let burst = if burst > 0 { format!(" burst {}", bytes(burst)) } else { String::new() };
-        return format!("limit rate {over}{}/{unit}{burst}", bytes(number("rate")));
-    }
-    format!("limit rate {over}{}/{unit} burst {burst} packets", number("rate"))
-}
-
-fn log(expr: &Expression) -> String {
-    const LEVELS: [&str; 9] =
-        ["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug", "audit"];
-    let mut out = String::from("log");
-    if let Some(prefix) = expr.text("prefix") {
-        out.push_str(&format!(" prefix {}", quoted(prefix)));
-    }
-    for (field, word) in
-        [("group", "group"), ("snaplen", "snaplen"), ("qthreshold", "queue-threshold")]
-    {
-        let shown = |number: &u64| field == "group" || *number != 0;
-        if let Some(number) = expr.number(field).filter(shown) {
-            out.push_str(&format!(" {word} {number}"));
-        }
-    }
-    let level = expr.number("level").filter(|level| *level != 4);
-    if let Some(level) = level.and_then(|level| LEVELS.get(level as usize)) {
-        out.push_str(&format!(" level {level}"));
-    }
-    let flags = expr.number("flags").unwrap_or(0);
-    if flags & 0x2f == 0x2f {
-        out.push_str(" flags all");
-        return out;
-    }
-    match flags & 3 {
-        1 => out.push_str(" flags tcp sequence"),
-        2 => out.push_str(" flags tcp options"),
-        3 => out.push_str(" flags tcp sequence,options"),
-        _ => {}
-    }
-    for (bit, word) in [(4, " flags ip options"), (8, " flags skuid"), (0x20, " flags ether")] {
-        if flags & bit != 0 {
-            out.push_str(word);
-        }
-    }
-    out
 }
 
 fn reject(expr: &Expression, six: bool) -> String {

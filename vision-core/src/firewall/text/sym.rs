@@ -1,6 +1,7 @@
 //! What a register holds, in nft's words.
 
-use std::borrow::Cow;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 use super::super::proto::{self, EXTENSIONS, Field};
 use super::super::types::{self, INTEGER, IPV4, IPV6, Part, Type};
@@ -14,12 +15,109 @@ pub(super) enum Place {
     Extension(u64, u64),
 }
 
+/// Words for a place; those of a field of a header need no memory of their own.
+#[derive(Debug, Clone)]
+pub(super) enum Phrase {
+    Word(&'static str),
+    /// A header and its field.
+    Field(&'static str, &'static str),
+    Own(String),
+}
+
+impl Phrase {
+    /// Tells whether it says just this.
+    pub(super) fn is(&self, text: &str) -> bool {
+        match self {
+            Self::Word(word) => *word == text,
+            Self::Field(header, field) => {
+                text.strip_prefix(header).and_then(|rest| rest.strip_prefix(' ')) == Some(field)
+            }
+            Self::Own(own) => own == text,
+        }
+    }
+
+    /// Puts it at the end of a text, without the machinery of formatting.
+    pub(super) fn put(&self, out: &mut String) {
+        match self {
+            Self::Word(word) => out.push_str(word),
+            Self::Field(header, field) => {
+                out.push_str(header);
+                out.push(' ');
+                out.push_str(field);
+            }
+            Self::Own(own) => out.push_str(own),
+        }
+    }
+
+    pub(super) fn into_string(self) -> String {
+        match self {
+            Self::Own(own) => own,
+            other => other.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Phrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Word(word) => f.write_str(word),
+            Self::Field(header, field) => write!(f, "{header} {field}"),
+            Self::Own(own) => f.write_str(own),
+        }
+    }
+}
+
+impl From<&'static str> for Phrase {
+    fn from(word: &'static str) -> Self {
+        Self::Word(word)
+    }
+}
+
+impl From<String> for Phrase {
+    fn from(own: String) -> Self {
+        Self::Own(own)
+    }
+}
+
+/// The parts of a key: nearly always one.
+#[derive(Debug, Clone)]
+pub(super) enum Parts {
+    One(Part),
+    Many(Vec<Part>),
+}
+
+impl Deref for Parts {
+    type Target = [Part];
+
+    fn deref(&self) -> &[Part] {
+        match self {
+            Self::One(part) => std::slice::from_ref(part),
+            Self::Many(parts) => parts,
+        }
+    }
+}
+
+impl DerefMut for Parts {
+    fn deref_mut(&mut self) -> &mut [Part] {
+        match self {
+            Self::One(part) => std::slice::from_mut(part),
+            Self::Many(parts) => parts,
+        }
+    }
+}
+
+impl FromIterator<Part> for Parts {
+    fn from_iter<I: IntoIterator<Item = Part>>(parts: I) -> Self {
+        Self::Many(parts.into_iter().collect())
+    }
+}
+
 /// The content of a register.
 #[derive(Debug, Clone)]
 pub(super) struct Sym {
-    pub(super) text: Cow<'static, str>,
+    pub(super) text: Phrase,
     /// One, or those of a concatenation or of fields loaded at once.
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Parts,
     /// Names of fields that were loaded at once.
     pub(super) merged: Vec<String>,
     pub(super) at: Option<(Place, u32)>,
@@ -37,10 +135,10 @@ pub(super) struct Sym {
 }
 
 impl Sym {
-    pub(super) fn new(text: impl Into<Cow<'static, str>>, kind: Type, bits: u32) -> Self {
+    pub(super) fn new(text: impl Into<Phrase>, kind: Type, bits: u32) -> Self {
         Self {
             text: text.into(),
-            parts: vec![Part::of(kind, bits)],
+            parts: Parts::One(Part::of(kind, bits)),
             merged: Vec::new(),
             at: None,
             named: true,
@@ -65,7 +163,7 @@ impl Sym {
     pub(super) fn value(&self, kind: Type) -> String {
         match &self.constant {
             Some(bytes) => types::constant(bytes, kind, types::is_host(kind)),
-            None => self.settled().text.into_owned(),
+            None => self.settled().text.into_string(),
         }
     }
 
@@ -132,13 +230,13 @@ impl Sym {
         let found = header.and_then(proto::header);
         if let Some((name, _, fields)) = found {
             if let Some((field, .., kind)) = find(fields, offset, bits) {
-                return Self { at, ..Self::new(format!("{name} {field}"), *kind, bits) };
+                return Self { at, ..Self::new(Phrase::Field(name, field), *kind, bits) };
             }
             let longer = fields.iter().find(|f| f.1 == offset && bits < f.2);
             if let Some((field, .., kind)) =
                 longer.filter(|f| matches!(f.3, IPV4 | IPV6) && bits.is_multiple_of(8))
             {
-                let text = format!("{name} {field}");
+                let text = Phrase::Field(name, field);
                 return Self { at, prefix: Some(bits), ..Self::new(text, *kind, bits) };
             }
         }
@@ -160,7 +258,7 @@ impl Sym {
         let known = EXTENSIONS.iter().find(|row| row.0 == op && row.1 == kind);
         let field = known.and_then(|row| find(row.3, offset, bits).map(|field| (row.2, field)));
         if let Some((name, (field, .., kind))) = field {
-            return Self { at, ..Self::new(format!("{name} {field}"), *kind, bits) };
+            return Self { at, ..Self::new(Phrase::Field(name, field), *kind, bits) };
         }
         let text = format!("tcp option @{kind},{offset},{bits}");
         let named = op == 1;

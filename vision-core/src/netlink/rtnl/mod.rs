@@ -29,7 +29,12 @@ pub(crate) mod group {
 }
 
 /// Completes a fixed part that is shorter than this version of the structure with zeros.
+#[inline]
 fn fixed<const N: usize>(body: &[u8]) -> [u8; N] {
+    // At once, not byte by byte, unless a kernel is that old.
+    if let Some(whole) = body.first_chunk() {
+        return *whole;
+    }
     let mut bytes = [0; N];
     for (to, from) in bytes.iter_mut().zip(body) {
         *to = *from;
