@@ -159,8 +159,13 @@ impl Run<'_> {
     fn count(&mut self, reader: &mut Reader, budget: &Budget) -> Result<(), Failure> {
         let limit = self.args.limit.unwrap_or(u64::MAX);
         while self.done.read < limit {
-            if self.done.read.is_multiple_of(ROUND) {
+            let ready = reader.skip_ready(limit - self.done.read);
+            if ready > 0 || self.done.read.is_multiple_of(ROUND) {
                 budget.remaining()?;
+            }
+            self.done.read += ready;
+            if self.done.read == limit {
+                break;
             }
             match reader.next_frame() {
                 Ok(Some(_)) => self.done.read += 1,

@@ -37,7 +37,24 @@ pub(super) struct Pcap {
     lengths: Lengths,
     nanos_per_unit: i64,
     record: usize,
+    ahead: Ahead,
 }
+
+/// Packets found to be in memory as a whole, before they are asked for: how many bytes of each
+/// were kept. Finding many at once has their headers on the way to the processor together.
+#[derive(Debug, Clone)]
+struct Ahead {
+    kept: [u32; AHEAD],
+    next: usize,
+    count: usize,
+    /// Something of all of them, so that they are really loaded.
+    touched: u8,
+}
+
+/// Packets to look ahead: few enough that the first level of caches holds their headers.
+const AHEAD: usize = 32;
+/// Where behind the start of a record its headers go on in another cache line.
+const LINE: usize = 64;
 
 /// Which of the two lengths of a record comes first: the captured one, but older writers differed.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +107,7 @@ impl Pcap {
             lengths,
             nanos_per_unit,
             record,
+            ahead: Ahead { kept: [0; AHEAD], next: 0, count: 0, touched: 0 },
         })
     }
 
@@ -99,16 +117,103 @@ impl Pcap {
 
     /// Finds the next packet; `None` at the end of the file.
     #[inline]
-    pub(super) fn next(&self, window: &mut Window) -> Result<Option<Found>, FileError> {
+    pub(super) fn next(&mut self, window: &mut Window) -> Result<Option<Found>, FileError> {
+        if self.ahead.next == self.ahead.count {
+            self.look_ahead(window);
+        }
+        match self.ahead.kept.get(self.ahead.next..self.ahead.count) {
+            Some([kept, ..]) => {
+                let kept = *kept as usize;
+                self.ahead.next += 1;
+                Ok(self.found(window, kept))
+            }
+            _ => self.search(window),
+        }
+    }
+
+    /// Steps over packets that are in memory already, at most `limit`, and says how many those were.
+    pub(super) fn skip(&mut self, window: &mut Window, limit: u64) -> u64 {
+        let known = self.ahead.kept.get(self.ahead.next..self.ahead.count).unwrap_or_default();
+        if limit == 0 || !known.is_empty() {
+            return 0;
+        }
+        let (mut count, mut end) = (0, 0);
+        let bytes = window.bytes();
+        while let Some(kept) = self.whole(bytes, end)
+            && count < limit
+        {
+            end += self.record + kept as usize;
+            count += 1;
+        }
+        window.take(end);
+        count
+    }
+
+    /// Finds packets that lie in the window as a whole.
+    fn look_ahead(&mut self, window: &Window) {
+        let bytes = window.bytes();
+        let (mut at, mut count, mut touched) = (0, 0, 0);
+        let mut kept = [0; AHEAD];
+        for room in &mut kept {
+            let Some(length) = self.whole(bytes, at) else { break };
+            touched ^= bytes.get(at + LINE).copied().unwrap_or_default();
+            *room = length;
+            at += self.record + length as usize;
+            count += 1;
+        }
+        self.ahead = Ahead { kept, next: 0, count, touched };
+    }
+
+    /// Returns how much was kept of the packet whose record begins there; `None` unless all of it
+    /// is there, and also of those that need a closer look.
+    #[inline]
+    fn whole(&self, bytes: &[u8], at: usize) -> Option<u32> {
+        let field = match self.lengths {
+            Lengths::CapturedFirst => at + 8,
+            Lengths::WireFirst => at + 12,
+            Lengths::Either => return None,
+        };
+        let kept = self.endian.u32(*bytes.get(field..field + 4)?.first_chunk()?);
+        let fits = kept <= MAX_PACKET && bytes.len() - at >= self.record + kept as usize;
+        fits.then_some(kept)
+    }
+
+    /// Takes a packet that is in the window.
+    #[inline]
+    fn found(&self, window: &mut Window, kept: usize) -> Option<Found> {
+        let head = window.bytes().first_chunk::<16>()?;
+        let [a, b, c, d] = quarters(head).map(|it| self.endian.u32(it));
+        let len = match self.lengths {
+            Lengths::CapturedFirst => d,
+            Lengths::WireFirst => c,
+            Lengths::Either => c.max(d),
+        };
+        let direction = if self.modified { self.direction(window) } else { None };
+        let nanos = i64::from(a) * 1_000_000_000 + i64::from(b) * self.nanos_per_unit;
+        let at = window.take(self.record + kept) + self.record;
+        Some(Found {
+            at,
+            kept,
+            len,
+            time: Some(Timestamp::from_unix_nanos(nanos)),
+            link_type: self.link_type,
+            interface: 0,
+            direction,
+        })
+    }
+
+    /// Finds the next packet where more has to be read for it, or where something is wrong.
+    #[inline(never)]
+    fn search(&self, window: &mut Window) -> Result<Option<Found>, FileError> {
         if !window.need(self.record)? {
             return end(window, "packet header", self.record);
         }
         let Some(head) = window.bytes().first_chunk::<16>() else { return Ok(None) };
-        let [a, b, c, d] = quarters(head).map(|it| self.endian.u32(it));
-        let (kept, len) = match self.lengths {
-            Lengths::CapturedFirst => (c, d),
-            Lengths::WireFirst => (d, c),
-            Lengths::Either => (c.min(d), c.max(d)),
+        let [_, _, c, d] = quarters(head).map(|it| self.endian.u32(it));
+        let kept = match self.lengths {
+            Lengths::CapturedFirst => c,
+            Lengths::WireFirst => d,
+            Lengths::Either => c.min(d),
         };
         if kept > MAX_PACKET && kept > longest(self.link_type) {
             let why = format!("a packet of {kept} bytes, more than any of its kind can have");
@@ -118,18 +223,7 @@ impl Pcap {
         if !window.need(whole)? {
             return end(window, "packet", whole);
         }
-        let direction = if self.modified { self.direction(window) } else { None };
-        let nanos = i64::from(a) * 1_000_000_000 + i64::from(b) * self.nanos_per_unit;
-        let at = window.take(whole) + self.record;
-        Ok(Some(Found {
-            at,
-            kept: kept as usize,
-            len,
-            time: Some(Timestamp::from_unix_nanos(nanos)),
-            link_type: self.link_type,
-            interface: 0,
-            direction,
-        }))
+        Ok(self.found(window, kept as usize))
     }
 
     /// The packet type of a modified record, as packet(7) numbers them: 4 is outgoing.

@@ -200,6 +200,17 @@ impl Reader {
         Ok(found.map(|found| (self.frame(found), self.interfaces())))
     }
 
+    /// Steps over packets that are in memory already, no more than `limit`, and returns how many.
+    /// Zero says nothing about what follows: [`Reader::next_frame`] does.
+    ///
+    /// For counting: of most files the packets themselves need not be looked at.
+    pub fn skip_ready(&mut self, limit: u64) -> u64 {
+        match &mut self.kind {
+            Layout::Pcap(pcap) if !self.done => pcap.skip(&mut self.window, limit),
+            _ => 0,
+        }
+    }
+
     #[inline]
     fn next_found(&mut self) -> Result<Option<Found>, FileError> {
         loop {
