@@ -3,6 +3,7 @@
 mod copy;
 mod select;
 mod source;
+mod together;
 
 use vision_core::capture::file::{FileError, Reader, sniff, sniff_path};
 use vision_core::wire::LinkType;
@@ -10,6 +11,7 @@ use vision_core::{Budget, Error};
 
 use self::copy::Copy;
 use self::select::Select;
+use self::together::Helper;
 use super::Ended;
 use super::search::{Looked, Search};
 use crate::args::DecodeArgs;
@@ -50,13 +52,10 @@ pub fn run(args: &DecodeArgs, context: &mut Context) -> Ended {
     };
     let allow = Allow { folder };
     sandbox::drop_rights(&allow)?;
-    if let Sink::Print(packets) = &mut sink
-        && worth_a_thread(args)
-    {
-        packets.beside(args.print.style(&context.global));
-    }
+    let helper = second_thread(args, &reader, &mut sink, context);
     sandbox::lock(&allow)?;
-    let mut run = Run { args, select, search, sink, done: Decoded { packets: 0, read: 0 } };
+    let done = Decoded { packets: 0, read: 0 };
+    let mut run = Run { args, select, search, sink, helper, done };
     let ended = run.all(&mut reader, &budget, context);
     let ended = match (ended, budget.remaining()) {
         // Whoever follows a file decides when it is enough.
@@ -66,6 +65,28 @@ pub fn run(args: &DecodeArgs, context: &mut Context) -> Ended {
         (ended, _) => ended,
     };
     run.close(&reader, ended, context)
+}
+
+/// Starts a second thread where that is worth it: one that shares all the work, or, where packets
+/// have to be found one after the other, one that writes lines only.
+fn second_thread(
+    args: &DecodeArgs,
+    reader: &Reader,
+    sink: &mut Sink,
+    context: &Context,
+) -> Option<Helper> {
+    if !worth_a_thread(args) {
+        return None;
+    }
+    let plain = reader.pieces().is_some() && !args.search.is_asked() && args.numbers.is_none();
+    let style = args.print.style(&context.global);
+    match sink {
+        Sink::Print(packets) if !plain => packets.beside(style),
+        Sink::Print(packets) if !packets.is_free(style) => {}
+        _ if plain => return Helper::start().ok(),
+        _ => {}
+    }
+    None
 }
 
 /// Whether a second thread has enough to do to be started.
@@ -129,6 +150,7 @@ struct Run<'a> {
     select: Select<'a>,
     search: Search,
     sink: Sink,
+    helper: Option<Helper>,
     done: Decoded,
 }
 
@@ -140,6 +162,9 @@ impl Run<'_> {
         budget: &Budget,
         context: &mut Context,
     ) -> Result<(), Failure> {
+        if let Some(helper) = self.helper.take() {
+            self.together(helper, reader, budget, context)?;
+        }
         let all = self.select.all() && !self.args.search.is_asked();
         if all && matches!(self.sink, Sink::Count) && !self.args.follow {
             return self.count(reader, budget);

@@ -149,6 +149,11 @@ impl Pcap {
         count
     }
 
+    /// Forgets what was found ahead, for the window is elsewhere now.
+    pub(super) fn restart(&mut self) {
+        (self.ahead.next, self.ahead.count) = (0, 0);
+    }
+
     /// Finds packets that lie in the window as a whole.
     fn look_ahead(&mut self, window: &Window) {
         let bytes = window.bytes();
@@ -167,39 +172,60 @@ impl Pcap {
     /// Returns how much was kept of the packet whose record begins there; `None` unless all of it
     /// is there, and also of those that need a closer look.
     #[inline]
-    fn whole(&self, bytes: &[u8], at: usize) -> Option<u32> {
+    pub(super) fn whole(&self, bytes: &[u8], at: usize) -> Option<u32> {
+        let kept = self.claims(bytes, at)?;
+        (bytes.len() - at >= self.record + kept as usize).then_some(kept)
+    }
+
+    /// Returns how much a record says was kept, unless that cannot be.
+    #[inline]
+    pub(super) fn claims(&self, bytes: &[u8], at: usize) -> Option<u32> {
         let field = match self.lengths {
             Lengths::CapturedFirst => at + 8,
             Lengths::WireFirst => at + 12,
             Lengths::Either => return None,
         };
         let kept = self.endian.u32(*bytes.get(field..field + 4)?.first_chunk()?);
-        let fits = kept <= MAX_PACKET && bytes.len() - at >= self.record + kept as usize;
-        fits.then_some(kept)
+        (kept <= MAX_PACKET).then_some(kept)
     }
 
     /// Takes a packet that is in the window.
     #[inline]
     fn found(&self, window: &mut Window, kept: usize) -> Option<Found> {
-        let head = window.bytes().first_chunk::<16>()?;
-        let [a, b, c, d] = quarters(head).map(|it| self.endian.u32(it));
+        let mut found = self.read(window.bytes(), kept)?;
+        found.at += window.take(self.record + kept);
+        Some(found)
+    }
+
+    /// Reads a record at the beginning of these bytes, which is where the place counts from.
+    #[inline]
+    pub(super) fn read(&self, record: &[u8], kept: usize) -> Option<Found> {
+        let [a, b, c, d] = quarters(record.first_chunk::<16>()?).map(|it| self.endian.u32(it));
         let len = match self.lengths {
             Lengths::CapturedFirst => d,
             Lengths::WireFirst => c,
             Lengths::Either => c.max(d),
         };
-        let direction = if self.modified { self.direction(window) } else { None };
         let nanos = i64::from(a) * 1_000_000_000 + i64::from(b) * self.nanos_per_unit;
-        let at = window.take(self.record + kept) + self.record;
         Some(Found {
-            at,
+            at: self.record,
             kept,
             len,
             time: Some(Timestamp::from_unix_nanos(nanos)),
             link_type: self.link_type,
             interface: 0,
-            direction,
+            direction: if self.modified { direction(record) } else { None },
         })
+    }
+
+    /// Tells whether all records are laid out in the way of today.
+    pub(super) fn is_even(&self) -> bool {
+        !matches!(self.lengths, Lengths::Either)
+    }
+
+    /// Returns how many bytes come before each packet.
+    pub(super) fn record(&self) -> usize {
+        self.record
     }
 
     /// Finds the next packet where more has to be read for it, or where something is wrong.
@@ -225,14 +251,14 @@ impl Pcap {
         }
         Ok(self.found(window, kept as usize))
     }
+}
 
-    /// The packet type of a modified record, as packet(7) numbers them: 4 is outgoing.
-    fn direction(&self, window: &Window) -> Option<Direction> {
-        match window.bytes().get(22) {
-            Some(4) => Some(Direction::Out),
-            Some(0..=3) => Some(Direction::In),
-            _ => None,
-        }
+/// The packet type of a modified record, as packet(7) numbers them: 4 is outgoing.
+fn direction(record: &[u8]) -> Option<Direction> {
+    match record.get(22) {
+        Some(4) => Some(Direction::Out),
+        Some(0..=3) => Some(Direction::In),
+        _ => None,
     }
 }
 

@@ -279,6 +279,14 @@ impl Reader {
         self.interfaces().get(interface).map(|it| it.link_type)
     }
 
+    /// Goes on elsewhere, where the source was set to.
+    pub(super) fn restart(&mut self, offset: u64) {
+        self.window.restart(offset);
+        if let Layout::Pcap(pcap) = &mut self.kind {
+            pcap.restart();
+        }
+    }
+
     pub(super) fn pcap_header(&self) -> Option<&Pcap> {
         match &self.kind {
             Layout::Pcap(pcap) => Some(pcap),
