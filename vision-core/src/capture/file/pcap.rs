@@ -4,6 +4,7 @@ use super::window::Window;
 use super::{Endian, FileError, Format, Precision};
 use crate::base::Timestamp;
 use crate::capture::Direction;
+use crate::sys::prefetch;
 use crate::wire::LinkType;
 
 /// Bytes of the header of a file.
@@ -47,14 +48,10 @@ struct Ahead {
     kept: [u32; AHEAD],
     next: usize,
     count: usize,
-    /// Something of all of them, so that they are really loaded.
-    touched: u8,
 }
 
 /// Packets to look ahead: few enough that the first level of caches holds their headers.
 const AHEAD: usize = 32;
-/// Where behind the start of a record its headers go on in another cache line.
-const LINE: usize = 64;
 
 /// Which of the two lengths of a record comes first: the captured one, but older writers differed.
 #[derive(Debug, Clone, Copy)]
@@ -107,7 +104,7 @@ impl Pcap {
             lengths,
             nanos_per_unit,
             record,
-            ahead: Ahead { kept: [0; AHEAD], next: 0, count: 0, touched: 0 },
+            ahead: Ahead { kept: [0; AHEAD], next: 0, count: 0 },
         })
     }
 
@@ -157,16 +154,16 @@ impl Pcap {
     /// Finds packets that lie in the window as a whole.
     fn look_ahead(&mut self, window: &Window) {
         let bytes = window.bytes();
-        let (mut at, mut count, mut touched) = (0, 0, 0);
+        let (mut at, mut count) = (0, 0);
         let mut kept = [0; AHEAD];
         for room in &mut kept {
             let Some(length) = self.whole(bytes, at) else { break };
-            touched ^= bytes.get(at + LINE).copied().unwrap_or_default();
+            prefetch::headers(bytes.get(at + self.record..).unwrap_or_default());
             *room = length;
             at += self.record + length as usize;
             count += 1;
         }
-        self.ahead = Ahead { kept, next: 0, count, touched };
+        self.ahead = Ahead { kept, next: 0, count };
     }
 
     /// Returns how much was kept of the packet whose record begins there; `None` unless all of it

@@ -69,7 +69,11 @@ impl Walk {
         let (mut nodes, mut nibble, mut depth) = (Vec::with_capacity(steps.len()), None, 0);
         for (at, step) in (0..).zip(steps) {
             let Before { known, depth: here } = *before.get(at as usize)?;
-            let mut known = known?;
+            let Some(mut known) = known else {
+                // Nothing leads here.
+                nodes.push(Node::passing(at));
+                continue;
+            };
             let after = steps.get(at as usize + 1);
             let node = match *step {
                 Step::Return(k) => Node::verdict(at, k),
