@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use vision_core::Budget;
@@ -54,7 +54,6 @@ struct Done {
 struct Work {
     shared: Arc<Shared>,
     done: SyncSender<Done>,
-    spare: Receiver<Yield>,
 }
 
 /// What both threads use.
@@ -63,6 +62,8 @@ struct Shared {
     filter: Option<Filter>,
     task: Common,
     order: Order,
+    /// Room that is used again.
+    spare: Mutex<Vec<Yield>>,
 }
 
 /// The part of a task that stays the same.
@@ -89,9 +90,9 @@ impl Helper {
     pub fn start() -> io::Result<Self> {
         let (work, orders) = channel::<Work>();
         thread::Builder::new().name("packets".to_owned()).spawn(move || {
-            if let Ok(Work { shared, done, spare }) = orders.recv() {
+            if let Ok(Work { shared, done }) = orders.recv() {
                 let mut worker = Worker::new(&shared);
-                while let Some(result) = worker.piece(spare.try_recv().ok()) {
+                while let Some(result) = worker.piece() {
                     if done.send(result).is_err() {
                         break;
                     }
@@ -120,14 +121,15 @@ impl Helper {
             Task::Copy(records, snap) => (Common::Copy(records, snap), None),
         };
         let order = Order { next: Mutex::new((0, lines)), moved: Condvar::new() };
-        let shared = Arc::new(Shared { pieces, filter, task, order });
+        let spare = Mutex::default();
+        let shared = Arc::new(Shared { pieces, filter, task, order, spare });
         let (done, results) = sync_channel(1);
-        let (back, spare) = channel();
-        let work = Work { shared: Arc::clone(&shared), done, spare };
+        let work = Work { shared: Arc::clone(&shared), done };
         // Without the thread this one does it alone.
         let _ = self.work.send(work);
         let (next, packets, read) = (0, 0, 0);
-        let mut hand = Hand { out, next, packets, read, waiting: VecDeque::new(), results, back };
+        let (waiting, common) = (VecDeque::new(), &*shared);
+        let mut hand = Hand { out, next, packets, read, waiting, results, common };
         let ended = hand.all(&mut Worker::new(&shared), budget);
         shared.pieces.stop();
         let Hand { packets, read, .. } = hand;
@@ -162,44 +164,34 @@ struct Hand<'h, E> {
     read: u64,
     waiting: VecDeque<Done>,
     results: Receiver<Done>,
-    back: Sender<Yield>,
+    common: &'h Shared,
 }
 
 impl<E: From<vision_core::Error>> Hand<'_, E> {
     fn all(&mut self, worker: &mut Worker<'_>, budget: &Budget) -> Result<(), E> {
-        let mut own = None;
         loop {
             budget.remaining()?;
-            let Some(done) = worker.piece(own.take()) else { break };
-            own = self.take(done)?;
+            let Some(done) = worker.piece() else { break };
+            self.take(done)?;
             while let Ok(done) = self.results.try_recv() {
-                self.give_back(done)?;
+                self.take(done)?;
             }
             while self.waiting.len() >= MOST
                 && let Ok(done) = self.results.recv()
             {
-                self.give_back(done)?;
+                self.take(done)?;
             }
         }
         while let Ok(done) = self.results.recv() {
-            self.give_back(done)?;
+            self.take(done)?;
         }
         Ok(())
     }
 
-    /// Hands over what the other thread made, and returns the room to it.
-    fn give_back(&mut self, done: Done) -> Result<(), E> {
-        if let Some(room) = self.take(done)? {
-            let _ = self.back.send(room);
-        }
-        Ok(())
-    }
-
-    /// Hands over what is next; returns room that nobody uses any more.
-    fn take(&mut self, done: Done) -> Result<Option<Yield>, E> {
+    /// Hands over what is next.
+    fn take(&mut self, done: Done) -> Result<(), E> {
         let place = self.waiting.partition_point(|it| it.number < done.number);
         self.waiting.insert(place, done);
-        let mut room = None;
         while self.waiting.front().is_some_and(|it| it.number == self.next)
             && let Some(mut done) = self.waiting.pop_front()
         {
@@ -207,11 +199,19 @@ impl<E: From<vision_core::Error>> Hand<'_, E> {
             self.packets += done.packets;
             self.read += done.read;
             (self.out)(&mut done.came)?;
-            if let Some(more) = room.replace(done.came) {
-                let _ = self.back.send(more);
-            }
+            self.common.spare().push(done.came);
         }
-        Ok(room)
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn spare(&self) -> MutexGuard<'_, Vec<Yield>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn passes(&self, frame: &Frame<'_>) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.matches(frame.data, frame.len))
     }
 }
 
@@ -219,115 +219,131 @@ impl<E: From<vision_core::Error>> Hand<'_, E> {
 struct Worker<'w> {
     shared: &'w Shared,
     piece: Piece,
-    lines: Option<Lines>,
+    lines: Lines,
+    entries: Vec<Entry>,
     odd: Vec<u8>,
 }
 
-/// How a packet gets its line.
-enum Entry<'a> {
-    Later(u64, Frame<'a>, Told),
-    /// It is written already.
+/// What becomes of a packet.
+enum Entry {
+    /// It did not pass.
+    Out,
+    /// It is to be looked at.
+    In,
+    /// It gets its line.
+    Later(Told),
+    /// Its line is written already.
     Now(Range<usize>),
 }
 
 impl<'w> Worker<'w> {
     fn new(shared: &'w Shared) -> Self {
-        let lines = match &shared.task {
-            Common::Print(style) => Some(Lines::new(*style)),
-            _ => None,
+        let style = match &shared.task {
+            Common::Print(style) => *style,
+            _ => Style::default(),
         };
-        Self { shared, piece: Piece::default(), lines, odd: Vec::new() }
+        let (lines, entries) = (Lines::new(style), Vec::new());
+        Self { shared, piece: Piece::default(), lines, entries, odd: Vec::new() }
     }
 
     /// Does the next piece; `None` where there is none.
-    fn piece(&mut self, room: Option<Yield>) -> Option<Done> {
-        let Self { shared, piece, lines, odd } = self;
-        if !shared.pieces.take(piece) {
+    fn piece(&mut self) -> Option<Done> {
+        if !self.shared.pieces.take(&mut self.piece) {
             return None;
         }
-        let (number, read) = (piece.number(), piece.packets());
-        let passes = |frame: &Frame<'_>| match &shared.filter {
-            Some(filter) => filter.matches(frame.data, frame.len),
-            None => true,
-        };
-        if let (Common::Count, None) = (&shared.task, &shared.filter) {
-            return Some(Done { number, read, packets: read, came: Yield::Nothing });
-        }
-        let frames = piece.frames(&shared.pieces).filter(|(_, frame)| passes(frame));
-        let (packets, came) = match (&shared.task, room, lines) {
-            (Common::Copy(model, snap), room, _) => {
-                let mut records = match room {
+        let (number, read) = (self.piece.number(), self.piece.packets());
+        let room = self.shared.spare().pop();
+        let (packets, came) = match (&self.shared.task, room) {
+            (Common::Count, _) => (self.count(), Yield::Nothing),
+            (Common::Copy(model, snap), room) => {
+                let records = match room {
                     Some(Yield::Records(records)) => records,
                     _ => model.like(),
                 };
-                let keep = snap.map_or(usize::MAX, |it| it as usize);
-                for (_, mut frame) in frames {
-                    frame.data = frame.data.get(..keep).unwrap_or(frame.data);
-                    records.frame(&frame);
-                }
-                (records.packets(), Yield::Records(records))
+                self.copy(records, *snap)
             }
-            (Common::Print(_), room, Some(lines)) => {
-                let mut text = match room {
-                    Some(Yield::Text(text)) => text,
-                    _ => Vec::new(),
-                };
-                text.clear();
-                let packets = print(&shared.order, number, frames, (lines, odd), &mut text);
-                (packets, Yield::Text(text))
-            }
-            _ => (frames.count() as u64, Yield::Nothing),
+            (Common::Print(_), Some(Yield::Text(text))) => self.print(text),
+            (Common::Print(_), _) => self.print(Vec::new()),
         };
         Some(Done { number, read, packets, came })
     }
-}
 
-/// Writes the lines of packets, after those of all pieces before were looked at.
-fn print<'a>(
-    order: &Order,
-    number: u64,
-    frames: impl Iterator<Item = (u64, Frame<'a>)>,
-    (lines, odd): (&mut Lines, &mut Vec<u8>),
-    text: &mut Vec<u8>,
-) -> u64 {
-    odd.clear();
-    let chosen: Vec<_> = frames.collect();
-    let entries: Vec<_> = order.turn(number, |common| {
-        let look = |(number, frame): (u64, Frame<'a>)| match common.look(&frame) {
-            Some(told) => Entry::Later(number, frame, told),
-            None => {
-                let start = odd.len();
-                common.packet(odd, number, &frame);
-                Entry::Now(start..odd.len())
+    fn count(&self) -> u64 {
+        let Self { shared, piece, .. } = self;
+        match &shared.filter {
+            None => piece.packets(),
+            Some(_) => {
+                piece.frames(&shared.pieces).filter(|(_, it)| shared.passes(it)).count() as u64
             }
-        };
-        chosen.into_iter().map(look).collect()
-    });
-    for entry in &entries {
-        match entry {
-            Entry::Later(number, frame, told) => lines.told(text, *number, frame, *told),
-            Entry::Now(place) => text.extend_from_slice(odd.get(place.clone()).unwrap_or_default()),
         }
     }
-    entries.len() as u64
+
+    fn copy(&self, mut records: Records, snap: Option<u32>) -> (u64, Yield) {
+        let Self { shared, piece, .. } = self;
+        let keep = snap.map_or(usize::MAX, |it| it as usize);
+        for (_, mut frame) in piece.frames(&shared.pieces) {
+            if shared.passes(&frame) {
+                frame.data = frame.data.get(..keep).unwrap_or(frame.data);
+                records.frame(&frame);
+            }
+        }
+        (records.packets(), Yield::Records(records))
+    }
+
+    /// Writes the lines of packets, after those of all pieces before were looked at.
+    fn print(&mut self, mut text: Vec<u8>) -> (u64, Yield) {
+        let Self { shared, piece, lines, entries, odd } = self;
+        let frames = || piece.frames(&shared.pieces);
+        text.clear();
+        odd.clear();
+        entries.clear();
+        let chosen = |(_, frame)| if shared.passes(&frame) { Entry::In } else { Entry::Out };
+        entries.extend(frames().map(chosen));
+        shared.order.turn(piece.number(), |common| {
+            let passed = entries.iter_mut().zip(frames());
+            for (entry, (number, frame)) in passed.filter(|it| matches!(it.0, Entry::In)) {
+                *entry = match common.look(&frame) {
+                    Some(told) => Entry::Later(told),
+                    None => {
+                        let start = odd.len();
+                        common.packet(odd, number, &frame);
+                        Entry::Now(start..odd.len())
+                    }
+                };
+            }
+        });
+        let mut packets = 0;
+        for (entry, (number, frame)) in entries.iter().zip(frames()) {
+            match entry {
+                Entry::Out | Entry::In => continue,
+                Entry::Later(told) => lines.told(&mut text, number, &frame, *told),
+                Entry::Now(place) => {
+                    text.extend_from_slice(odd.get(place.clone()).unwrap_or_default());
+                }
+            }
+            packets += 1;
+        }
+        (packets, Yield::Text(text))
+    }
 }
 
 impl Order {
-    fn lock(&self) -> std::sync::MutexGuard<'_, (u64, Option<Box<Lines>>)> {
+    fn lock(&self) -> MutexGuard<'_, (u64, Option<Box<Lines>>)> {
         self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for the turn of a piece and does what has to be done in order.
-    fn turn<T: Default>(&self, number: u64, work: impl FnOnce(&mut Lines) -> T) -> T {
+    fn turn(&self, number: u64, work: impl FnOnce(&mut Lines)) {
         let mut next = self.lock();
         while next.0 < number {
             next = self.moved.wait(next).unwrap_or_else(PoisonError::into_inner);
         }
-        let made = next.1.as_mut().map(|lines| work(lines)).unwrap_or_default();
+        if let Some(lines) = next.1.as_mut() {
+            work(lines);
+        }
         next.0 += 1;
         drop(next);
         self.moved.notify_all();
-        made
     }
 }
 
