@@ -75,27 +75,26 @@ fn second_thread(
     sink: &mut Sink,
     context: &Context,
 ) -> Option<Helper> {
-    if !worth_a_thread(args) {
+    if !is_large(args) {
         return None;
     }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let plain = reader.pieces().is_some() && !args.search.is_asked() && args.numbers.is_none();
     let style = args.print.style(&context.global);
     match sink {
-        Sink::Print(packets) if !plain => packets.beside(style),
-        Sink::Print(packets) if !packets.is_free(style) => {}
-        _ if plain => return Helper::start().ok(),
+        Sink::Print(packets) if cores > 1 && !plain => packets.beside(style),
+        Sink::Print(packets) if cores == 1 || !packets.is_free(style) => {}
+        _ if plain && cores > 1 => return Helper::start().ok(),
+        _ if plain => return Some(Helper::none()),
         _ => {}
     }
     None
 }
 
-/// Whether a second thread has enough to do to be started.
-fn worth_a_thread(args: &DecodeArgs) -> bool {
+/// Whether there is enough to do for more than one thread.
+fn is_large(args: &DecodeArgs) -> bool {
     let enough = |file: std::fs::Metadata| file.is_file() && file.len() > 4 << 20;
-    !args.follow
-        && args.limit.is_none()
-        && std::fs::metadata(&args.file).is_ok_and(enough)
-        && std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1)
+    !args.follow && args.limit.is_none() && std::fs::metadata(&args.file).is_ok_and(enough)
 }
 
 /// Says what the file is.

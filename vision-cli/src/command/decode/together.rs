@@ -37,10 +37,10 @@ pub enum Yield {
     Nothing,
 }
 
-/// A second thread that waits until there is something to do.
+/// A second thread that waits until there is something to do, or none.
 #[derive(Debug)]
 pub struct Helper {
-    work: Sender<Work>,
+    work: Option<Sender<Work>>,
 }
 
 /// What came of pieces, on the way from one thread to the other.
@@ -99,7 +99,12 @@ impl Helper {
                 }
             }
         })?;
-        Ok(Self { work })
+        Ok(Self { work: Some(work) })
+    }
+
+    /// Stands for a thread where there is no processor for it: pieces are quicker all the same.
+    pub fn none() -> Self {
+        Self { work: None }
     }
 
     /// Does the task with all packets of the pieces that pass the filter, and gives what comes of
@@ -126,7 +131,11 @@ impl Helper {
         let (done, results) = sync_channel(1);
         let work = Work { shared: Arc::clone(&shared), done };
         // Without the thread this one does it alone.
-        let _ = self.work.send(work);
+        if let Some(thread) = self.work {
+            let _ = thread.send(work);
+        } else {
+            drop(work);
+        }
         let (next, packets, read) = (0, 0, 0);
         let (waiting, common) = (VecDeque::new(), &*shared);
         let mut hand = Hand { out, next, packets, read, waiting, results, common };
