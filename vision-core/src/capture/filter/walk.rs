@@ -304,10 +304,16 @@ mod tests {
                     };
                     put(12, &kind);
                     put(14, &[0x40 | (length % 7 + 3) as u8, 0]);
-                    put(20, &[protocol, 0]);
+                    if kind == [0x81, 0] {
+                        put(14, &[0, 5, 0x86, 0xdd]);
+                    }
+                    if length % 5 == 0 {
+                        put(0, &[2, 0, 0, 0, 0, 1]);
+                    }
+                    put(20, &[if kind == [8, 0] { 0 } else { protocol }, 0]);
                     put(23, &[protocol]);
                     put(26, &[10, 0, 0, 1, 10, 0, 0, (length % 3) as u8]);
-                    let port = [443_u16, 53, 1500][length % 3].to_be_bytes();
+                    let port = [443_u16, 53, 1500][length / 12 % 3].to_be_bytes();
                     put([34, 36, 38, 54][length / 3 % 4], &port);
                     all.push(frame);
                 }
@@ -337,7 +343,7 @@ mod tests {
 
     #[test]
     fn what_has_no_such_form_is_interpreted() {
-        for expression in ["len > 100", "ip[6] + 1 == 5", "ip6 protochain 6"] {
+        for expression in ["len > 100", "ip[6] + ip[7] == 5", "ip6 protochain 6"] {
             let filter = Filter::compile(expression, LinkType::ETHERNET).expect(expression);
             assert!(!Machine::new(filter.program()).expect(expression).is_table(), "{expression}");
         }
