@@ -1,7 +1,7 @@
 //! Capture files: read and written, pcap and pcapng.
 
 use std::hint::black_box;
-use std::io::{self, Cursor, Write};
+use std::io::{self, Cursor, Read, Write};
 use std::sync::{Arc, Mutex};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -58,6 +58,16 @@ fn files(c: &mut Criterion) {
         let kept = Kept::default();
         write(writer(pcapng, kept.clone()));
         let bytes: Arc<[u8]> = kept.0.lock().expect("no panic").clone().into();
+        // The floor: what a reader that looks at nothing takes.
+        group.bench_function(format!("the bytes of {name} alone"), |b| {
+            let mut room = vec![0; 256 * 1024];
+            b.iter(|| {
+                let mut source = Cursor::new(bytes.clone());
+                while source.read(&mut room).expect("memory") > 0 {
+                    black_box(&room);
+                }
+            });
+        });
         group.bench_function(format!("read {name}"), |b| {
             b.iter(|| {
                 let mut reader = Reader::new(Cursor::new(bytes.clone())).expect("a capture");

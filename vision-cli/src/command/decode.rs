@@ -3,6 +3,7 @@
 mod copy;
 mod select;
 mod source;
+mod together;
 
 use vision_core::capture::file::{FileError, Reader, sniff, sniff_path};
 use vision_core::wire::LinkType;
@@ -10,6 +11,7 @@ use vision_core::{Budget, Error};
 
 use self::copy::Copy;
 use self::select::Select;
+use self::together::Helper;
 use super::Ended;
 use super::search::{Looked, Search};
 use crate::args::DecodeArgs;
@@ -50,13 +52,10 @@ pub fn run(args: &DecodeArgs, context: &mut Context) -> Ended {
     };
     let allow = Allow { folder };
     sandbox::drop_rights(&allow)?;
-    if let Sink::Print(packets) = &mut sink
-        && worth_a_thread(args)
-    {
-        packets.beside(args.print.style(&context.global));
-    }
+    let helper = second_thread(args, &reader, &mut sink, context);
     sandbox::lock(&allow)?;
-    let mut run = Run { args, select, search, sink, done: Decoded { packets: 0, read: 0 } };
+    let done = Decoded { packets: 0, read: 0 };
+    let mut run = Run { args, select, search, sink, helper, done };
     let ended = run.all(&mut reader, &budget, context);
     let ended = match (ended, budget.remaining()) {
         // Whoever follows a file decides when it is enough.
@@ -68,13 +67,34 @@ pub fn run(args: &DecodeArgs, context: &mut Context) -> Ended {
     run.close(&reader, ended, context)
 }
 
-/// Whether a second thread has enough to do to be started.
-fn worth_a_thread(args: &DecodeArgs) -> bool {
+/// Starts a second thread where that is worth it: one that shares all the work, or, where packets
+/// have to be found one after the other, one that writes lines only.
+fn second_thread(
+    args: &DecodeArgs,
+    reader: &Reader,
+    sink: &mut Sink,
+    context: &Context,
+) -> Option<Helper> {
+    if !is_large(args) {
+        return None;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let plain = reader.pieces().is_some() && !args.search.is_asked() && args.numbers.is_none();
+    let style = args.print.style(&context.global);
+    match sink {
+        Sink::Print(packets) if cores > 1 && !plain => packets.beside(style),
+        Sink::Print(packets) if cores == 1 || !packets.is_free(style) => {}
+        _ if plain && cores > 1 => return Helper::start().ok(),
+        _ if plain => return Some(Helper::none()),
+        _ => {}
+    }
+    None
+}
+
+/// Whether there is enough to do for more than one thread.
+fn is_large(args: &DecodeArgs) -> bool {
     let enough = |file: std::fs::Metadata| file.is_file() && file.len() > 4 << 20;
-    !args.follow
-        && args.limit.is_none()
-        && std::fs::metadata(&args.file).is_ok_and(enough)
-        && std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1)
+    !args.follow && args.limit.is_none() && std::fs::metadata(&args.file).is_ok_and(enough)
 }
 
 /// Says what the file is.
@@ -129,6 +149,7 @@ struct Run<'a> {
     select: Select<'a>,
     search: Search,
     sink: Sink,
+    helper: Option<Helper>,
     done: Decoded,
 }
 
@@ -140,6 +161,9 @@ impl Run<'_> {
         budget: &Budget,
         context: &mut Context,
     ) -> Result<(), Failure> {
+        if let Some(helper) = self.helper.take() {
+            self.together(helper, reader, budget, context)?;
+        }
         let all = self.select.all() && !self.args.search.is_asked();
         if all && matches!(self.sink, Sink::Count) && !self.args.follow {
             return self.count(reader, budget);
@@ -159,8 +183,13 @@ impl Run<'_> {
     fn count(&mut self, reader: &mut Reader, budget: &Budget) -> Result<(), Failure> {
         let limit = self.args.limit.unwrap_or(u64::MAX);
         while self.done.read < limit {
-            if self.done.read.is_multiple_of(ROUND) {
+            let ready = reader.skip_ready(limit - self.done.read);
+            if ready > 0 || self.done.read.is_multiple_of(ROUND) {
                 budget.remaining()?;
+            }
+            self.done.read += ready;
+            if self.done.read == limit {
+                break;
             }
             match reader.next_frame() {
                 Ok(Some(_)) => self.done.read += 1,

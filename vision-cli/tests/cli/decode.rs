@@ -244,3 +244,65 @@ fn a_signal_leaves_a_file_that_reads_to_its_end() {
         assert!(took < Duration::from_secs(5), "{took:?}");
     }
 }
+
+/// A pcap file large enough that two threads share the work: TCP, UDP, fragments and what is no IP,
+/// of all lengths.
+fn large() -> Vec<u8> {
+    let mut bytes = pcap(0);
+    for number in 0..40_000_u32 {
+        let length = (54 + number * 7 % 300) as usize;
+        let mut frame = vec![number as u8; length];
+        frame[12..14].copy_from_slice(&[8, if number % 50 == 3 { 6 } else { 0 }]);
+        let total = (length as u16 - 14).to_be_bytes();
+        frame[14..18].copy_from_slice(&[0x45, 0, total[0], total[1]]);
+        frame[20..22].copy_from_slice(&[if number % 40 == 9 { 0x20 } else { 0 }, 0]);
+        frame[23] = if number % 3 == 0 { 17 } else { 6 };
+        frame[26..34].copy_from_slice(&[10, 0, 0, (number % 5) as u8, 10, 0, 1, 1]);
+        let ports = [(4000 + number % 7) as u16, [443, 8443, 4789][number as usize % 3]];
+        frame[34..36].copy_from_slice(&ports[0].to_be_bytes());
+        frame[36..38].copy_from_slice(&ports[1].to_be_bytes());
+        frame[38..46].copy_from_slice(&[0, 0, number.to_be_bytes()[2], number as u8, 0, 0, 1, 2]);
+        frame[46..48].copy_from_slice(&[0x50, 0x18]);
+        for field in
+            [1_700_000_000 + number / 100, number, length as u32, length as u32 + number % 2]
+        {
+            bytes.extend_from_slice(&field.to_le_bytes());
+        }
+        bytes.extend_from_slice(&frame);
+    }
+    bytes
+}
+
+#[test]
+fn a_large_file_is_decoded_as_a_stream_is() {
+    let folder = Folder::new("large");
+    let bytes = large();
+    assert!(bytes.len() > 5 << 20, "{}", bytes.len());
+    let cut = &bytes[..bytes.len() - 11];
+    for (name, bytes) in [("whole.pcap", &bytes[..]), ("cut.pcap", cut)] {
+        let path = folder.put(name, bytes);
+        for rest in [
+            "",
+            "-e -v",
+            "tcp port 443",
+            "--count",
+            "--count udp",
+            "--snap 40 --format pcap -w - udp or arp",
+            "-w - tcp port 8443",
+            "-ttt tcp",
+            "-c 30000 tcp port 443",
+        ] {
+            let run = |from: &str| {
+                let mut command = command(&format!("decode {from} {rest}"));
+                command.stdin(fs::File::open(&path).expect("there"));
+                let output = command.output().expect("runs");
+                (output.status.code(), output.stdout, output.stderr)
+            };
+            let (file, stream) = (run(&path), run("-"));
+            assert!(file.0 == stream.0 && file.1.len() > 4, "{name} {rest}: {:?}", file.0);
+            assert!(file.1 == stream.1, "{name} {rest}");
+            let said = String::from_utf8_lossy(&file.2).replace(&path, "standard input");
+            assert_eq!(said, String::from_utf8_lossy(&stream.2), "{name} {rest}");
+        }
+    }
+}

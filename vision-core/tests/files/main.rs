@@ -6,6 +6,7 @@ mod damage;
 mod follow;
 mod packed;
 mod peer;
+mod pieces;
 mod storage;
 mod write;
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use vision_core::capture::Frame;
 use vision_core::capture::file::{
-    FileError, Format, Interface, Limits, Precision, Reader, Rotation, Section, Writer,
+    FileError, Format, Interface, Limits, Precision, Reader, Records, Rotation, Section, Writer,
 };
 
 use crate::args::{DecodeArgs, Span, WriteFormat};
@@ -110,6 +110,27 @@ impl Copy {
             self.writer.interface(&it)?;
         }
         Ok(())
+    }
+
+    /// Begins records that are put together elsewhere, unless files take turns.
+    pub fn records(&self) -> Option<Records> {
+        self.rotation.is_none().then(|| self.writer.records())
+    }
+
+    /// Writes records put together elsewhere, of packets of the first interface.
+    ///
+    /// # Errors
+    /// As [`Writer::append`].
+    pub fn append(
+        &mut self,
+        records: &mut Records,
+        interfaces: &[Interface],
+        snap: Option<u32>,
+    ) -> Result<(), FileError> {
+        if records.packets() > 0 && self.lacks(0) {
+            self.describe(interfaces, 0, snap)?;
+        }
+        self.writer.append(records)
     }
 
     /// Hands over what was written so far.

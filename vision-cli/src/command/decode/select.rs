@@ -37,6 +37,11 @@ impl<'a> Select<'a> {
         self.expression.is_empty() && self.args.numbers.is_none()
     }
 
+    /// Returns the filter for a file of one link type, if there is one; it was compiled for that.
+    pub fn filter(&self) -> Option<Filter> {
+        self.programs.first().and_then(|(_, program)| program.clone())
+    }
+
     /// Tells whether no packet from this number on can be wanted.
     #[inline]
     pub fn over(&self, number: u64) -> bool {

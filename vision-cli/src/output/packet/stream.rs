@@ -31,13 +31,27 @@ impl Packets {
 
     /// Has the lines of many packets written by two threads.
     ///
-    /// For what is read at once and whole: lines come in batches then. Where a line depends on the
-    /// one before it, and where there is no room for a thread, it stays with one.
+    /// For what is read at once and whole: lines come in batches then. Where there is no room for a
+    /// thread, it stays with one.
     pub fn beside(&mut self, style: text::Style) {
-        let alone = matches!(style.clock, Clock::Delta | Clock::First);
-        if !self.json && !alone {
+        if self.is_free(style) {
             self.beside = Beside::start(style).ok().map(Box::new);
         }
+    }
+
+    /// Tells whether lines depend on nothing but their packet and its conversation.
+    pub fn is_free(&self, style: text::Style) -> bool {
+        !self.json && !matches!(style.clock, Clock::Delta | Clock::First)
+    }
+
+    /// Lends what writes the lines to somebody else, until it is given back.
+    pub fn lend(&mut self, style: text::Style) -> Lines {
+        std::mem::replace(&mut self.lines, Lines::new(style))
+    }
+
+    /// Takes back what was lent.
+    pub fn give_back(&mut self, lines: Lines) {
+        self.lines = lines;
     }
 
     /// Learns what the interfaces of a capture are called, which cooked headers know by index.

@@ -28,6 +28,11 @@ impl Watched {
         Some(Self { path: path.to_owned(), file })
     }
 
+    /// Returns the file itself, which shares its place with the reader's.
+    pub(super) fn file(&self) -> std::io::Result<File> {
+        self.file.try_clone()
+    }
+
     /// Tells whether the path leads to another file by now, or to none.
     fn replaced(&self) -> bool {
         let ours = self.file.metadata().map(|it| (it.dev(), it.ino())).ok();

@@ -4,6 +4,7 @@ use super::window::Window;
 use super::{Endian, FileError, Format, Precision};
 use crate::base::Timestamp;
 use crate::capture::Direction;
+use crate::sys::prefetch;
 use crate::wire::LinkType;
 
 /// Bytes of the header of a file.
@@ -37,7 +38,20 @@ pub(super) struct Pcap {
     lengths: Lengths,
     nanos_per_unit: i64,
     record: usize,
+    ahead: Ahead,
 }
+
+/// Packets found to be in memory as a whole, before they are asked for: how many bytes of each
+/// were kept. Finding many at once has their headers on the way to the processor together.
+#[derive(Debug, Clone)]
+struct Ahead {
+    kept: [u32; AHEAD],
+    next: usize,
+    count: usize,
+}
+
+/// Packets to look ahead: few enough that the first level of caches holds their headers.
+const AHEAD: usize = 32;
 
 /// Which of the two lengths of a record comes first: the captured one, but older writers differed.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +104,7 @@ impl Pcap {
             lengths,
             nanos_per_unit,
             record,
+            ahead: Ahead { kept: [0; AHEAD], next: 0, count: 0 },
         })
     }
 
@@ -99,16 +114,129 @@ impl Pcap {
 
     /// Finds the next packet; `None` at the end of the file.
     #[inline]
-    pub(super) fn next(&self, window: &mut Window) -> Result<Option<Found>, FileError> {
+    pub(super) fn next(&mut self, window: &mut Window) -> Result<Option<Found>, FileError> {
+        if self.ahead.next == self.ahead.count {
+            self.look_ahead(window);
+        }
+        match self.ahead.kept.get(self.ahead.next..self.ahead.count) {
+            Some([kept, ..]) => {
+                let kept = *kept as usize;
+                self.ahead.next += 1;
+                Ok(self.found(window, kept))
+            }
+            _ => self.search(window),
+        }
+    }
+
+    /// Steps over packets that are in memory already, at most `limit`, and says how many those were.
+    pub(super) fn skip(&mut self, window: &mut Window, limit: u64) -> u64 {
+        let known = self.ahead.kept.get(self.ahead.next..self.ahead.count).unwrap_or_default();
+        if limit == 0 || !known.is_empty() {
+            return 0;
+        }
+        let (mut count, mut end) = (0, 0);
+        let bytes = window.bytes();
+        while let Some(kept) = self.whole(bytes, end)
+            && count < limit
+        {
+            end += self.record + kept as usize;
+            count += 1;
+        }
+        window.take(end);
+        count
+    }
+
+    /// Forgets what was found ahead, for the window is elsewhere now.
+    pub(super) fn restart(&mut self) {
+        (self.ahead.next, self.ahead.count) = (0, 0);
+    }
+
+    /// Finds packets that lie in the window as a whole.
+    fn look_ahead(&mut self, window: &Window) {
+        let bytes = window.bytes();
+        let (mut at, mut count) = (0, 0);
+        let mut kept = [0; AHEAD];
+        for room in &mut kept {
+            let Some(length) = self.whole(bytes, at) else { break };
+            prefetch::headers(bytes.get(at + self.record..).unwrap_or_default());
+            *room = length;
+            at += self.record + length as usize;
+            count += 1;
+        }
+        self.ahead = Ahead { kept, next: 0, count };
+    }
+
+    /// Returns how much was kept of the packet whose record begins there; `None` unless all of it
+    /// is there, and also of those that need a closer look.
+    #[inline]
+    pub(super) fn whole(&self, bytes: &[u8], at: usize) -> Option<u32> {
+        let kept = self.claims(bytes, at)?;
+        (bytes.len() - at >= self.record + kept as usize).then_some(kept)
+    }
+
+    /// Returns how much a record says was kept, unless that cannot be.
+    #[inline]
+    pub(super) fn claims(&self, bytes: &[u8], at: usize) -> Option<u32> {
+        let field = match self.lengths {
+            Lengths::CapturedFirst => at + 8,
+            Lengths::WireFirst => at + 12,
+            Lengths::Either => return None,
+        };
+        let kept = self.endian.u32(*bytes.get(field..field + 4)?.first_chunk()?);
+        (kept <= MAX_PACKET).then_some(kept)
+    }
+
+    /// Takes a packet that is in the window.
+    #[inline]
+    fn found(&self, window: &mut Window, kept: usize) -> Option<Found> {
+        let mut found = self.read(window.bytes(), kept)?;
+        found.at += window.take(self.record + kept);
+        Some(found)
+    }
+
+    /// Reads a record at the beginning of these bytes, which is where the place counts from.
+    #[inline]
+    pub(super) fn read(&self, record: &[u8], kept: usize) -> Option<Found> {
+        let [a, b, c, d] = quarters(record.first_chunk::<16>()?).map(|it| self.endian.u32(it));
+        let len = match self.lengths {
+            Lengths::CapturedFirst => d,
+            Lengths::WireFirst => c,
+            Lengths::Either => c.max(d),
+        };
+        let nanos = i64::from(a) * 1_000_000_000 + i64::from(b) * self.nanos_per_unit;
+        Some(Found {
+            at: self.record,
+            kept,
+            len,
+            time: Some(Timestamp::from_unix_nanos(nanos)),
+            link_type: self.link_type,
+            interface: 0,
+            direction: if self.modified { direction(record) } else { None },
+        })
+    }
+
+    /// Tells whether all records are laid out in the way of today.
+    pub(super) fn is_even(&self) -> bool {
+        !matches!(self.lengths, Lengths::Either)
+    }
+
+    /// Returns how many bytes come before each packet.
+    pub(super) fn record(&self) -> usize {
+        self.record
+    }
+
+    /// Finds the next packet where more has to be read for it, or where something is wrong.
+    #[inline(never)]
+    fn search(&self, window: &mut Window) -> Result<Option<Found>, FileError> {
         if !window.need(self.record)? {
             return end(window, "packet header", self.record);
         }
         let Some(head) = window.bytes().first_chunk::<16>() else { return Ok(None) };
-        let [a, b, c, d] = quarters(head).map(|it| self.endian.u32(it));
-        let (kept, len) = match self.lengths {
-            Lengths::CapturedFirst => (c, d),
-            Lengths::WireFirst => (d, c),
-            Lengths::Either => (c.min(d), c.max(d)),
+        let [_, _, c, d] = quarters(head).map(|it| self.endian.u32(it));
+        let kept = match self.lengths {
+            Lengths::CapturedFirst => c,
+            Lengths::WireFirst => d,
+            Lengths::Either => c.min(d),
         };
         if kept > MAX_PACKET && kept > longest(self.link_type) {
             let why = format!("a packet of {kept} bytes, more than any of its kind can have");
@@ -118,27 +246,16 @@ impl Pcap {
         if !window.need(whole)? {
             return end(window, "packet", whole);
         }
-        let direction = if self.modified { self.direction(window) } else { None };
-        let nanos = i64::from(a) * 1_000_000_000 + i64::from(b) * self.nanos_per_unit;
-        let at = window.take(whole) + self.record;
-        Ok(Some(Found {
-            at,
-            kept: kept as usize,
-            len,
-            time: Some(Timestamp::from_unix_nanos(nanos)),
-            link_type: self.link_type,
-            interface: 0,
-            direction,
-        }))
+        Ok(self.found(window, kept as usize))
     }
+}
 
-    /// The packet type of a modified record, as packet(7) numbers them: 4 is outgoing.
-    fn direction(&self, window: &Window) -> Option<Direction> {
-        match window.bytes().get(22) {
-            Some(4) => Some(Direction::Out),
-            Some(0..=3) => Some(Direction::In),
-            _ => None,
-        }
+/// The packet type of a modified record, as packet(7) numbers them: 4 is outgoing.
+fn direction(record: &[u8]) -> Option<Direction> {
+    match record.get(22) {
+        Some(4) => Some(Direction::Out),
+        Some(0..=3) => Some(Direction::In),
+        _ => None,
     }
 }
 

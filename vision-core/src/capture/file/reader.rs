@@ -200,6 +200,17 @@ impl Reader {
         Ok(found.map(|found| (self.frame(found), self.interfaces())))
     }
 
+    /// Steps over packets that are in memory already, no more than `limit`, and returns how many.
+    /// Zero says nothing about what follows: [`Reader::next_frame`] does.
+    ///
+    /// For counting: of most files the packets themselves need not be looked at.
+    pub fn skip_ready(&mut self, limit: u64) -> u64 {
+        match &mut self.kind {
+            Layout::Pcap(pcap) if !self.done => pcap.skip(&mut self.window, limit),
+            _ => 0,
+        }
+    }
+
     #[inline]
     fn next_found(&mut self) -> Result<Option<Found>, FileError> {
         loop {
@@ -266,6 +277,14 @@ impl Reader {
     /// Returns what packets of an interface begin with.
     pub fn link_type(&self, interface: usize) -> Option<LinkType> {
         self.interfaces().get(interface).map(|it| it.link_type)
+    }
+
+    /// Goes on elsewhere, where the source was set to.
+    pub(super) fn restart(&mut self, offset: u64) {
+        self.window.restart(offset);
+        if let Layout::Pcap(pcap) = &mut self.kind {
+            pcap.restart();
+        }
     }
 
     pub(super) fn pcap_header(&self) -> Option<&Pcap> {

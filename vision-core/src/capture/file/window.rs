@@ -32,6 +32,11 @@ impl Window {
         (self.start, self.end, self.offset) = (0, 0, 0);
     }
 
+    /// Forgets what is in memory: the source was set to another place.
+    pub(super) fn restart(&mut self, offset: u64) {
+        (self.start, self.end, self.offset) = (0, 0, offset);
+    }
+
     /// Returns where in the stream the window begins.
     pub(super) fn offset(&self) -> u64 {
         self.offset

@@ -162,6 +162,27 @@ impl Writer {
         }
     }
 
+    /// Begins records for this file that are put together elsewhere, on another thread maybe.
+    pub fn records(&self) -> Records {
+        Records { buffer: Vec::new(), shape: self.shape, packets: 0 }
+    }
+
+    /// Writes records put together elsewhere, and empties them. Their interfaces are to be
+    /// described before.
+    ///
+    /// # Errors
+    /// [`FileError::Write`].
+    pub fn append(&mut self, records: &mut Records) -> Result<(), FileError> {
+        self.drain()?;
+        // Not a byte is copied: the two take turns.
+        std::mem::swap(&mut self.buffer, &mut records.buffer);
+        let written = self.drain();
+        std::mem::swap(&mut self.buffer, &mut records.buffer);
+        records.buffer.clear();
+        self.packets += std::mem::take(&mut records.packets);
+        written
+    }
+
     /// Copies a block of another pcapng file that needs no change, such as names or secrets;
     /// tells whether it could be copied: a block in the other byte order or one that must not
     /// be copied is left out, and so are all from a pcap file.
@@ -293,6 +314,37 @@ impl Writer {
         self.buffer.clear();
         self.failed = true;
         Err(FileError::Write(error))
+    }
+}
+
+/// Packets laid out as one file holds them: see [`Writer::records`].
+#[derive(Debug)]
+pub struct Records {
+    buffer: Vec<u8>,
+    shape: Shape,
+    packets: u64,
+}
+
+impl Records {
+    /// Adds a packet, which has to have a time and an interface that the file describes.
+    #[inline]
+    pub fn frame(&mut self, frame: &Frame<'_>) {
+        match self.shape {
+            Shape::Pcapng => encode::packet(&mut self.buffer, frame, &[]),
+            Shape::Pcap(precision) => encode::pcap_packet(&mut self.buffer, frame, precision),
+        }
+        self.packets += 1;
+    }
+
+    /// Begins others for the same file.
+    #[must_use]
+    pub fn like(&self) -> Self {
+        Self { buffer: Vec::new(), shape: self.shape, packets: 0 }
+    }
+
+    /// Returns how many packets there are.
+    pub fn packets(&self) -> u64 {
+        self.packets
     }
 }
 

@@ -1,5 +1,6 @@
 use super::program::{Instruction, Program, code};
 use super::value::Op;
+use super::walk::Walk;
 use crate::base::{Error, Result};
 
 /// A checked program of classic BPF, ready to run on packets that are in memory.
@@ -24,6 +25,8 @@ use crate::base::{Error, Result};
 #[derive(Debug, Clone)]
 pub struct Machine {
     steps: Vec<Step>,
+    /// The same as a table, if it has that form.
+    walk: Option<Walk>,
 }
 
 /// The words of scratch memory.
@@ -34,7 +37,7 @@ const BACKS: u32 = 16_384;
 const LONGEST: usize = 1 << 20;
 
 #[derive(Debug, Clone, Copy)]
-enum Step {
+pub(super) enum Step {
     Load4(u32),
     Load2(u32),
     Load1(u32),
@@ -89,7 +92,10 @@ impl Machine {
         };
         let steps: Vec<_> = all.iter().enumerate().map(decoded).collect::<Result<_>>()?;
         match steps.last() {
-            Some(Step::Return(_) | Step::ReturnA) => Ok(Self { steps }),
+            Some(Step::Return(_) | Step::ReturnA) => {
+                let walk = Walk::of(&steps);
+                Ok(Self { steps, walk })
+            }
             _ => Err(invalid("it does not end with a verdict".to_owned())),
         }
     }
@@ -98,10 +104,20 @@ impl Machine {
     /// many bytes the program takes; 0 refuses the packet.
     #[inline]
     pub fn run(&self, data: &[u8], len: u32) -> u32 {
-        self.verdict(data, len).unwrap_or(0)
+        let taken = match &self.walk {
+            Some(walk) => walk.run(data),
+            None => self.verdict(data, len),
+        };
+        taken.unwrap_or(0)
     }
 
-    fn verdict(&self, data: &[u8], len: u32) -> Option<u32> {
+    #[cfg(test)]
+    pub(super) fn is_table(&self) -> bool {
+        self.walk.is_some()
+    }
+
+    /// Interprets the program; `None` where it gives the packet up.
+    pub(super) fn verdict(&self, data: &[u8], len: u32) -> Option<u32> {
         let (mut a, mut x) = (0_u32, 0_u32);
         let mut memory = [0_u32; MEMORY];
         let mut at = 0_usize;

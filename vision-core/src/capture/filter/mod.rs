@@ -31,6 +31,7 @@ mod request;
 mod token;
 mod tree;
 mod value;
+mod walk;
 mod words;
 
 pub use self::error::FilterError;
