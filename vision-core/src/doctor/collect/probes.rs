@@ -8,7 +8,8 @@ use crate::base::{Budget, Error, Family, Gap, Result, Timestamp};
 use crate::doctor::case::{CaseFile, ProbeRecord, Probing, RouteRecord, Vantage};
 use crate::doctor::{Question, Service};
 use crate::inventory::{
-    Link, NeighState, RouteAnswer, RouteKind, RouteQuery, RouteTable, Rule, RuleAction, Snapshot,
+    Link, NeighState, RefusalCause, RouteAnswer, RouteKind, RouteQuery, RouteTable, Rule,
+    RuleAction, Snapshot,
 };
 use crate::netns::FileOrigin;
 use crate::probe::{
@@ -242,7 +243,13 @@ impl<'a> Prober<'a> {
         let at = Timestamp::now();
         match self.site.inventory.route_to(&query, self.budget) {
             Ok(RouteAnswer::Refused(_)) if !self.refused_on_purpose(dst) => Ok(None),
-            Ok(answer) => {
+            Ok(mut answer) => {
+                // A blackhole and an impossible source have one errno (net/ipv4/fib_semantics.c).
+                if let RouteAnswer::Refused(refusal) = &mut answer
+                    && refusal.reason.errno == nix::libc::EINVAL
+                {
+                    refusal.cause = RefusalCause::Blackhole;
+                }
                 let record = RouteRecord { query, answer: answer.clone(), at };
                 self.records.push(ProbeRecord::Route(record));
                 Ok(Some(answer))
