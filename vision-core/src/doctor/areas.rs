@@ -1,5 +1,6 @@
 //! One line per area: what was looked at and how it stands. Pure.
 
+use super::Question;
 use super::case::Vantage;
 use super::report::{Area, AreaState, Class, Finding, Severity, Unchecked, Verdict};
 use super::scene::{Flow, Outcome, Purpose, Scene};
@@ -138,11 +139,16 @@ fn nameservers(scene: &Scene<'_>) -> Seen {
 fn sockets(scene: &Scene<'_>) -> Seen {
     let works = scene.destinations().filter(|flow| flow.outcome == Outcome::Works);
     let shown = works.map(|flow| format!("{}: answered", super::rules::question(flow)));
-    let nothing = match scene.destinations().next() {
-        Some(_) => "no destination answered",
-        None => "no destination was given",
+    // What was tried and what came of it: where no cause is named, the symptom is all there is.
+    let failed = scene.destinations().filter(|flow| flow.outcome != Outcome::Works);
+    let failed = failed
+        .map(|flow| format!("{}: {}", super::rules::question(flow), super::rules::outcome(flow)));
+    let nothing = match (failed.collect::<Vec<_>>(), &scene.case.question) {
+        (failed, _) if !failed.is_empty() => few(failed).join(", "),
+        (_, Question::Health) => "no destination was given".to_owned(),
+        (_, Question::Reach { .. }) => "the destination's address is not known".to_owned(),
     };
-    joined(shown.collect(), nothing)
+    joined(shown.collect(), &nothing)
 }
 
 /// What came through shows that filters let it through; else what was read of them.

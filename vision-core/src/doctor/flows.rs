@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::case::{CaseFile, ProbeRecord, Vantage};
 use super::scene::{Flow, Hop, Outcome, Purpose, has_address};
 use super::{Question, Service};
-use crate::base::{Family, Reason, Timestamp};
+use crate::base::{Family, Host, Reason, Timestamp};
 use crate::inventory::{Link, RouteAnswer};
 use crate::probe::{
     DnsAttempt, DnsOutcome, DnsReport, EchoOutcome, PingReport, ResolveOutcome, TcpOutcome,
@@ -49,14 +49,15 @@ fn told_by(case: &CaseFile, target: &Vantage, probe: &ProbeRecord) -> Option<Tol
         Question::Health => None,
     };
     let destination = service.map(Purpose::Destination);
+    let asked = |addr| is_asked(&case.question, target, addr);
     let (dst, purpose, outcome, at) = match probe {
-        ProbeRecord::Tcp(report) if service.is_some() => {
+        ProbeRecord::Tcp(report) if service.is_some() && asked(report.to) => {
             (report.to, destination?, of_tcp(report, service?)?, started(report))
         }
         ProbeRecord::Udp(report) => {
             (report.to.ip(), destination?, of_udp(&report.outcome), report.sent.first().copied())
         }
-        ProbeRecord::Ping(report) if service == Some(Service::Host) => {
+        ProbeRecord::Ping(report) if service == Some(Service::Host) && asked(report.to) => {
             (report.to, destination?, of_ping(report), report.echoes.first().map(|e| e.sent_at))
         }
         ProbeRecord::Tcp(report) if service.is_none() && report.to.is_loopback() => {
@@ -79,6 +80,18 @@ fn told_by(case: &CaseFile, target: &Vantage, probe: &ProbeRecord) -> Option<Tol
         _ => return None,
     };
     Some(Told { dst, purpose, outcome, at })
+}
+
+/// Tells whether the question is about this address: a nameserver that shows a sign of life says
+/// nothing about the host whose name it should know.
+fn is_asked(question: &Question, target: &Vantage, addr: IpAddr) -> bool {
+    let Question::Reach { host, .. } = question else { return false };
+    match host {
+        Host::Addr(asked, _) => *asked == addr,
+        Host::Name(_) => target.probes().any(|probe| {
+            matches!(probe, ProbeRecord::Resolve(resolution) if resolution.addresses.contains(&addr))
+        }),
+    }
 }
 
 /// What each server did with the questions put to it, in the order of the servers.

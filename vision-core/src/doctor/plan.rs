@@ -50,7 +50,11 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
     };
     let diagnosis = judge(case);
     let proved = diagnosis.findings.iter().any(|finding| {
-        let deeper = finding.cause == Cause::NeighGatewayNoAnswer;
+        // Why nobody answers may be in sight further on: a filter, a link, a route.
+        let deeper = matches!(
+            finding.cause,
+            Cause::NeighGatewayNoAnswer | Cause::DnsServerSilent | Cause::DnsPortClosed
+        );
         finding.severity == Severity::Error && finding.confidence == Confidence::Proved && !deeper
     });
     let held = |flow: &Flow<'_>| has_connected_datagrams(&scene, flow.dst);

@@ -140,6 +140,11 @@ impl IcmpError {
         describe_icmp(self.family, self.kind, self.code)
     }
 
+    /// Tells whether a router threw the packet away for want of hops.
+    pub(crate) fn is_time_exceeded(&self) -> bool {
+        matches!((self.family, self.kind, self.code), (Family::V4, 11, 0) | (Family::V6, 3, 0))
+    }
+
     /// Tells whether this is "port unreachable", a refusal by the destination itself.
     pub fn is_port_unreachable(&self) -> bool {
         matches!((self.family, self.kind, self.code), (Family::V4, 3, 3) | (Family::V6, 1, 4))

@@ -35,7 +35,9 @@ fn cases() -> Vec<(String, CaseFile)> {
         .collect();
     paths.sort();
     let read = |path: &PathBuf| {
-        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let stem = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        // Behind an underscore: which of several cases of the same cause.
+        let name = stem.split('_').next().unwrap_or_default().to_owned();
         let text = std::fs::read_to_string(path).expect("a file");
         (name, CaseFile::from_json(&text).expect("a case"))
     };

@@ -20,7 +20,20 @@ impl Human for Diagnosis {
             write_area(area, out, style)?;
         }
         self.write_the_rest(out, style)?;
+        if self.verdict == Verdict::Inconclusive {
+            writeln!(out, "  next: {}", next(self))?;
+        }
         self.closing_line(out, style)
+    }
+}
+
+/// What to try where no cause could be named.
+fn next(diagnosis: &Diagnosis) -> String {
+    match diagnosis.unchecked.iter().find_map(|unchecked| unchecked.needs) {
+        Some(capability) => format!("ask again with {capability}, as root on the host has it"),
+        None => "see how far the packets get with `vision path`, and whether they leave with \
+                 `vision capture`; `-v` says why each cause was ruled out"
+            .to_owned(),
     }
 }
 

@@ -205,7 +205,13 @@ fn look_from(
         prober.solicit_next_hop(dst)?;
     }
     if let Some(source) = source {
-        prober.look_up(source)?;
+        // Answers have the address that was asked for as their source.
+        prober.look_up_as(source, dst.filter(|_| role == VantageRole::Destination))?;
+        let egress = answer.as_ref().and_then(RouteAnswer::route).and_then(|r| r.oif_ifindex);
+        let forwarded = role == VantageRole::Router && prober.has_policy();
+        if let (Some(dst), Some(egress), true) = (dst, egress, forwarded) {
+            prober.look_up_through(source, dst, egress)?;
+        }
         prober.solicit_next_hop(source)?;
     }
     prober.file(case, index);

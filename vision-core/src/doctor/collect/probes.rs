@@ -4,10 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::Site;
-use crate::base::{Budget, Error, Gap, Result, Timestamp};
+use crate::base::{Budget, Error, Family, Gap, Result, Timestamp};
 use crate::doctor::case::{CaseFile, ProbeRecord, Probing, RouteRecord, Vantage};
 use crate::doctor::{Question, Service};
-use crate::inventory::{Link, NeighState, RouteAnswer, RouteKind, RouteQuery, Snapshot};
+use crate::inventory::{
+    Link, NeighState, RefusalCause, RouteAnswer, RouteKind, RouteQuery, RouteTable, Rule,
+    RuleAction, Snapshot,
+};
 use crate::netns::FileOrigin;
 use crate::probe::{
     DnsQuery, EchoOutcome, HostsTable, Ping, Probe, ResetTtl, Resolve, ResolverConfig, TcpOutcome,
@@ -154,6 +157,15 @@ impl<'a> Prober<'a> {
 
     /// Asks the kernel for the way and files the answer.
     pub(super) fn look_up(&mut self, dst: IpAddr) -> Result<Option<RouteAnswer>> {
+        self.look_up_as(dst, None)
+    }
+
+    /// The same for packets that already have a source address of this namespace.
+    pub(super) fn look_up_as(
+        &mut self,
+        dst: IpAddr,
+        source: Option<IpAddr>,
+    ) -> Result<Option<RouteAnswer>> {
         let mut query = RouteQuery::to(dst);
         query.oif = Some(self.scope).filter(|scope| *scope != 0);
         // Policy rules may look at protocol and port (4.17).
@@ -161,6 +173,19 @@ impl<'a> Prober<'a> {
             query.ip_protocol = Some(protocol);
             query.dport = Some(port);
         }
+        let answer = self.ask_kernel(query.clone())?;
+        // A socket that has its source address is routed once more, by the rules that look at it.
+        let route = answer.as_ref().and_then(RouteAnswer::route);
+        let leaves = route.is_none_or(|route| route.kind != RouteKind::Local);
+        let source = source.or_else(|| route?.prefsrc);
+        match source.filter(|source| leaves && self.selects_by_source(*source)) {
+            Some(source) => Ok(self.ask_kernel(query.from(source))?.or(answer)),
+            None => Ok(answer),
+        }
+    }
+
+    /// Puts a query to the kernel and files the answer.
+    fn ask_kernel(&mut self, query: RouteQuery) -> Result<Option<RouteAnswer>> {
         let at = Timestamp::now();
         match self.site.inventory.route_to(&query, self.budget) {
             Ok(answer) => {
@@ -170,6 +195,37 @@ impl<'a> Prober<'a> {
             }
             Err(e) => self.survive("route look-up", e).map(|()| None),
         }
+    }
+
+    fn rules(&self) -> &[Rule] {
+        let rules = self.before.as_ref().and_then(|s| s.rules.as_ref());
+        rules.map_or(&[], |dump| &dump.items)
+    }
+
+    /// Tells whether there are policy rules besides those every namespace begins with.
+    pub(super) fn has_policy(&self) -> bool {
+        self.rules().iter().any(|rule| ![0, 32_766, 32_767].contains(&rule.priority))
+    }
+
+    /// Tells whether a policy rule looks at a source address that this one falls under.
+    fn selects_by_source(&self, source: IpAddr) -> bool {
+        let mut rules = self.rules().iter();
+        rules.any(|rule| rule.src.is_some_and(|src| src.contains(source) != rule.invert))
+    }
+
+    /// Tells whether a table other than the usual ones refuses packets to an address on purpose.
+    fn refused_on_purpose(&self, dst: IpAddr) -> bool {
+        let usual = [RouteTable::Main, RouteTable::Local, RouteTable::Default];
+        let purpose = [RouteKind::Blackhole, RouteKind::Unreachable, RouteKind::Prohibit];
+        let by_route = self.routes().iter().any(|route| {
+            purpose.contains(&route.kind)
+                && !usual.contains(&route.table)
+                && route.dst.contains(dst)
+        });
+        let refusals = [RuleAction::Blackhole, RuleAction::Unreachable, RuleAction::Prohibit];
+        let mut rules = self.rules().iter();
+        by_route
+            || rules.any(|rule| rule.family == Family::of(dst) && refusals.contains(&rule.action))
     }
 
     /// Asks for the way of packets that come in by a link, as policy rules may tell them apart; what
@@ -186,12 +242,18 @@ impl<'a> Prober<'a> {
         }
         let at = Timestamp::now();
         match self.site.inventory.route_to(&query, self.budget) {
-            Ok(answer @ RouteAnswer::Route(_)) => {
+            Ok(RouteAnswer::Refused(_)) if !self.refused_on_purpose(dst) => Ok(None),
+            Ok(mut answer) => {
+                // A blackhole and an impossible source have one errno (net/ipv4/fib_semantics.c).
+                if let RouteAnswer::Refused(refusal) = &mut answer
+                    && refusal.reason.errno == nix::libc::EINVAL
+                {
+                    refusal.cause = RefusalCause::Blackhole;
+                }
                 let record = RouteRecord { query, answer: answer.clone(), at };
                 self.records.push(ProbeRecord::Route(record));
                 Ok(Some(answer))
             }
-            Ok(RouteAnswer::Refused(_)) => Ok(None),
             Err(e) => self.survive("route look-up", e).map(|()| None),
         }
     }

@@ -1,5 +1,5 @@
 use super::filtered;
-use super::{Answer, Rule, RuleMeta};
+use super::{Answer, Rule, RuleMeta, told};
 use crate::doctor::Cause;
 use crate::doctor::scene::Scene;
 use crate::doctor::stop::StopKind;
@@ -26,6 +26,16 @@ impl Rule for FirewallReject {
     }
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
-        filtered::check(scene, META.cause, StopKind::Reject)
+        match filtered::check(scene, META.cause, StopKind::Reject) {
+            Answer::Confirmed(hits) => Answer::Confirmed(hits),
+            otherwise => {
+                let failing = scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed());
+                let told = failing.filter_map(|(n, flow)| {
+                    let draft = told::refused(scene, flow, META.cause)?;
+                    Some(draft.hit(n, flow.hops.len()))
+                });
+                Answer::from_hits(told.collect(), || otherwise)
+            }
+        }
     }
 }

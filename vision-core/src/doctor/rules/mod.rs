@@ -85,6 +85,7 @@ mod socket_not_reading;
 mod socket_ports_exhausted;
 mod socket_receive_buffer_full;
 mod text;
+mod told;
 mod way;
 mod wires;
 

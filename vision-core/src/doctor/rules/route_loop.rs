@@ -1,3 +1,4 @@
+use super::route_ttl_too_small::{SMALL, own_ttl};
 use super::text::{Draft, evidence, look_up, moved, symptom};
 use super::{Answer, Rule, RuleMeta};
 use crate::base::Family;
@@ -30,9 +31,14 @@ impl Rule for RouteLoop {
             for way in [&flow.hops, &flow.back] {
                 let base = if std::ptr::eq(way, &flow.hops) { 0 } else { flow.hops.len() };
                 let turn = turning(scene, way);
+                let turn = turn.filter(|(at, to)| goes_round(flow, &way[*at], &way[*to]));
                 hits.extend(
                     turn.map(|(at, to)| finding(flow, &way[at], &way[to]).hit(n, base + at)),
                 );
+            }
+            if let Some(draft) = told_by_a_router(flow) {
+                seen = true;
+                hits.push(draft.hit(n, flow.hops.len()));
             }
         }
         Answer::from_hits(hits, || match seen {
@@ -58,15 +64,57 @@ fn turning(scene: &Scene<'_>, way: &[Hop<'_>]) -> Option<(usize, usize)> {
     }
 }
 
+/// Packets that go round end with a word of one of the routers. Where their counters were read and
+/// none moved, the look-ups lead round an address that no packet carries: one that is translated.
+fn goes_round(flow: &Flow<'_>, hop: &Hop<'_>, earlier: &Hop<'_>) -> bool {
+    let group = icmp_group(hop.family());
+    let told = matches!(flow.outcome, Outcome::Unreachable(icmp) if icmp.is_time_exceeded());
+    let heard = flow.hops.first().and_then(|target| target.vantage.moved(group, "InTimeExcds"));
+    let said = |hop: &Hop<'_>| hop.vantage.moved(group, "OutTimeExcds");
+    let moved = [heard, said(hop), said(earlier)];
+    told || moved.iter().any(|moved| moved.is_some_and(|by| by > 0)) || moved.contains(&None)
+}
+
+/// A router out of sight threw a packet away that had hops enough to reach anyone.
+fn told_by_a_router(flow: &Flow<'_>) -> Option<Draft> {
+    let Outcome::Unreachable(icmp) = flow.outcome else { return None };
+    let target = flow.hops.first()?;
+    let router = icmp.from.filter(|_| icmp.is_time_exceeded())?;
+    let in_sight = |hop: &Hop<'_>| hop.vantage.owns(router);
+    let (key, ttl) = own_ttl(target)?;
+    if ttl < SMALL || flow.hops.iter().chain(&flow.back).any(in_sight) {
+        return None;
+    }
+    let summary = format!(
+        "packets to {} go round at {router}: {ttl} hops were not enough to get there",
+        flow.dst
+    );
+    let kind = SubjectKind::Route { destination: flow.dst, route: None };
+    let mut draft = Draft::new(META.cause, target, kind, summary).confidence(Confidence::Likely);
+    draft.finding.subject.netns = None;
+    draft.finding.subject.place = router.to_string();
+    let prose = format!(
+        "see which two routers take turns (vision path {}), and correct the route of the one that \
+         sends back",
+        flow.dst
+    );
+    let draft = draft.evidence(symptom(flow, target)).evidence(look_up(target));
+    Some(draft.evidence(evidence(target, flow.at, key, ttl.to_string())).prose(prose))
+}
+
+fn icmp_group(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "Icmp",
+        Family::V6 => "Icmp6",
+    }
+}
+
 fn finding(flow: &Flow<'_>, hop: &Hop<'_>, earlier: &Hop<'_>) -> Draft {
     let (place, back) = (&hop.vantage.name, &earlier.vantage.name);
     let summary =
         format!("{place} sends packets for {} back to {back}, which sent them there", hop.towards);
     let kind = SubjectKind::Route { destination: hop.towards, route: None };
-    let group = match hop.family() {
-        Family::V4 => "Icmp",
-        Family::V6 => "Icmp6",
-    };
+    let group = icmp_group(hop.family());
     let target = flow.hops.first();
     let mut draft = Draft::new(META.cause, hop, kind, summary)
         .all(target.map(|target| symptom(flow, target)))

@@ -5,7 +5,6 @@ use crate::doctor::case::VantageRole;
 use crate::doctor::scene::{Flow, Hop, Outcome, Scene};
 use crate::doctor::{Cause, Risk, SubjectKind};
 use crate::inventory::Sections;
-use crate::probe::IcmpError;
 
 const DOCS: &str = "\
 Packets leave with a time to live, or hop limit, that is too small for the way, and a router throws
@@ -20,7 +19,7 @@ static META: RuleMeta =
     RuleMeta { cause: Cause::RouteTtlTooSmall, needs: Sections::SYSCTLS, docs: DOCS };
 
 /// No path through a real network is shorter on purpose; defaults are 64 and more.
-const SMALL: u8 = 30;
+pub(super) const SMALL: u8 = 30;
 
 pub(super) struct RouteTtlTooSmall;
 
@@ -39,7 +38,7 @@ impl Rule for RouteTtlTooSmall {
             hits.extend(forth.or_else(back).map(|draft| draft.hit(n, 0)));
         }
         let exceeded = scene.flows.iter().any(|f| match f.outcome {
-            Outcome::Unreachable(icmp) => is_time_exceeded(&icmp),
+            Outcome::Unreachable(icmp) => icmp.is_time_exceeded(),
             _ => false,
         });
         Answer::from_hits(hits, || match exceeded {
@@ -50,7 +49,7 @@ impl Rule for RouteTtlTooSmall {
 }
 
 fn told_to_us(flow: &Flow<'_>) -> bool {
-    matches!(flow.outcome, Outcome::Unreachable(icmp) if is_time_exceeded(&icmp))
+    matches!(flow.outcome, Outcome::Unreachable(icmp) if icmp.is_time_exceeded())
 }
 
 /// Tells whether a router threw the destination's answers away while we asked.
@@ -77,12 +76,8 @@ fn finding(flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
     })
 }
 
-fn is_time_exceeded(icmp: &IcmpError) -> bool {
-    matches!((icmp.family, icmp.kind, icmp.code), (Family::V4, 11, 0) | (Family::V6, 3, 0))
-}
-
 /// The setting that decides about the family's time to live, and its value.
-fn own_ttl(hop: &Hop<'_>) -> Option<(String, u8)> {
+pub(super) fn own_ttl(hop: &Hop<'_>) -> Option<(String, u8)> {
     let metric = hop.route().and_then(|route| route.metrics.as_ref()?.hoplimit);
     if let Some(ttl) = metric.and_then(|ttl| u8::try_from(ttl).ok()) {
         return Some((format!("hoplimit of the route to {}", hop.towards), ttl));

@@ -1,5 +1,5 @@
 use super::refusing::{Refusing, refusing};
-use super::{Answer, Rule, RuleMeta};
+use super::{Answer, Rule, RuleMeta, told};
 use crate::doctor::Cause;
 use crate::doctor::scene::Scene;
 use crate::inventory::{RefusalCause, Sections};
@@ -35,6 +35,10 @@ impl Rule for RouteUnreachable {
                 let draft = refusing(META.cause, flow, hop, &Refusing::UNREACHABLE);
                 hits.push(draft.hit(n, position));
             }
+        }
+        for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
+            let told = told::unreachable(scene, flow, META.cause);
+            hits.extend(told.map(|draft| draft.hit(n, flow.hops.len())));
         }
         let asked = || scene.flows.iter().any(|f| f.hops.iter().any(|h| h.answer.is_some()));
         Answer::from_hits(hits, || match asked() {

@@ -2,6 +2,7 @@
 
 mod addr;
 mod addresses;
+mod afar;
 mod answers;
 mod bridge;
 mod bridged;
@@ -68,6 +69,7 @@ const ONCE: &[&[Scenario]] = &[
     spent::ALL,
     bridged::ALL,
     tracked::ALL,
+    afar::ALL,
 ];
 
 /// Every scenario.
