@@ -5,7 +5,7 @@
 //! and handing over what came of a piece. So the output is the same, byte for byte, as of one thread.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -269,7 +269,6 @@ const FARTHEST: u32 = 1 << 30;
 #[cfg(test)]
 mod tests {
     use super::super::{Filter, Machine};
-    use super::*;
     use crate::wire::LinkType;
 
     const FILTERS: &[&str] = &[
