@@ -260,10 +260,22 @@ pub(super) fn nameservers(target: &Vantage) -> Vec<IpAddr> {
     resolver.map_or_else(Vec::new, |r| r.nameservers.iter().map(|server| server.addr).collect())
 }
 
-/// Whether the namespace could send anything: some link is up, has a carrier and an address.
-pub(super) fn anywhere<'a>(case: &'a CaseFile, target: &'a Vantage) -> Vec<Flow<'a>> {
+/// Whether the namespace could send anything: some link is up, has a carrier and an address. Asked
+/// where there is no destination, for none was given or its name leads nowhere.
+pub(super) fn anywhere<'a>(
+    case: &'a CaseFile,
+    target: &'a Vantage,
+    known: &[Flow<'a>],
+) -> Vec<Flow<'a>> {
     let tables_known = target.state().is_some_and(|s| s.links.is_some() && s.addrs.is_some());
-    if case.question != Question::Health || !tables_known {
+    let health = case.question == Question::Health;
+    let aimed = |flow: &Flow<'_>| match flow.purpose {
+        Purpose::Destination(_) => true,
+        // That of a host itself is the same whether anything can leave or not.
+        Purpose::Nameserver => !flow.dst.is_loopback(),
+        _ => false,
+    };
+    if (!health && known.iter().any(aimed)) || !tables_known {
         return Vec::new();
     }
     let families = Family::BOTH.into_iter().filter(|f| case.family.is_none_or(|only| only == *f));
@@ -281,5 +293,8 @@ pub(super) fn anywhere<'a>(case: &'a CaseFile, target: &'a Vantage) -> Vec<Flow<
     let at = target.state().map_or(case.at, |s| s.at);
     let hops = vec![Hop { vantage: target, towards: dst, answer: None, at }];
     let purpose = Purpose::Anywhere;
+    if !health && outcome == Outcome::Works {
+        return Vec::new();
+    }
     vec![Flow { dst, purpose, outcome, mended: false, at, hops, back: Vec::new() }]
 }

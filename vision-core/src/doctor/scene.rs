@@ -201,7 +201,7 @@ impl<'a> Scene<'a> {
         }
         flows.reverse();
         flows.extend(unasked(case, target, &flows));
-        flows.extend(anywhere(case, target));
+        flows.extend(anywhere(case, target, &flows));
         // What leaves the namespace matters more than what stays inside.
         flows.sort_by_key(|flow| flow.purpose == Purpose::Loopback);
         Some(Self { case, target, flows })

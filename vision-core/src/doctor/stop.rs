@@ -221,11 +221,16 @@ fn is_of_proxy(rule: &MetRule) -> bool {
 }
 
 fn is_rate(rule: &MetRule) -> bool {
-    rule.has(&["limit", "hashlimit", "recent"])
+    rule.has(&["limit", "hashlimit", "recent"]) || measures(rule, " limit rate ")
 }
 
 fn is_connection_limit(rule: &MetRule) -> bool {
-    rule.has(&["connlimit"])
+    rule.has(&["connlimit"]) || measures(rule, " ct count ")
+}
+
+/// Tells whether a rule measures each element of a set by itself.
+fn measures(rule: &MetRule, what: &str) -> bool {
+    rule.has(&["dynset"]) && rule.text.contains(what)
 }
 
 fn kind_of(rule: &MetRule, spared: Option<&MetRule>) -> StopKind {

@@ -40,7 +40,7 @@ pub(super) fn follow(
             continue;
         };
         survey.wire(case, (at, ifindex), next, budget);
-        let Some(holder) = survey.holder((at, ifindex), next, budget) else {
+        let Some(holder) = handed_to(case, survey, (at, ifindex), next, budget) else {
             let behind = gateway_of(case, at).and_then(|way| {
                 let gateway = survey.holder((at, way.0), way.1, budget)?;
                 survey.elsewhere(gateway, next, budget)
@@ -92,7 +92,7 @@ fn follow_back(
     let (mut at, mut answer) = (end.netns, route_of(case, end.netns, source));
     for _ in 0..MAX_HOPS {
         let Some((ifindex, next)) = way_on(answer.as_ref(), source) else { break };
-        let Some(holder) = survey.holder((at, ifindex), next, budget) else { break };
+        let Some(holder) = handed_to(case, survey, (at, ifindex), next, budget) else { break };
         answer = match case.vantages.iter().any(|v| v.netns == holder) {
             true => route_of(case, holder, source),
             false => {
@@ -104,6 +104,20 @@ fn follow_back(
         at = holder;
     }
     Ok(())
+}
+
+/// The namespace that a link's packets for a neighbour arrive in.
+fn handed_to(
+    case: &CaseFile,
+    survey: &mut Survey,
+    port: (NetnsId, u32),
+    next: IpAddr,
+    budget: &Budget,
+) -> Option<NetnsId> {
+    survey.holder(port, next, budget).or_else(|| {
+        let vantage = case.vantages.iter().find(|v| v.netns == port.0)?;
+        survey.stand_in(port, vantage.neighbour(port.1, next)?.lladdr?)
+    })
 }
 
 /// What a namespace answered to a look-up.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::Site;
 use super::segment::{LinkMap, Port};
-use crate::base::{Budget, Error, Gap, Result};
+use crate::base::{Budget, Error, Gap, LinkAddr, Result};
 use crate::doctor::case::{Elsewhere, Search};
 use crate::inventory::{Addr, Inventory, Link};
 use crate::netns::{NetnsId, Selector, Target, list};
@@ -159,6 +159,15 @@ impl Survey {
         let exact = segment.iter().find(|port| self.owns(port.0, addr, Some(port.1)));
         let weak = || segment.iter().find(|port| self.owns(port.0, addr, None));
         exact.or_else(weak).map(|port| port.0).filter(|id| *id != from.0)
+    }
+
+    /// The namespace that answered for an address nobody there has, as routers do that stand in
+    /// for others (proxy ARP): it has the link with the address that was learnt.
+    pub(super) fn stand_in(&self, from: Port, lladdr: LinkAddr) -> Option<NetnsId> {
+        let segment = self.map.segment(from);
+        let mut heard = segment.iter().filter(|port| port.0 != from.0);
+        let has = |port: &&Port| self.map.link(**port).is_some_and(|l| l.address == Some(lladdr));
+        heard.find(has).map(|port| port.0)
     }
 
     /// Learns what is needed to tell which links hear one.

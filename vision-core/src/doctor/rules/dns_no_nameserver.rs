@@ -1,7 +1,7 @@
 use super::dns::{here, resolution, resolver, said_first};
 use super::text::{Draft, evidence};
 use super::{Answer, Rule, RuleMeta};
-use crate::doctor::scene::Scene;
+use crate::doctor::scene::{Purpose, Scene};
 use crate::doctor::{Cause, SubjectKind};
 use crate::inventory::Sections;
 use crate::probe::ResolveOutcome;
@@ -41,6 +41,11 @@ impl Rule for DnsNoNameserver {
             .evidence(evidence(&hop, hop.at, asked, "could not be resolved"))
             .evidence(evidence(&hop, hop.at, "/etc/resolv.conf", seen))
             .prose("write a line `nameserver ADDRESS` into the target's /etc/resolv.conf");
-        Answer::Confirmed(vec![said_first(draft)])
+        // Where nothing can leave at all, a nameserver would not help.
+        let stuck = scene.failing().any(|flow| flow.purpose == Purpose::Anywhere);
+        Answer::Confirmed(vec![match stuck {
+            true => draft.hit(scene.flows.len(), 0),
+            false => said_first(draft),
+        }])
     }
 }

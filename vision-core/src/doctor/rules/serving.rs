@@ -306,10 +306,13 @@ pub(super) fn unmasked(scene: &Scene<'_>, cause: Cause) -> Answer {
             .find(|v| v.owns(flow.dst))
             .is_some_and(|end| Hop::new(end, source, flow.at).has_no_route());
         let silent = matches!(flow.outcome, Outcome::Silent);
-        if translated || !silent || !(plain || lost) || vantage.owns(flow.dst) {
+        let hop = hop_of(flow, vantage);
+        // What the host could hand to nobody never left.
+        let unheard = hop.solicited().is_some_and(|report| report.answers.is_empty());
+        let kept = unheard || hop.egress().is_some_and(|link| !link.has_carrier());
+        if kept || translated || !silent || !(plain || lost) || vantage.owns(flow.dst) {
             return None;
         }
-        let hop = hop_of(flow, vantage);
         let summary =
             format!("{}: {source} leaves for {} without masquerading", vantage.name, flow.dst);
         let mut draft = Draft::new(cause, &hop, SubjectKind::Namespace, summary);

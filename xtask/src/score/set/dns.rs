@@ -19,6 +19,7 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(SILENT, "bridge, nothing asked", silent_health),
     Scenario::fault(SILENT, "bridge, hung process on port 53", hung_process),
     Scenario::fault(SILENT, "bridge, queries dropped at the server", queries_dropped)
+        .or(&["firewall.rule-drop"])
         .related(&["firewall.rule-drop", "firewall.remote"]),
     Scenario::fault(NXDOMAIN, "bridge, v4 server, TCP", nxdomain_v4),
     Scenario::fault(NXDOMAIN, "bridge, v6 server, HOST", nxdomain_v6),
