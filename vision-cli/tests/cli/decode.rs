@@ -256,7 +256,7 @@ fn large() -> Vec<u8> {
         let total = (length as u16 - 14).to_be_bytes();
         frame[14..18].copy_from_slice(&[0x45, 0, total[0], total[1]]);
         frame[20..22].copy_from_slice(&[if number % 40 == 9 { 0x20 } else { 0 }, 0]);
-        frame[23] = if number % 3 == 0 { 17 } else { 6 };
+        frame[23] = if number % 4 == 0 { 17 } else { 6 };
         frame[26..34].copy_from_slice(&[10, 0, 0, (number % 5) as u8, 10, 0, 1, 1]);
         let ports = [(4000 + number % 7) as u16, [443, 8443, 4789][number as usize % 3]];
         frame[34..36].copy_from_slice(&ports[0].to_be_bytes());
