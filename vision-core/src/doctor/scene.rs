@@ -228,6 +228,24 @@ impl<'a> Scene<'a> {
         self.case.wires.iter().filter(ours).find(|w| w.neighbour == next)
     }
 
+    /// Tells whether a router that the target is attached to has no better way back to it than its
+    /// default route, by another link.
+    pub(super) fn leads_astray(&self, back: &Hop<'_>) -> bool {
+        let Some(route) = back.route().filter(|route| route.gateway.is_some()) else {
+            return false;
+        };
+        let routes = back.vantage.state().and_then(|state| state.routes.as_ref());
+        let Some(routes) = routes else { return false };
+        let better = |it: &Route| !it.is_default() && it.dst.contains(back.towards);
+        if routes.items.iter().any(better) {
+            return false;
+        }
+        let wires = self.case.wires.iter().filter(|wire| wire.netns == self.target.netns);
+        let ends = wires.filter_map(|wire| wire.way.last());
+        let mut here = ends.filter(|end| end.netns == back.vantage.netns).map(|end| &end.link);
+        here.any(|l| ![Some(l.ifindex), l.master_ifindex].contains(&route.oif_ifindex))
+    }
+
     pub(super) fn destinations(&self) -> impl Iterator<Item = &Flow<'a>> {
         self.flows.iter().filter(|flow| matches!(flow.purpose, Purpose::Destination(_)))
     }

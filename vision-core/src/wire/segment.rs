@@ -74,8 +74,9 @@ impl SynAnswer {
         (0..8).zip(LETTERS.chars()).filter(|(bit, _)| set(bit)).map(|(_, letter)| letter).collect()
     }
 
-    /// Reads a SYN with an ACK or a reset with an ACK; nothing else answers a SYN
-    /// (RFC 9293 §3.10.7).
+    /// Reads a SYN with an ACK, a reset with an ACK, or an ACK alone: what a port says to a second
+    /// SYN, with a sequence number far from the first one's, if its answer to the first was lost
+    /// (RFC 9293 §3.10.7). Nothing else answers a SYN.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let (ports, rest) = bytes.split_first_chunk::<4>()?;
         let (_sequence, rest) = rest.split_first_chunk::<4>()?;
@@ -85,6 +86,7 @@ impl SynAnswer {
         let is_open = match flags & (SYN | ACK | RST) {
             answer if answer == SYN | ACK => true,
             answer if answer == RST | ACK => false,
+            _ if flags == ACK => true,
             _ => return None,
         };
         Some(Self {
@@ -168,7 +170,9 @@ mod tests {
         let closed = SynAnswer { is_open: false, flags: 0x14, ..open };
         assert_eq!(SynAnswer::read(&bytes), Some(closed));
         assert_eq!(closed.flags(), "RA");
-        for flags in [0x00, 0x02, 0x04, 0x10, 0x11, 0x18] {
+        bytes[13] = 0x10;
+        assert_eq!(SynAnswer::read(&bytes), Some(SynAnswer { flags: 0x10, ..open }));
+        for flags in [0x00, 0x02, 0x04, 0x11, 0x18] {
             bytes[13] = flags;
             assert_eq!(SynAnswer::read(&bytes), None, "{flags:#x}");
         }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use vision_core::probe::{
     AddrRange, HostReason, HostScan, HostState, PortState, Probe, Rate, Scan, ScanReason,
-    ScanReport, Technique,
+    ScanReport, ScannedPort, Technique,
 };
 use vision_lab::{
     Fault, Hook, Node, Proto, RejectKind, TcpBehaviour, TcpServer, UdpBehaviour, UdpServer,
@@ -109,9 +109,28 @@ fn all_ports_are_scanned_and_eight_of_eight_found_where_two_in_a_hundred_packets
     for technique in [Technique::HalfOpen, Technique::Connect] {
         let scan = Scan::new(b.v4().into(), 1..=65_535).technique(technique).rate(Rate::Max);
         let report = scan.run(&target(&a), &budget()).expect("asked");
-        assert_eq!(open(&report), OPEN, "{technique:?}");
+        let missed = |it: &&ScannedPort| OPEN.contains(&it.port) && it.state != PortState::Open;
+        let missed: Vec<_> = report.ports.iter().filter(missed).collect();
+        assert_eq!(open(&report), OPEN, "{technique:?}: {missed:?}");
         assert_eq!(report.in_state(PortState::Closed).count(), 65_527, "{technique:?}");
         assert!(report.repeated > 1000, "{} repeated: there was loss", report.repeated);
+    }
+}
+
+#[test]
+fn a_port_whose_first_answer_is_lost_is_open_all_the_same() {
+    let Some(lab) = lab() else { return };
+    let [a, b] = lab.pair().expect("two nodes");
+    let _servers = listen(&b);
+    b.sh("nft 'add table inet t
+          add chain inet t o { type filter hook output priority 0 ; }'");
+    for to in [IpAddr::from(b.v4()), b.v6().into()] {
+        b.sh("nft flush chain inet t o; nft 'add rule inet t o \
+              tcp flags & (syn|ack) == (syn|ack) numgen inc mod 1000 0 drop'");
+        let scan = Scan::new(to, [80]).technique(Technique::HalfOpen).wait(ms(200));
+        let report = scan.run(&target(&a), &budget()).expect("asked");
+        let port = &report.ports[0];
+        assert_eq!((port.state, port.attempts), (PortState::Open, 2), "{report:?}");
     }
 }
 

@@ -7,7 +7,7 @@ use super::survey::Survey;
 use super::walls::Probed;
 use super::{TABLES, push_round};
 use crate::base::{Budget, Result};
-use crate::doctor::case::{CaseFile, ProbeRecord, Vantage, VantageRole};
+use crate::doctor::case::{CaseFile, Elsewhere, ProbeRecord, Vantage, VantageRole};
 use crate::inventory::{RouteAnswer, RouteKind};
 use crate::netns::NetnsId;
 
@@ -41,10 +41,7 @@ pub(super) fn follow(
         };
         survey.wire(case, (at, ifindex), next, budget);
         let Some(holder) = handed_to(case, survey, (at, ifindex), next, budget) else {
-            let behind = gateway_of(case, at).and_then(|way| {
-                let gateway = survey.holder((at, way.0), way.1, budget)?;
-                survey.elsewhere(gateway, next, budget)
-            });
+            let behind = behind_gateway(case, survey, at, next, budget);
             if let Some(search) = &mut case.search {
                 search.elsewhere.extend(behind);
             }
@@ -104,6 +101,28 @@ fn follow_back(
         at = holder;
     }
     Ok(())
+}
+
+/// Who has, behind the default gateway of a namespace, an address that nobody on the own link
+/// answers for.
+fn behind_gateway(
+    case: &CaseFile,
+    survey: &mut Survey,
+    at: NetnsId,
+    addr: IpAddr,
+    budget: &Budget,
+) -> Option<Elsewhere> {
+    let (ifindex, gateway) = gateway_of(case, at)?;
+    let mut router = survey.holder((at, ifindex), gateway, budget)?;
+    for _ in 0..MAX_HOPS {
+        if let Some(found) = survey.elsewhere(router, addr, budget) {
+            return Some(found);
+        }
+        let answer = survey.way_from(router, addr, budget)?;
+        let (ifindex, next) = way_on(Some(&answer), addr)?;
+        router = survey.holder((router, ifindex), next, budget)?;
+    }
+    None
 }
 
 /// The namespace that a link's packets for a neighbour arrive in.

@@ -7,7 +7,7 @@ use super::Site;
 use super::segment::{LinkMap, Port};
 use crate::base::{Budget, Error, Gap, LinkAddr, Result};
 use crate::doctor::case::{Elsewhere, Search};
-use crate::inventory::{Addr, Inventory, Link};
+use crate::inventory::{Addr, Inventory, Link, RouteAnswer, RouteQuery};
 use crate::netns::{NetnsId, Selector, Target, list};
 
 /// What is known of every namespace in sight; none is held open but those that packets pass.
@@ -198,6 +198,17 @@ impl Survey {
                 self.map.numbers.insert((id, number), other);
             }
         }
+    }
+
+    /// Where the kernel of a namespace sends packets for an address.
+    pub(super) fn way_from(
+        &mut self,
+        id: NetnsId,
+        addr: IpAddr,
+        budget: &Budget,
+    ) -> Option<RouteAnswer> {
+        let inventory = &mut self.site(id, budget)?.inventory;
+        inventory.route_to(&RouteQuery::to(addr), budget).ok()
     }
 
     /// Who holds, on a network of the gateway, an address that nobody on the own link answers for.

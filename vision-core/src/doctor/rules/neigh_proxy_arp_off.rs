@@ -1,7 +1,7 @@
 use super::text::{Draft, shown};
 use super::wires::{Stretch, along};
 use super::{Answer, Rule, RuleMeta};
-use crate::doctor::scene::Scene;
+use crate::doctor::scene::{Purpose, Scene};
 use crate::doctor::wire::WireLink;
 use crate::doctor::{Cause, Risk};
 use crate::inventory::Sections;
@@ -33,7 +33,8 @@ impl Rule for NeighProxyArpOff {
 fn finding(stretch: &Stretch<'_>) -> Option<Draft> {
     let wire = stretch.wire;
     let nobody = !wire.arrives && wire.owner.is_empty();
-    if !nobody || !stretch.hop.via_gateway() || wire.neighbour.is_ipv6() {
+    let gateway = stretch.hop.via_gateway() || stretch.flow.purpose == Purpose::Gateway;
+    if !nobody || !gateway || wire.neighbour.is_ipv6() {
         return None;
     }
     let mute = |step: &&WireLink| {

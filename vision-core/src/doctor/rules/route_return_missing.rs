@@ -3,7 +3,7 @@ use super::text::{Draft, look_up, moved, no_route_counter, symptom};
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::case::VantageRole;
 use crate::doctor::scene::{Flow, Hop, Scene};
-use crate::doctor::{Cause, SubjectKind};
+use crate::doctor::{Cause, Confidence, SubjectKind};
 use crate::inventory::Sections;
 
 const DOCS: &str = "\
@@ -12,7 +12,8 @@ end there.
 
 How it shows: connections time out though every packet reaches the other side.
 How it is proved: the kernel's answer for the container's address there is `no route`, and its counter
-of packets without a route moves with the probes, or it counts requests and no answers.
+of packets without a route moves with the probes, or it counts requests and no answers. It is likely
+where the node that the container is attached to knows no way but its default route, by another link.
 What to do: add the route back on the node named, or translate the container's address.";
 
 static META: RuleMeta =
@@ -30,8 +31,12 @@ impl Rule for RouteReturnMissing {
         for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
             for (position, hop) in flow.back.iter().enumerate() {
                 let missing = hop.has_no_route() && hop.has_address(hop.family());
+                let position = flow.hops.len() + position;
                 if missing && fails_to_answer(hop) {
-                    hits.push(finding(flow, hop).hit(n, flow.hops.len() + position));
+                    hits.push(finding(flow, hop).hit(n, position));
+                } else if scene.leads_astray(hop) {
+                    let draft = finding(flow, hop).confidence(Confidence::Likely);
+                    hits.push(draft.hit(n, position));
                 }
                 routed = routed.or(hop.route().map(|_| hop.towards));
             }

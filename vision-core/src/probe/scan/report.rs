@@ -97,7 +97,7 @@ impl PortState {
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum ScanReason {
-    /// The host took the connection.
+    /// The host took the connection, or showed that it had taken an earlier attempt.
     SynAck,
     /// The host, or somebody in its name, sent a reset.
     Reset,

@@ -66,20 +66,24 @@ impl SynChannel {
         })
     }
 
-    /// A number that nobody can guess; the low bits tell the attempt.
-    fn sequence(&self, port: u16) -> u32 {
-        (self.key.hash_one(port) as u32) & !ATTEMPT
+    /// A number that nobody can guess; the high bits tell the attempt. So those of two attempts lie
+    /// far apart: a host that has heard the first, whose answer was lost, would take a second one
+    /// close by for a mistake and end the connection with a reset, as if nobody listened
+    /// (net/ipv4/tcp_minisocks.c `tcp_check_req`).
+    fn sequence(&self, port: u16, attempt: u8) -> u32 {
+        let secret = self.key.hash_one(port) as u32;
+        secret >> ATTEMPT_BITS | u32::from(attempt) << (u32::BITS - ATTEMPT_BITS)
     }
 
     fn attempt(&self, port: u16, sequence: u32) -> Option<u8> {
-        let is_ours = sequence & !ATTEMPT == self.sequence(port);
-        is_ours.then_some((sequence & ATTEMPT) as u8)
+        let attempt = (sequence >> (u32::BITS - ATTEMPT_BITS)) as u8;
+        (sequence == self.sequence(port, attempt)).then_some(attempt)
     }
 
     pub(crate) fn shoot(&mut self, shots: &[Shot], machine: &mut ScanMachine) {
         let mut bytes = Vec::with_capacity(SYN_BYTES * shots.len());
         for shot in shots {
-            let sequence = self.sequence(shot.port) | (u32::from(shot.attempt) & ATTEMPT);
+            let sequence = self.sequence(shot.port, shot.attempt);
             let syn = Syn { source_port: self.source_port, port: shot.port, sequence };
             syn.append(self.ends, &mut bytes);
         }
@@ -173,8 +177,8 @@ impl SynChannel {
     }
 }
 
-/// The bits of a sequence number that tell the attempt.
-const ATTEMPT: u32 = 0xf;
+/// How many bits of a sequence number tell the attempt.
+const ATTEMPT_BITS: u32 = 4;
 
 fn local_addr(socket: &Socket) -> Result<SocketAddr> {
     let addr = socket.local_addr().map_err(|e| Error::sys(Op::Bind, e))?;
