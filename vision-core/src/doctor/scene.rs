@@ -228,9 +228,18 @@ impl<'a> Scene<'a> {
         self.case.wires.iter().filter(ours).find(|w| w.neighbour == next)
     }
 
-    /// Tells whether a router that the target is attached to has no better way back to it than its
-    /// default route, by another link.
-    pub(super) fn leads_astray(&self, back: &Hop<'_>) -> bool {
+    /// Tells whether a router that the target is attached to, and that answers arrive at, has no
+    /// better way back to it than its default route, by another link.
+    pub(super) fn leads_astray(&self, flow: &Flow<'_>, back: &Hop<'_>) -> bool {
+        let hands_over = |other: &Hop<'_>| {
+            let end = self.wire(other).and_then(|wire| wire.way.last());
+            end.is_some_and(|end| {
+                end.netns == back.vantage.netns && end.netns != other.vantage.netns
+            })
+        };
+        if !flow.back.iter().any(hands_over) {
+            return false;
+        }
         let Some(route) = back.route().filter(|route| route.gateway.is_some()) else {
             return false;
         };

@@ -2,8 +2,9 @@ use super::route_none::fails_to_answer;
 use super::text::{Draft, evidence, look_up, shown, symptom};
 use super::way::source_of;
 use super::{Answer, Hit, Rule, RuleMeta};
+use crate::doctor::Cause;
+use crate::doctor::SubjectKind;
 use crate::doctor::scene::{Flow, Hop, Scene};
-use crate::doctor::{Cause, Confidence, SubjectKind};
 use crate::inventory::{Addr, Sections};
 
 const DOCS: &str = "\
@@ -14,7 +15,7 @@ How it shows: connections time out; with the other source address (ping -I ADDRE
 Why it happens: a route with a wrong `src`, or an address of another network chosen as the preferred one.
 How it is proved: the source is not of the network of the next hop while another address of the link
 is, and the kernel of a namespace on the way back has no route to the source and counts what it
-could not send. It is likely where the node next to it knows no way but its default route.
+could not send.
 What to do: correct the `src` of the route.";
 
 static META: RuleMeta =
@@ -32,7 +33,7 @@ impl Rule for RouteBadSource {
         for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
             let Some(hop) = flow.hops.first() else { continue };
             seen |= !flow.back.is_empty();
-            hits.extend(finding(scene, flow, hop).map(|d| Hit { overrides: true, ..d.hit(n, 0) }));
+            hits.extend(finding(flow, hop).map(|d| Hit { overrides: true, ..d.hit(n, 0) }));
         }
         Answer::from_hits(hits, || match seen {
             true => Answer::RuledOut("answers to the source address find their way".to_owned()),
@@ -41,7 +42,7 @@ impl Rule for RouteBadSource {
     }
 }
 
-fn finding(scene: &Scene<'_>, flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
+fn finding(flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
     let (source, link, next) = (source_of(flow)?, hop.egress()?, hop.next_hop()?);
     let addrs = hop.vantage.addrs();
     let fits = |addr: &&Addr| addr.ifindex == link.ifindex && addr.prefix().contains(next);
@@ -49,13 +50,10 @@ fn finding(scene: &Scene<'_>, flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
     if addrs.iter().filter(fits).any(|addr| addr.local == source) {
         return None;
     }
-    let is_lost = |back: &&Hop<'_>| {
-        (back.has_no_route() && fails_to_answer(back)) || scene.leads_astray(back)
-    };
-    let lost = flow.back.iter().find(is_lost)?;
+    let lost = flow.back.iter().find(|back| back.has_no_route() && fails_to_answer(back))?;
     let (place, name) = (&hop.vantage.name, shown(&link.name));
     let summary = format!(
-        "{place} sends to {} from {source}, to which {} has no way back; {} on {name} would do",
+        "{place} sends to {} from {source}, to which {} has no route; {} on {name} would do",
         flow.dst, lost.vantage.name, better.local
     );
     let kind = SubjectKind::Address {
@@ -69,10 +67,6 @@ fn finding(scene: &Scene<'_>, flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
             .evidence(symptom(flow, hop))
             .evidence(evidence(hop, hop.at, asked, source.to_string()))
             .evidence(look_up(lost))
-            .confidence(match lost.has_no_route() {
-                true => Confidence::Proved,
-                false => Confidence::Likely,
-            })
             .prose(format!("let the route to {} have `src {}`", flow.dst, better.local)),
     )
 }

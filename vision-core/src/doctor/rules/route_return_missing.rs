@@ -34,7 +34,7 @@ impl Rule for RouteReturnMissing {
                 let position = flow.hops.len() + position;
                 if missing && fails_to_answer(hop) {
                     hits.push(finding(flow, hop).hit(n, position));
-                } else if scene.leads_astray(hop) {
+                } else if scene.leads_astray(flow, hop) {
                     let draft = finding(flow, hop).confidence(Confidence::Likely);
                     hits.push(draft.hit(n, position));
                 }
