@@ -141,6 +141,7 @@ impl IcmpError {
     }
 
     /// Tells whether a router threw the packet away for want of hops.
+    #[cfg(feature = "dns")]
     pub(crate) fn is_time_exceeded(&self) -> bool {
         matches!((self.family, self.kind, self.code), (Family::V4, 11, 0) | (Family::V6, 3, 0))
     }

@@ -56,6 +56,7 @@ pub(crate) struct Inbox {
 pub(crate) struct Arrived<'a> {
     pub(crate) from: Option<SocketAddr>,
     /// The address as the kernel wrote it.
+    #[cfg(feature = "capture")]
     pub(crate) name: &'a [u8],
     /// What came beside it, to be read with [`Arrived::stamp`].
     pub(crate) control: &'a [u8],
@@ -124,6 +125,7 @@ impl Inbox {
             let name = name.get(..named).unwrap_or(name);
             each(Arrived {
                 from: socket_addr(name),
+                #[cfg(feature = "capture")]
                 name,
                 control: control.get(..noted).unwrap_or(control),
                 bytes: room.get(..header.msg_len as usize).unwrap_or(room),
@@ -256,7 +258,13 @@ mod tests {
         let mut control = vec![20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 9, 0, 0, 0];
         control.extend([0; 20]);
         for end in 0..control.len() {
-            let got = Arrived { from: None, name: &[], control: &control[..end], bytes: &[] };
+            let got = Arrived {
+                from: None,
+                #[cfg(feature = "capture")]
+                name: &[],
+                control: &control[..end],
+                bytes: &[],
+            };
             assert_eq!((got.stamp(), got.ttl()), (None, (end >= 20).then_some(9)));
         }
     }
