@@ -164,3 +164,30 @@ fn memory_is_used_again_and_nothing_of_the_packet_before_stays() {
         assert!(memory.layers.is_empty() && memory.layers.capacity() > 0);
     }
 }
+
+#[test]
+fn the_family_before_a_loopback_packet_says_what_follows() {
+    let v4: &[u8] = &[0x45, 0, 0, 20, 0, 0, 0, 0, 64, 59, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+    let mut v6 = vec![0x60, 0, 0, 0, 0, 0, 59, 64];
+    v6.extend([0xfd; 32]);
+    let tagged = [&[0, 42, 0x08, 0x00], v4].concat();
+    let cases: [(LinkType, [u8; 4], &[u8], Option<u16>); 7] = [
+        (LinkType::NULL, [2, 0, 0, 0], v4, Some(20)),
+        (LinkType::NULL, [0, 0, 0, 2], v4, Some(20)),
+        (LinkType::LOOP, [0, 0, 0, 24], &v6, Some(40)),
+        (LinkType::NULL, [0, 0, 0x88, 0xa8], &tagged, Some(20)),
+        // The bytes look like IP; the family says that they are not, or not this one.
+        (LinkType::NULL, [9, 0, 0, 0], v4, None),
+        (LinkType::LOOP, [2, 0, 0, 0], v4, None),
+        (LinkType::NULL, [2, 0, 0, 0], &v6, None),
+    ];
+    for (link, family, ip, expected) in cases {
+        let bytes = [&family, ip].concat();
+        let found = flow(link, &bytes);
+        assert_eq!(found.map(|flow| flow.ip_len as u16), expected, "{link:?} {family:?}");
+        let packet = Packet::decode(link, &bytes);
+        let has_ip =
+            packet.layers.iter().any(|it| matches!(it.proto, Proto::Ipv4(_) | Proto::Ipv6(_)));
+        assert_eq!(has_ip, expected.is_some(), "{link:?} {family:?}");
+    }
+}

@@ -1,5 +1,6 @@
 use std::net::IpAddr;
 
+use super::link::{family, family_type};
 use super::part::{array, be16};
 use crate::wire::LinkType;
 
@@ -133,16 +134,20 @@ fn tags(data: &[u8]) -> Option<Tags> {
 /// The link types other than Ethernet.
 #[inline(never)]
 fn rare(link: LinkType, data: &[u8]) -> Option<Link> {
-    let by_version = |len: usize| match data.get(len)? >> 4 {
-        4 => Some(Link { kind: V4, len }),
-        6 => Some(Link { kind: V6, len }),
-        _ => None,
-    };
     match link {
-        LinkType::RAW | LinkType::IPV4 | LinkType::IPV6 | LinkType(12 | 14) => by_version(0),
+        LinkType::RAW | LinkType::IPV4 | LinkType::IPV6 | LinkType(12 | 14) => {
+            match data.first()? >> 4 {
+                4 => Some(Link { kind: V4, len: 0 }),
+                6 => Some(Link { kind: V6, len: 0 }),
+                _ => None,
+            }
+        }
         LinkType::LINUX_SLL => Some(Link { kind: be16(data.first_chunk::<16>()?, 14), len: 16 }),
         LinkType::LINUX_SLL2 => Some(Link { kind: be16(data.first_chunk::<20>()?, 0), len: 20 }),
-        LinkType::NULL | LinkType::LOOP => by_version(4),
+        LinkType::NULL | LinkType::LOOP => {
+            let kind = family_type(family(link, *data.first_chunk()?))?;
+            Some(Link { kind, len: 4 })
+        }
         LinkType::PPP | LinkType(50) => {
             let skip = if data.starts_with(&[0xff, 0x03]) { 2 } else { 0 };
             match data.get(skip..)? {

@@ -152,13 +152,11 @@ pub(super) fn llc(part: Part<'_>) -> Step<'_> {
     end(Proto::Llc(llc), 8, next, part)
 }
 
-/// The kinds of interface whose packets begin with an IP header, or have none (if_arp.h).
-fn cooked(protocol: u16, hardware: u16) -> Next {
-    match (protocol, hardware) {
-        // GRE: the type is that of the tunnel, the frame follows (ARPHRD_IPGRE).
-        (0x0001, _) => Next::Nothing,
-        (0x0004, _) => Next::Llc,
-        (MIN_TYPE.., _) => Next::EtherType(protocol),
+/// What follows a cooked header: the kernel's own numbers for frames without a type come first.
+fn cooked(protocol: u16) -> Next {
+    match protocol {
+        0x0004 => Next::Llc,
+        MIN_TYPE.. => Next::EtherType(protocol),
         _ => Next::Nothing,
     }
 }
@@ -172,7 +170,7 @@ pub(super) fn sll(part: Part<'_>) -> Step<'_> {
         address: array(head, 6),
         protocol: be16(head, 14),
     };
-    end(Proto::Sll(sll), 16, cooked(sll.protocol, sll.hardware), part)
+    end(Proto::Sll(sll), 16, cooked(sll.protocol), part)
 }
 
 pub(super) fn sll2(part: Part<'_>) -> Step<'_> {
@@ -185,25 +183,35 @@ pub(super) fn sll2(part: Part<'_>) -> Step<'_> {
         address_len: head[11],
         address: array(head, 12),
     };
-    end(Proto::Sll2(sll), 20, cooked(sll.protocol, sll.hardware), part)
+    end(Proto::Sll2(sll), 20, cooked(sll.protocol), part)
 }
 
 pub(super) fn loopback(link: LinkType, part: Part<'_>) -> Step<'_> {
     let head = *part.head::<4>(Kind::Loopback)?;
-    // NULL has the writer's byte order, which nothing else tells; families are below 256.
-    let family = match (link, head) {
+    let family = family(link, head);
+    let next = family_type(family).map_or(Next::Nothing, Next::EtherType);
+    end(Proto::Loopback(Loopback { family }), 4, next, part)
+}
+
+/// The address family in front of a loopback packet.
+pub(super) fn family(link: LinkType, head: [u8; 4]) -> u32 {
+    match (link, head) {
+        // NULL has the writer's byte order, which nothing else tells; families are below 256.
         (LinkType::NULL, [_, _, 0, 0]) => u32::from_le_bytes(head),
         _ => u32::from_be_bytes(head),
-    };
-    let next = match family {
-        2 => Next::EtherType(0x0800),
+    }
+}
+
+/// What follows an address family, as an Ethernet type.
+pub(super) fn family_type(family: u32) -> Option<u16> {
+    match family {
+        2 => Some(0x0800),
         // NetBSD and OpenBSD, FreeBSD, macOS; Linux' own number is 10.
-        10 | 24 | 28 | 30 => Next::EtherType(0x86dd),
+        10 | 24 | 28 | 30 => Some(0x86dd),
         // An Ethernet type, as some write it (with FreeS/WAN's mark in front).
-        MIN_ETHERTYPE..=0xffff | 0x0f00_0600..=0x0f00_ffff => Next::EtherType(family as u16),
-        _ => Next::Nothing,
-    };
-    end(Proto::Loopback(Loopback { family }), 4, next, part)
+        MIN_ETHERTYPE..=0xffff | 0x0f00_0600..=0x0f00_ffff => Some(family as u16),
+        _ => None,
+    }
 }
 
 const MIN_ETHERTYPE: u32 = MIN_TYPE as u32;
