@@ -135,6 +135,9 @@ impl Cli {
     /// # Errors
     /// clap's, with help or what is wrong.
     pub fn read(words: &[OsString]) -> std::result::Result<Self, clap::Error> {
+        if let Some(version) = quick::version(words) {
+            return Err(version);
+        }
         quick::parse(words).map_or_else(|| Self::try_parse_from(words), Ok)
     }
 }

@@ -55,6 +55,16 @@ pub fn parse(words: &[OsString]) -> Option<Cli> {
     Cli::from_arg_matches(&matches).ok()
 }
 
+/// Answers what asks for the version and nothing else.
+pub fn version(words: &[OsString]) -> Option<clap::Error> {
+    let [_, word] = words else { return None };
+    if word != "--version" && word != "-V" {
+        return None;
+    }
+    let command = Command::new("vision").version(env!("CARGO_PKG_VERSION"));
+    command.try_get_matches_from(words).err()
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -79,6 +89,17 @@ mod tests {
             assert_eq!(names(&augment(Command::new(*name))), names(verb), "{name}");
         }
         assert_eq!(VERBS.len(), whole.get_subcommands().count());
+    }
+
+    #[test]
+    fn the_version_is_that_of_the_whole() {
+        for word in ["-V", "--version"] {
+            let words = ["vision", word].map(OsString::from);
+            let quick = version(&words).expect("a version");
+            let whole = Cli::command().try_get_matches_from(&words).expect_err("a version");
+            assert_eq!((quick.kind(), quick.to_string()), (whole.kind(), whole.to_string()));
+        }
+        assert!(version(&["vision", "link"].map(OsString::from)).is_none());
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod path;
 
 use std::io::{self, IsTerminal, Stdout};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::panic;
 use std::time::Duration;
 
 use ratatui::Frame;
@@ -38,6 +39,12 @@ impl Screen {
             let why = "--live needs a terminal; --report prints the same figures".to_owned();
             return Err(Error::Invalid { what: "output", why });
         }
+        // A panic ends the process at once, and what it says must be seen.
+        let earlier = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            leave();
+            earlier(panic);
+        }));
         enable_raw_mode().map_err(refused)?;
         let made = execute!(io::stdout(), EnterAlternateScreen)
             .and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())));
