@@ -20,7 +20,7 @@ pub(super) fn areas(
         .collect();
     areas.push(firewall(scene, verdict, findings, unchecked));
     // Of interest only where something is wrong with them.
-    for class in [Class::Conntrack, Class::Nat, Class::Service] {
+    for class in [Class::Conntrack, Class::Nat, Class::Service, Class::Overlay] {
         areas.extend(bad(findings, class));
     }
     areas

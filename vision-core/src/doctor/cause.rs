@@ -142,6 +142,14 @@ causes! {
     ServiceDeadEndpoint = "service.dead-endpoint";
     /// What the published port leads to is nobody's address.
     ServiceStaleTarget = "service.stale-target";
+    /// The overlay sends frames for the neighbour to the wrong tunnel end.
+    OverlayWrongVtep = "overlay.wrong-vtep";
+    /// The overlay knows no tunnel end for the neighbour.
+    OverlayNoFdb = "overlay.no-fdb";
+    /// The two ends of the tunnel have different network numbers.
+    OverlayVniMismatch = "overlay.vni-mismatch";
+    /// The tunnel's packets do not reach the other end's port.
+    OverlayPortClosed = "overlay.port-closed";
     /// The nameserver's host is there, the nameserver is silent.
     DnsServerSilent = "dns.server-silent";
     /// The name does not exist.

@@ -57,7 +57,7 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
         );
         finding.severity == Severity::Error && finding.confidence == Confidence::Proved && !deeper
     });
-    let held = |flow: &Flow<'_>| has_connected_datagrams(&scene, flow.dst);
+    let held = |flow: &Flow<'_>| has_senders(&scene, flow.dst);
     let torn = |flow: &Flow<'_>| {
         scene.target.full_size(flow.dst).is_some_and(FullSizeRecord::loses_fragments)
     };
@@ -82,7 +82,7 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
     // What keeps a connection from going on is in sight only there.
     for flow in scene.destinations().filter(|flow| !flow.outcome.failed()) {
         let stuck = stalled(scene.target, flow.dst).next().is_some();
-        if stuck || has_connected_datagrams(&scene, flow.dst) {
+        if stuck || has_senders(&scene, flow.dst) {
             steps.push(Step::Follow { dst: flow.dst });
         }
     }
@@ -99,11 +99,11 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
     steps
 }
 
-/// Tells whether other sockets of the target send datagrams there: they may be stuck on an entry of
-/// the past, which a new socket does not meet.
-fn has_connected_datagrams(scene: &Scene<'_>, dst: IpAddr) -> bool {
+/// Tells whether other sockets of the target send datagrams there, or could: they may be stuck on an
+/// entry of the past, which a new socket does not meet.
+fn has_senders(scene: &Scene<'_>, dst: IpAddr) -> bool {
     let senders = scene.target.traffic().map_or(&[][..], |traffic| &traffic.senders);
-    senders.iter().any(|sock| sock.remote.to_canonical() == dst)
+    senders.iter().any(|sock| sock.remote.to_canonical() == dst || sock.remote.is_unspecified())
 }
 
 /// Tells whether an address is still being checked for duplicates: a matter of a second.

@@ -311,6 +311,8 @@ pub enum Class {
     Nat,
     /// Service addresses and published ports.
     Service,
+    /// Tunnels between nodes.
+    Overlay,
     /// Name resolution.
     Dns,
     /// Listening sockets and connections.
@@ -321,7 +323,7 @@ pub enum Class {
 
 impl Class {
     /// All of them, from the wire up.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Link,
         Self::Bridge,
         Self::Addr,
@@ -332,6 +334,7 @@ impl Class {
         Self::Conntrack,
         Self::Nat,
         Self::Service,
+        Self::Overlay,
         Self::Dns,
         Self::Socket,
         Self::Ipv6,
@@ -350,6 +353,7 @@ impl Class {
             Self::Conntrack => "conntrack",
             Self::Nat => "nat",
             Self::Service => "service",
+            Self::Overlay => "overlay",
             Self::Dns => "dns",
             Self::Socket => "socket",
             Self::Ipv6 => "ipv6",

@@ -42,7 +42,7 @@ pub struct WireLink {
     pub link: Link,
     /// Whether it has an address of the neighbour's family that reaches beyond the link.
     pub addressed: bool,
-    /// Of a bridge: where it sends frames for the two ends of the way.
+    /// Of a bridge or a tunnel: where it sends frames for the two ends of the way.
     pub fdb: Vec<FdbEntry>,
     /// Of a bridge: the names of the ports in those entries.
     pub port_names: BTreeMap<u32, Untrusted>,
@@ -123,6 +123,11 @@ impl WireLink {
 
     pub(super) fn is_veth(&self) -> bool {
         self.link.kind.as_deref() == Some("veth")
+    }
+
+    /// Whether frames leave by it in packets of another network.
+    pub(super) fn is_tunnel(&self) -> bool {
+        self.link.kind.as_deref() == Some("vxlan")
     }
 
     pub(super) fn is_port_of(&self, bridge: &Self) -> bool {

@@ -171,7 +171,7 @@ fn the_family_before_a_loopback_packet_says_what_follows() {
     let mut v6 = vec![0x60, 0, 0, 0, 0, 0, 59, 64];
     v6.extend([0xfd; 32]);
     let tagged = [&[0, 42, 0x08, 0x00], v4].concat();
-    let cases: [(LinkType, [u8; 4], &[u8], Option<u16>); 7] = [
+    let cases: [(_, _, &[u8], _); 7] = [
         (LinkType::NULL, [2, 0, 0, 0], v4, Some(20)),
         (LinkType::NULL, [0, 0, 0, 2], v4, Some(20)),
         (LinkType::LOOP, [0, 0, 0, 24], &v6, Some(40)),

@@ -236,6 +236,7 @@ fn look_from(
             answer = prober.look_up_through(dst, source, iif)?.or(answer);
         }
         prober.solicit_next_hop(dst)?;
+        prober.all_paths(dst)?;
     }
     if let Some(source) = source {
         // Answers have the address that was asked for as their source.

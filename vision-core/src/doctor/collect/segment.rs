@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::inventory::Link;
+use crate::inventory::{Link, LinkKind};
 use crate::netns::NetnsId;
 
 /// The links of every namespace in sight, and who each calls by which number.
@@ -15,6 +15,14 @@ pub(super) struct LinkMap {
 
 /// A link of a namespace.
 pub(super) type Port = (NetnsId, u32);
+
+/// The network number and the port of a VXLAN interface.
+fn network(link: &Link) -> Option<(u32, u16)> {
+    match &link.info {
+        Some(LinkKind::Vxlan(vxlan)) => Some((vxlan.vni?, vxlan.port?)),
+        _ => None,
+    }
+}
 
 /// Kinds whose frames appear on another link as well.
 const COUPLED: [&str; 4] = ["veth", "macvlan", "macvtap", "ipvlan"];
@@ -39,6 +47,15 @@ impl LinkMap {
         Some((netns, link.link_ifindex?))
     }
 
+    /// The other ends of a VXLAN tunnel: the interfaces of other namespaces with its network number
+    /// and port.
+    fn tunnelled<'a>(&'a self, port: Port, link: &'a Link) -> impl Iterator<Item = Port> + 'a {
+        let own = network(link);
+        let others = self.links.iter().filter(move |(id, _)| own.is_some() && **id != port.0);
+        let all = others.flat_map(|(id, links)| links.iter().map(move |link| (*id, link)));
+        all.filter(move |(_, link)| network(link) == own).map(|(id, link)| (id, link.ifindex))
+    }
+
     /// The links one step away on the same segment.
     pub(super) fn next_to(&self, port: Port) -> Vec<Port> {
         let Some(link) = self.link(port) else {
@@ -52,6 +69,7 @@ impl LinkMap {
         }
         let bridge = link.master_ifindex.filter(|_| link.slave_kind.as_deref() == Some("bridge"));
         next.extend(bridge.map(|bridge| (port.0, bridge)));
+        next.extend(self.tunnelled(port, link));
         // What is stacked on this link hears it, from whichever namespace.
         let all = self.links.iter().flat_map(|(id, links)| links.iter().map(|l| (*id, l.ifindex)));
         next.extend(all.filter(|other| self.counterpart(*other) == Some(port)));

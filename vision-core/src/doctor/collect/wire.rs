@@ -111,6 +111,7 @@ impl Survey {
         let link = self.map().link(port)?.clone();
         let fdb = match link.kind.as_deref() {
             Some("bridge") => self.entries(port, ends, budget),
+            Some("vxlan") => self.tunnel_ends(port, ends, budget),
             _ => Vec::new(),
         };
         let addressed = self.has_address(port, neighbour.is_ipv6());
@@ -162,6 +163,20 @@ impl Survey {
         let _ = site.inventory.bridge_fdb_each(budget, |entry| {
             let ours = entry.master_ifindex == Some(bridge.1) || entry.ifindex == bridge.1;
             if ours && ends.contains(&entry.lladdr) && found.len() < MANY_ENTRIES {
+                found.push(entry);
+            }
+        });
+        found
+    }
+
+    /// The tunnel ends that a VXLAN interface has for the two ends, and for all.
+    fn tunnel_ends(&mut self, port: Port, ends: &[LinkAddr], budget: &Budget) -> Vec<FdbEntry> {
+        let Some(site) = self.site(port.0, budget) else { return Vec::new() };
+        let mut found = Vec::new();
+        let _ = site.inventory.bridge_fdb_each(budget, |entry| {
+            let for_all = entry.lladdr.as_bytes().iter().all(|byte| *byte == 0);
+            let ours = entry.ifindex == port.1 && entry.dst.is_some();
+            if ours && (for_all || ends.contains(&entry.lladdr)) && found.len() < MANY_ENTRIES {
                 found.push(entry);
             }
         });

@@ -54,6 +54,11 @@ mod neigh_proxy_arp_off;
 mod neigh_stale_mac;
 mod neigh_table_full;
 mod neigh_wrong_static;
+mod overlay;
+mod overlay_no_fdb;
+mod overlay_port_closed;
+mod overlay_vni_mismatch;
+mod overlay_wrong_vtep;
 mod refusing;
 mod route_bad_source;
 mod route_blackhole;
@@ -179,6 +184,10 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &route_loop::RouteLoop,
     &route_bad_source::RouteBadSource,
     &route_return_missing::RouteReturnMissing,
+    &overlay_no_fdb::OverlayNoFdb,
+    &overlay_wrong_vtep::OverlayWrongVtep,
+    &overlay_vni_mismatch::OverlayVniMismatch,
+    &overlay_port_closed::OverlayPortClosed,
     &neigh_arp_off::NeighArpOff,
     &neigh_wrong_static::NeighWrongStatic,
     &neigh_stale_mac::NeighStaleMac,

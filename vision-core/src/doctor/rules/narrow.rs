@@ -1,6 +1,7 @@
 //! Listeners that are there, but not for whoever asks.
 
 use super::Answer;
+use super::serving::led_to;
 use super::socket_no_listener::{listeners, reaction, refused_port};
 use super::text::{Draft, evidence, symptom};
 use crate::doctor::case::Vantage;
@@ -24,12 +25,15 @@ pub(super) fn check(scene: &Scene<'_>, narrow: &Narrow) -> Answer {
     let mut hits = Vec::new();
     let mut seen = false;
     for (n, flow) in scene.flows.iter().enumerate() {
-        let asked = refused_port(flow).zip(scene.owner(flow.dst)).zip(flow.hops.first());
-        let Some((((protocol, port), owner), target)) = asked else { continue };
+        let asked = refused_port(flow).zip(flow.hops.first());
+        let Some(((protocol, port), target)) = asked else { continue };
+        // What was translated came to another's port.
+        let direct = scene.owner(flow.dst).map(|owner| (owner, flow.dst, port));
+        let Some((owner, addr, port)) = led_to(scene, flow).or(direct) else { continue };
         let all = listeners(owner, protocol, port);
         seen = true;
         // One that would have accepted speaks against this cause.
-        if all.iter().any(|sock| sock.accepts(flow.dst)) {
+        if all.iter().any(|sock| sock.accepts(addr)) {
             continue;
         }
         let limited = all.iter().find(|sock| (narrow.applies)(sock, flow));

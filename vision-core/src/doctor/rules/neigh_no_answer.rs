@@ -94,8 +94,12 @@ enum Silence {
 
 /// What is known about the next hop: the live answer first, else what the kernel made of its own.
 fn silence(flow: &Flow<'_>, hop: &Hop<'_>) -> Silence {
+    let set = |state| matches!(state, NeighState::Permanent | NeighState::NoArp);
+    let tunnel = hop.egress().is_some_and(|link| link.kind.as_deref() == Some("vxlan"));
     match hop.solicited() {
         Some(report) if !report.answers.is_empty() => Silence::Heard,
+        // Where the neighbours are set by hand, a tunnel need not carry broadcasts.
+        _ if tunnel && hop.entry().is_some_and(|entry| set(entry.state)) => Silence::NotAsked,
         Some(report) if report.requests.len() >= 2 => Silence::Silent,
         _ => match hop.entry().map(|entry| entry.state) {
             Some(NeighState::Reachable | NeighState::Permanent | NeighState::NoArp) => {

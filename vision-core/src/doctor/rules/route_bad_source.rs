@@ -1,10 +1,10 @@
 use super::route_none::fails_to_answer;
+use super::serving::left_plain;
 use super::text::{Draft, evidence, look_up, shown, symptom};
 use super::way::source_of;
 use super::{Answer, Hit, Rule, RuleMeta};
-use crate::doctor::Cause;
-use crate::doctor::SubjectKind;
 use crate::doctor::scene::{Flow, Hop, Scene};
+use crate::doctor::{Cause, Confidence, SubjectKind};
 use crate::inventory::{Addr, Sections};
 
 const DOCS: &str = "\
@@ -15,7 +15,7 @@ How it shows: connections time out; with the other source address (ping -I ADDRE
 Why it happens: a route with a wrong `src`, or an address of another network chosen as the preferred one.
 How it is proved: the source is not of the network of the next hop while another address of the link
 is, and the kernel of a namespace on the way back has no route to the source and counts what it
-could not send.
+could not send. It is likely where a host that masks others passes it on as it is.
 What to do: correct the `src` of the route.";
 
 static META: RuleMeta =
@@ -33,7 +33,8 @@ impl Rule for RouteBadSource {
         for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
             let Some(hop) = flow.hops.first() else { continue };
             seen |= !flow.back.is_empty();
-            hits.extend(finding(flow, hop).map(|d| Hit { overrides: true, ..d.hit(n, 0) }));
+            let found = finding(scene, flow, hop);
+            hits.extend(found.map(|d| Hit { overrides: true, ..d.hit(n, 0) }));
         }
         Answer::from_hits(hits, || match seen {
             true => Answer::RuledOut("answers to the source address find their way".to_owned()),
@@ -42,7 +43,7 @@ impl Rule for RouteBadSource {
     }
 }
 
-fn finding(flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
+fn finding<'a>(scene: &Scene<'a>, flow: &Flow<'a>, hop: &Hop<'a>) -> Option<Draft> {
     let (source, link, next) = (source_of(flow)?, hop.egress()?, hop.next_hop()?);
     let addrs = hop.vantage.addrs();
     let fits = |addr: &&Addr| addr.ifindex == link.ifindex && addr.prefix().contains(next);
@@ -50,23 +51,28 @@ fn finding(flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
     if addrs.iter().filter(fits).any(|addr| addr.local == source) {
         return None;
     }
-    let lost = flow.back.iter().find(|back| back.has_no_route() && fails_to_answer(back))?;
-    let (place, name) = (&hop.vantage.name, shown(&link.name));
-    let summary = format!(
-        "{place} sends to {} from {source}, to which {} has no route; {} on {name} would do",
-        flow.dst, lost.vantage.name, better.local
-    );
     let kind = SubjectKind::Address {
         link: Some(link.name.clone()),
         family: hop.family(),
         address: Some(source),
     };
-    let asked = format!("source address towards {}", flow.dst);
-    Some(
+    let (place, name, dst) = (&hop.vantage.name, shown(&link.name), flow.dst);
+    let asked = format!("source address towards {dst}");
+    let draft = |what: String| {
+        let would = format!("{} on {name} would do", better.local);
+        let summary = format!("{place} sends to {dst} from {source}, {what}; {would}");
         Draft::new(META.cause, hop, kind, summary)
             .evidence(symptom(flow, hop))
             .evidence(evidence(hop, hop.at, asked, source.to_string()))
-            .evidence(look_up(lost))
-            .prose(format!("let the route to {} have `src {}`", flow.dst, better.local)),
-    )
+            .prose(format!("let the route to {dst} have `src {}`", better.local))
+    };
+    let lost = flow.back.iter().find(|back| back.has_no_route() && fails_to_answer(back));
+    if let Some(lost) = lost {
+        let what = format!("to which {} has no route", lost.vantage.name);
+        return Some(draft(what).evidence(look_up(lost)));
+    }
+    // Others are masked on their way, and this one is not meant to be seen out there.
+    let plain = left_plain(scene, flow)?;
+    let what = format!("which {} does not mask as it does others", plain.hop.vantage.name);
+    Some(draft(what).all(plain.evidence(flow)).confidence(Confidence::Likely))
 }

@@ -28,15 +28,16 @@ impl Rule for RouteMultipathDeadHop {
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let (mut hits, mut paths) = (Vec::new(), 0);
         for (n, flow) in scene.flows.iter().enumerate() {
-            let Some(hop) = flow.hops.first() else { continue };
-            let (dead, alive) = next_hops(hop);
-            paths += dead.len() + alive.len();
-            if let (Some(dead), false) = (dead.first(), alive.is_empty()) {
-                let mut hit = finding(flow, hop, *dead, &alive).hit(n, 0);
-                if !flow.outcome.failed() {
-                    hit.finding.severity = Severity::Warning;
+            for (position, hop) in flow.hops.iter().enumerate() {
+                let (dead, alive) = next_hops(hop);
+                paths += dead.len() + alive.len();
+                if let (Some(dead), false) = (dead.first(), alive.is_empty()) {
+                    let mut hit = finding(flow, hop, *dead, &alive).hit(n, position);
+                    if !flow.outcome.failed() {
+                        hit.finding.severity = Severity::Warning;
+                    }
+                    hits.push(hit);
                 }
-                hits.push(hit);
             }
         }
         Answer::from_hits(hits, || match paths {
@@ -75,7 +76,7 @@ fn finding(flow: &Flow<'_>, hop: &Hop<'_>, (dead, ifindex): Way, alive: &[Way]) 
     let kind = SubjectKind::Route { destination: hop.towards, route: Some(format!("via {dead}")) };
     let working: Vec<_> = alive.iter().map(|(addr, _)| addr.to_string()).collect();
     Draft::new(META.cause, hop, kind, summary)
-        .evidence(symptom(flow, hop))
+        .all(flow.hops.first().map(|target| symptom(flow, target)))
         .evidence(evidence(hop, hop.at, format!("next hop {dead}"), "asked on its link, no answer"))
         .evidence(evidence(
             hop,

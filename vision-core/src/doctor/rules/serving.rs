@@ -10,7 +10,7 @@ use crate::doctor::case::Vantage;
 use crate::doctor::scene::{Flow, Hop, Outcome, Scene};
 use crate::doctor::stop::{hop_of, kinds, walls_of};
 use crate::doctor::walls::{Endpoint, MetRule, Walls, Way};
-use crate::doctor::{Cause, Confidence, SubjectKind};
+use crate::doctor::{Cause, Confidence, Evidence, SubjectKind};
 use crate::inventory::{CtEntry, SockProtocol};
 
 /// A translation of a failing flow's destination in one namespace.
@@ -195,15 +195,24 @@ type Dead = (IpAddr, &'static str, (String, &'static str), Confidence);
 
 const REFUSES: &str = "refuses";
 
-/// An endpoint in sight that has no listener on its port, and said so.
-fn refusing(scene: &Scene<'_>, flow: &Flow<'_>, served: &Served<'_>) -> Option<Dead> {
-    let Outcome::Refused { .. } = flow.outcome else { return None };
+/// Who has, in sight, the endpoint that a translated flow was led to.
+pub(super) fn led_to<'a>(scene: &Scene<'a>, flow: &Flow<'a>) -> Option<(&'a Vantage, IpAddr, u16)> {
+    end_of(scene, &served(scene, flow)?)
+}
+
+fn end_of<'a>(scene: &Scene<'a>, served: &Served<'a>) -> Option<(&'a Vantage, IpAddr, u16)> {
     let target = match (served.given, served.targets.as_slice()) {
         (Some(entry), _) => Endpoint { addr: entry.reply.src, port: entry.reply.src_port },
         (None, [only]) => *only,
         _ => return None,
     };
-    let (owner, port) = (owner(scene, target.addr)?, target.port?);
+    Some((owner(scene, target.addr)?, target.addr, target.port?))
+}
+
+/// An endpoint in sight that has no listener on its port, and said so.
+fn refusing<'a>(scene: &Scene<'a>, flow: &Flow<'a>, served: &Served<'a>) -> Option<Dead> {
+    let Outcome::Refused { .. } = flow.outcome else { return None };
+    let (owner, addr, port) = end_of(scene, served)?;
     let (protocol, group, name) = match served.rule.protocol {
         17 => (SockProtocol::Udp, "Udp", "NoPorts"),
         _ => (SockProtocol::Tcp, "Tcp", "OutRsts"),
@@ -212,7 +221,7 @@ fn refusing(scene: &Scene<'_>, flow: &Flow<'_>, served: &Served<'_>) -> Option<D
     let moved = owner.moved(group, name).is_some_and(|moved| moved > 0);
     let asked = format!("{protocol} listeners on port {port} of {}", owner.name);
     let confidence = if moved { Confidence::Proved } else { Confidence::Likely };
-    none.then_some((target.addr, REFUSES, (asked, "none"), confidence))
+    none.then_some((addr, REFUSES, (asked, "none"), confidence))
 }
 
 /// The address that was asked for, as a noun phrase.
@@ -286,53 +295,75 @@ pub(super) fn table_full(scene: &Scene<'_>, cause: Cause) -> Answer {
     })
 }
 
+/// A private source that a host which masks others passed on as it was.
+pub(super) struct Plain<'a> {
+    pub(super) hop: Hop<'a>,
+    position: usize,
+    source: IpAddr,
+    mask: &'a str,
+    /// The connection table has the probe untranslated and unanswered.
+    tracked: bool,
+    /// The destination has no route to the source.
+    lost: bool,
+}
+
+pub(super) fn left_plain<'a>(scene: &Scene<'a>, flow: &Flow<'a>) -> Option<Plain<'a>> {
+    let source = flow.hops.first()?.route()?.prefsrc.filter(|addr| is_private(*addr))?;
+    let mut all = scene.case.vantages.iter().enumerate().skip(1);
+    let (position, vantage, mask) = all.find_map(|(position, vantage)| {
+        Some((position, vantage, walls_of(vantage)?.masks.as_deref()?))
+    })?;
+    let walls = walls_of(vantage)?;
+    let translated =
+        met(walls, flow).any(|rule| rule.hook == "postrouting" && rule.outcome == "translate");
+    let tracked = entries(walls, flow).any(|entry| {
+        entry.is_unreplied() && entry.reply.dst == source && entry.reply.src == flow.dst
+    });
+    let end = scene.case.vantages.iter().find(|v| v.owns(flow.dst));
+    let lost = end.is_some_and(|end| Hop::new(end, source, flow.at).has_no_route());
+    let silent = matches!(flow.outcome, Outcome::Silent);
+    let hop = hop_of(flow, vantage);
+    // What the host could hand to nobody never left.
+    let unheard = hop.solicited().is_some_and(|report| report.answers.is_empty());
+    let kept = unheard || hop.egress().is_some_and(|link| !link.has_carrier());
+    if kept || translated || !silent || !(tracked || lost) || vantage.owns(flow.dst) {
+        return None;
+    }
+    Some(Plain { hop, position, source, mask, tracked, lost })
+}
+
+impl Plain<'_> {
+    /// What shows it.
+    pub(super) fn evidence(&self, flow: &Flow<'_>) -> impl Iterator<Item = Evidence> {
+        let fact = |asked: &str, seen: String| evidence(&self.hop, flow.at, asked, seen);
+        let masked = fact("masked sources", self.mask.to_owned());
+        let tracked = self.tracked.then(|| {
+            let seen = format!("from {}, untranslated, unanswered", self.source);
+            fact("connection table, the probe", seen)
+        });
+        let lost = self.lost.then(|| {
+            fact("the way back", format!("the destination has no route to {}", self.source))
+        });
+        [Some(masked), tracked, lost].into_iter().flatten()
+    }
+}
+
 pub(super) fn unmasked(scene: &Scene<'_>, cause: Cause) -> Answer {
     each(scene, "no host in sight that masks others passed the packets on unmasked", |flow| {
-        let source = flow.hops.first()?.route()?.prefsrc.filter(|addr| is_private(*addr))?;
-        let mut all = scene.case.vantages.iter().enumerate().skip(1);
-        let (position, vantage, mask) = all.find_map(|(position, vantage)| {
-            Some((position, vantage, walls_of(vantage)?.masks.as_ref()?))
-        })?;
-        let walls = walls_of(vantage)?;
-        let translated =
-            met(walls, flow).any(|rule| rule.hook == "postrouting" && rule.outcome == "translate");
-        let plain = entries(walls, flow).any(|entry| {
-            entry.is_unreplied() && entry.reply.dst == source && entry.reply.src == flow.dst
-        });
-        let lost = scene
-            .case
-            .vantages
-            .iter()
-            .find(|v| v.owns(flow.dst))
-            .is_some_and(|end| Hop::new(end, source, flow.at).has_no_route());
-        let silent = matches!(flow.outcome, Outcome::Silent);
-        let hop = hop_of(flow, vantage);
-        // What the host could hand to nobody never left.
-        let unheard = hop.solicited().is_some_and(|report| report.answers.is_empty());
-        let kept = unheard || hop.egress().is_some_and(|link| !link.has_carrier());
-        if kept || translated || !silent || !(plain || lost) || vantage.owns(flow.dst) {
-            return None;
-        }
-        let summary =
-            format!("{}: {source} leaves for {} without masquerading", vantage.name, flow.dst);
-        let mut draft = Draft::new(cause, &hop, SubjectKind::Namespace, summary);
+        let plain = left_plain(scene, flow)?;
+        let (place, source) = (&plain.hop.vantage.name, plain.source);
+        let summary = format!("{place}: {source} leaves for {} without masquerading", flow.dst);
+        let mut draft = Draft::new(cause, &plain.hop, SubjectKind::Namespace, summary);
         if let Some(target) = flow.hops.first() {
             draft = draft.evidence(symptom(flow, target));
         }
-        draft = draft.evidence(evidence(&hop, flow.at, "masked sources", mask.clone()));
-        if plain {
-            let seen = format!("from {source}, untranslated, unanswered");
-            draft = draft.evidence(evidence(&hop, flow.at, "connection table, the probe", seen));
-        }
-        if lost {
-            let seen = format!("the destination has no route to {source}");
-            draft = draft.evidence(evidence(&hop, flow.at, "the way back", seen));
-        }
-        let confidence = if plain && lost { Confidence::Proved } else { Confidence::Likely };
+        let proved = plain.tracked && plain.lost;
+        let confidence = if proved { Confidence::Proved } else { Confidence::Likely };
         let draft = draft
+            .all(plain.evidence(flow))
             .confidence(confidence)
             .prose(format!("add the network of {source} to the rule that masquerades"));
-        Some((draft, position))
+        Some((draft, plain.position))
     })
 }
 

@@ -54,6 +54,17 @@ impl Stretch<'_> {
         Some(evidence(hop, at.unwrap_or(hop.at), asked, seen))
     }
 
+    /// The evidence that neither end of the segment hears the other.
+    pub(super) fn mutual_silence(&self) -> Option<Evidence> {
+        let back = self.flow.back.iter().find(|hop| self.is_opposite(hop))?;
+        let (next, link) = (back.next_hop()?, back.egress()?);
+        if !is_silent(self.flow, self.hop) || !is_silent(self.flow, back) {
+            return None;
+        }
+        let asked = format!("{} for {next} on {}", solicitation(next), shown(&link.name));
+        Some(evidence(back, back.at, asked, "no answer"))
+    }
+
     /// Tells whether a hop of the way back crosses the same segment the other way.
     fn is_opposite(&self, hop: &Hop<'_>) -> bool {
         let steps = || self.wire.way.iter().chain(&self.wire.owner);

@@ -15,6 +15,7 @@ mod lookalikes;
 mod mixed;
 mod mtu;
 mod neigh;
+mod overlay;
 mod peers;
 mod resolver;
 mod route;
@@ -70,6 +71,7 @@ const ONCE: &[&[Scenario]] = &[
     bridged::ALL,
     tracked::ALL,
     afar::ALL,
+    overlay::ALL,
 ];
 
 /// Every scenario.

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use vision_lab::{Lab, Node};
+use vision_lab::{Lab, Node, TcpBehaviour, TcpServer};
 
 use super::Built;
 use crate::{
@@ -26,6 +26,13 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(STALE, "published port of a container that is gone", stale_target).seen(),
     Scenario::fault("nat.masquerade-missing", "the rule is for another network", unmasked)
         .related(&["route.none", "route.return-missing"])
+        .seen(),
+    Scenario::fault("socket.loopback-only", "behind a published port", published_loopback).seen(),
+    Scenario::fault("route.bad-source", "a source that the host does not mask", other_source)
+        .related(&["route.none", "route.return-missing", "nat.masquerade-missing"])
+        .seen(),
+    Scenario::fault("route.multipath-dead-hop", "of a router", dead_path)
+        .related(&["neigh.gateway-no-answer"])
         .seen(),
 ];
 
@@ -100,4 +107,44 @@ fn unmasked(lab: &Lab) -> Built {
         "nft 'flush chain inet lab_nat post; add rule inet lab_nat post ip saddr 172.30.0.0/16 counter masquerade'",
     )?;
     Ok(Site::at(web).keep(server).ask_tcp(outside.v4(), 443).blame(&bridge.host))
+}
+
+fn published_loopback(lab: &Lab) -> Built {
+    let bridge = lab.bridge_with_uplink("host", &["web"])?;
+    let (web, outside) = (bridge.container("web"), bridge.outside());
+    let server = TcpServer::start(web, "127.0.0.1:80", TcpBehaviour::Accept)?;
+    bridge.host.try_sh(&format!(
+        "iptables-nft -t nat -A PREROUTING -p tcp --dport 8080 -j DNAT --to-destination {}:80",
+        web.v4()
+    ))?;
+    Ok(Site::at(outside).keep(server).ask_tcp(beside(outside, 1), 8080).blame(web))
+}
+
+/// The container sends from an address of its loopback; only its own network is masked.
+fn other_source(lab: &Lab) -> Built {
+    let bridge = lab.bridge_with_uplink("host", &["web"])?;
+    let (web, outside) = (bridge.container("web"), bridge.outside());
+    let server = listen(outside, 443)?;
+    bridge.host.try_sh(&format!(
+        "nft 'flush chain inet lab_nat post; add rule inet lab_nat post ip saddr {}/32 counter masquerade'",
+        web.v4()
+    ))?;
+    web.try_sh(&format!(
+        "ip addr add 10.99.99.9/32 dev lo; ip route replace default via {} src 10.99.99.9",
+        web.gateway_v4()
+    ))?;
+    Ok(Site::at(web).keep(server).ask_tcp(outside.v4(), 443).blame(web))
+}
+
+/// Half of the flows leave the router for nobody: one of many connects will.
+fn dead_path(lab: &Lab) -> Built {
+    let [a, r, b] = lab.chain(["a", "r", "b"])?;
+    let server = listen(&b, 443)?;
+    r.try_sh(&format!(
+        "ip route add 203.0.113.9/32 nexthop via {} dev eth1 nexthop via {} dev eth1 weight 200",
+        b.v4(),
+        beside(&b, 77)
+    ))?;
+    b.try_sh("ip addr add 203.0.113.9/32 dev lo")?;
+    Ok(Site::at(&a).keep(server).ask("203.0.113.9:443").blame(&r))
 }
