@@ -327,7 +327,7 @@ fn lost(vantage: &Vantage, hook: &str, dst: IpAddr) -> Option<u64> {
             let meant = moved("OutRequests")? + passed;
             Some(meant.saturating_sub(moved("OutTransmits")?))
         }
-        "prerouting" | "input" | "ingress" => {
+        "prerouting" | "input" => {
             let refused = ["InAddrErrors", "InHdrErrors", "InDiscards"];
             let other = refused.iter().filter_map(|name| moved(name)).sum::<u64>()
                 + of("TcpExt", "IPReversePathFilter").unwrap_or(0);

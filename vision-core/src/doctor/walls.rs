@@ -63,9 +63,9 @@ pub struct LegacyStop {
 pub struct MetRule {
     /// Where the probe was sent to.
     pub dst: IpAddr,
-    /// The IP protocol's number.
+    /// The IP protocol's number; zero for ARP.
     pub protocol: u8,
-    /// The port asked for.
+    /// The port asked for; with a neighbour solicitation its ICMPv6 type.
     pub port: Option<u16>,
     /// Whether the packet or its answer meets it.
     pub way: Way,
@@ -194,6 +194,11 @@ impl MetRule {
     /// Returns how many packets met it during the probes, if it counts.
     pub fn moved(&self) -> Option<u64> {
         self.packets.map(|[before, after]| after.saturating_sub(before))
+    }
+
+    /// Tells whether it is about the question for a neighbour, not about a probe.
+    pub(super) fn is_discovery(&self) -> bool {
+        self.protocol == 0 || (self.protocol == 58 && self.port.is_some())
     }
 
     /// Tells whether it ends the way of a packet.

@@ -1,6 +1,6 @@
 //! A packet as far as it is known, for a walk through the rules on paper.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use crate::base::{Error, Result};
 
@@ -37,6 +37,11 @@ pub enum FlowPart {
     Answer,
     /// One that belongs to no connection and cannot begin one: `invalid`.
     Stray,
+    /// The question for a neighbour that comes before all: an ARP request, or in IPv6 a neighbour
+    /// solicitation. Connection tracking leaves it alone.
+    Solicitation,
+    /// The answer to it: an ARP reply or a neighbour advertisement.
+    Advertisement,
 }
 
 impl FlowPart {
@@ -46,7 +51,13 @@ impl FlowPart {
             Self::First => 8,
             Self::Answer => 2,
             Self::Stray => 1,
+            Self::Solicitation | Self::Advertisement => 64,
         }
+    }
+
+    /// Tells whether it is about a neighbour.
+    pub(super) fn is_discovery(self) -> bool {
+        matches!(self, Self::Solicitation | Self::Advertisement)
     }
 
     /// TCP flags of the segment, where they are known.
@@ -54,7 +65,7 @@ impl FlowPart {
         match self {
             Self::First => Some(2),
             Self::Answer => Some(0x12),
-            Self::Stray => None,
+            _ => None,
         }
     }
 
@@ -63,7 +74,7 @@ impl FlowPart {
         match self {
             Self::First => Some(0),
             Self::Answer => Some(1),
-            Self::Stray => None,
+            _ => None,
         }
     }
 }
@@ -118,6 +129,15 @@ impl Flow {
     pub(super) fn network(&self) -> Vec<Option<u8>> {
         let some = |bytes: &[u8]| bytes.iter().copied().map(Some).collect::<Vec<_>>();
         match (self.src, self.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) if self.part.is_discovery() => {
+                let operation = if self.part == FlowPart::Solicitation { 1 } else { 2 };
+                let mut head = some(&[0, 1, 8, 0, 6, 4, 0, operation]);
+                head.resize(14, None);
+                head.extend(some(&src.octets()));
+                head.resize(24, None);
+                head.extend(some(&dst.octets()));
+                head
+            }
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
                 let mut head = vec![None; 12];
                 if let Some(place) = head.get_mut(9) {
@@ -133,7 +153,10 @@ impl Flow {
                     *place = Some(self.protocol);
                 }
                 head.extend(some(&src.octets()));
-                head.extend(some(&dst.octets()));
+                head.extend(match self.part {
+                    FlowPart::Solicitation => some(&solicited(dst).octets()),
+                    _ => some(&dst.octets()),
+                });
                 head
             }
             _ => Vec::new(),
@@ -142,6 +165,10 @@ impl Flow {
 
     /// Bytes of the transport header, as far as they are known.
     pub(super) fn transport(&self) -> Vec<Option<u8>> {
+        if self.part.is_discovery() && self.src.is_ipv6() {
+            let kind = if self.part == FlowPart::Solicitation { 135 } else { 136 };
+            return vec![Some(kind), Some(0)];
+        }
         if !matches!(self.protocol, 6 | 17 | 33 | 132 | 136) {
             return Vec::new();
         }
@@ -158,6 +185,12 @@ impl Flow {
     }
 }
 
+/// The group that whoever has an address listens to (RFC 4291 §2.7.1).
+fn solicited(addr: Ipv6Addr) -> Ipv6Addr {
+    let [.., a, b] = addr.segments();
+    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | (a & 0xff), b)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,6 +201,25 @@ mod tests {
         assert_eq!((flow.src_port, flow.dst_port, flow.protocol), (Some(4000), Some(443), 6));
         let flow: Flow = "fd00::1->[fd00::2]:53/udp".parse().expect("a flow");
         assert_eq!((flow.src_port, flow.dst_port, flow.protocol), (None, Some(53), 17));
+    }
+
+    #[test]
+    fn questions_for_neighbours_have_headers_of_their_own() {
+        let known = |head: &[Option<u8>], from: usize, len: usize| {
+            head.iter().skip(from).take(len).copied().collect::<Option<Vec<u8>>>()
+        };
+        let mut arp: Flow = "10.0.0.7 -> 10.0.1.9/0".parse().expect("a flow");
+        arp.part = FlowPart::Advertisement;
+        let head = arp.network();
+        assert_eq!(known(&head, 0, 8), Some(vec![0, 1, 8, 0, 6, 4, 0, 2]));
+        assert_eq!(known(&head, 14, 4), Some(vec![10, 0, 0, 7]));
+        assert_eq!(known(&head, 24, 4), Some(vec![10, 0, 1, 9]));
+        assert_eq!((known(&head, 8, 6), arp.transport().len()), (None, 0));
+        let mut nd: Flow = "fd00::1 -> fd00::12:3456/icmpv6".parse().expect("a flow");
+        nd.part = FlowPart::Solicitation;
+        let group: Ipv6Addr = "ff02::1:ff12:3456".parse().expect("an address");
+        assert_eq!(known(&nd.network(), 24, 16), Some(group.octets().to_vec()));
+        assert_eq!(nd.transport(), [Some(135), Some(0)]);
     }
 
     #[test]

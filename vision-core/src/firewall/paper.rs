@@ -148,6 +148,7 @@ impl<'p> Paper<'p> {
     fn load(&self, expr: &Expression) -> Option<Vec<u8>> {
         let key = expr.number("key");
         let six = self.flow.src.is_ipv6();
+        let arp = !six && self.flow.part.is_discovery();
         let named = |name: &Option<String>| {
             let mut bytes = name.as_ref()?.as_bytes().to_vec();
             bytes.resize(16, 0);
@@ -164,6 +165,9 @@ impl<'p> Paper<'p> {
                 let len = usize::try_from(expr.number("len")?).ok()?;
                 header.get(from..from.checked_add(len)?)?.iter().copied().collect()
             }
+            (b"meta", Some(1)) if arp => Some(vec![8, 6]),
+            (b"meta", Some(15)) if arp => Some(vec![3]),
+            (b"meta", Some(16)) if arp => None,
             (b"meta", Some(1)) => Some(if six { vec![0x86, 0xdd] } else { vec![8, 0] }),
             (b"meta", Some(6)) => named(&self.flow.iif),
             (b"meta", Some(7)) => named(&self.flow.oif),

@@ -172,9 +172,10 @@ fn look_again(case: &mut CaseFile, here: &mut Site, survey: Option<&mut Survey>,
     };
     let swallowed = case.target().is_some_and(full_size::is_swallowed);
     let moving = if swallowed { MOVING.union(Sections::LINKS) } else { MOVING };
-    let mut packets = walls::probed(case);
+    let (mut packets, sought) = (walls::probed(case), walls::sought(case));
     let after = here.inventory.snapshot(moving, &grace).ok();
-    let filters = case.vantages.first().and_then(|v| walls::after(here, v, &mut packets, &grace));
+    let first = case.vantages.first();
+    let filters = first.and_then(|v| walls::after(here, v, &mut packets, &sought, &grace));
     let asked = traffic::Asked::of(case);
     let overflowed = here.overflowed(&grace);
     let sockets = case.vantages.first().and_then(|v| traffic::after(asked, here, v, &grace));
@@ -186,7 +187,7 @@ fn look_again(case: &mut CaseFile, here: &mut Site, survey: Option<&mut Survey>,
     for vantage in case.vantages.iter_mut().skip(1) {
         let Some(site) = survey.site(vantage.netns, &grace) else { continue };
         let after = site.inventory.snapshot(moving, &grace).ok();
-        let filters = walls::after(site, vantage, &mut packets, &grace);
+        let filters = walls::after(site, vantage, &mut packets, &sought, &grace);
         let overflowed = site.overflowed(&grace);
         let sockets = traffic::after(asked, site, vantage, &grace);
         if let Some(round) = vantage.rounds.last_mut() {

@@ -13,25 +13,56 @@ pub(super) struct Walk<'r> {
     ruleset: &'r Ruleset,
     pub(super) text: Text<'r>,
     by_handle: HashMap<(FwFamily, &'r [u8], u64), &'r Rule>,
+    /// The names of the links, each with that of the bridge it is a port of.
+    links: Vec<(String, Option<String>)>,
     pub(super) met: Vec<MetRule>,
 }
 
 impl<'r> Walk<'r> {
     pub(super) fn new(ruleset: &'r Ruleset, links: &[Link]) -> Self {
         let names = links.iter().map(|link| (link.ifindex, link.name.clone()));
+        let name = |link: &Link| link.name.escaped().to_string();
+        let bridge = |link: &Link| {
+            let found = links.iter().find(|other| Some(other.ifindex) == link.master_ifindex);
+            found.map(name)
+        };
         let key = |rule: &'r Rule| (rule.family, rule.table.as_bytes(), rule.handle);
         Self {
             ruleset,
             text: Text::new(ruleset).interfaces(names),
             by_handle: ruleset.rules.iter().map(|rule| (key(rule), rule)).collect(),
+            links: links.iter().map(|link| (name(link), bridge(link))).collect(),
             met: Vec::new(),
         }
+    }
+
+    /// Tells whether a base chain of a device sees what comes in by a link: the device is the link, or
+    /// a port of it.
+    fn is_on_way(&self, met: &Met, iif: Option<&str>) -> bool {
+        let (Some(iif), FwFamily::Netdev) = (iif, met.family) else { return true };
+        let same = |chain: &&crate::firewall::Chain| {
+            let hook = chain.hook.as_ref();
+            chain.family == met.family
+                && *chain.table.escaped().to_string() == met.table
+                && hook.is_some_and(|it| it.name == met.hook && it.priority == met.priority)
+        };
+        let devices = self.ruleset.chains.iter().filter(same).filter_map(|it| it.hook.as_ref());
+        let mut devices = devices.flat_map(|hook| &hook.devices).map(|it| it.escaped().to_string());
+        devices.any(|device| {
+            let port = |(name, bridge): &(String, Option<String>)| {
+                *name == device && bridge.as_deref() == Some(iif)
+            };
+            device == iif || self.links.iter().any(port)
+        })
     }
 
     pub(super) fn walk(&mut self, packet: &Probed, way: Way, part: FlowPart, devices: Devices) {
         let flow = packet.flow(way, part, devices);
         let stray = part == FlowPart::Stray;
         for met in why(self.ruleset, &self.text, &flow) {
+            if !self.is_on_way(&met, flow.iif.as_deref()) {
+                continue;
+            }
             let rule = self.rule(&met);
             // Of the stray packets only what meets no other is of interest.
             let known = |other: &MetRule| {

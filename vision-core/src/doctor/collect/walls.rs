@@ -8,9 +8,10 @@ use super::{Site, legacy};
 use crate::base::{Budget, Error, Gap, Prefix, Result, Untrusted};
 use crate::doctor::case::{CaseFile, ProbeRecord, Vantage};
 use crate::doctor::walls::{Endpoint, MetRule, PortPool, Tracking, TrackingCounts, Walls, Way};
-use crate::doctor::{Question, Service};
+use crate::doctor::{Question, Service, Wire};
 use crate::firewall::{Firewall, Flow, FlowPart, Rule, Ruleset, Text};
 use crate::inventory::{CtEntry, CtFilter, CtProtocol, Inventory, Link, RouteAnswer};
+use crate::netns::NetnsId;
 
 /// What was read before the probes.
 pub(super) struct Before {
@@ -173,12 +174,57 @@ impl Probed {
 /// Names of the devices a packet comes in by and goes out by, on its way there.
 pub(super) type Devices = (Option<String>, Option<String>);
 
+/// A neighbour that was asked for, seen from one of the two ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sought {
+    /// The end it is seen from.
+    at: NetnsId,
+    packet: Probed,
+    devices: Devices,
+}
+
+/// The questions for neighbours that the latest rounds put, for both ends of each.
+pub(super) fn sought(case: &CaseFile) -> Vec<Sought> {
+    let mut all = Vec::new();
+    let name = |link: &Link| Some(link.name.escaped().to_string());
+    for vantage in &case.vantages {
+        let latest = vantage.rounds.last().map_or(&[][..], |round| &round.probes);
+        for probe in latest {
+            let ProbeRecord::Neigh(report) = probe else { continue };
+            let (asker, addr) = (report.source, report.to);
+            let asked = match addr {
+                IpAddr::V4(_) => (addr, 0, None),
+                IpAddr::V6(_) => (addr, 58, Some(SOLICITATION)),
+            };
+            let packet = Probed { asked, src: asker, dst: Endpoint { addr, port: None } };
+            let link = vantage.link(report.ifindex).and_then(name);
+            all.push(Sought { at: vantage.netns, packet: packet.clone(), devices: (None, link) });
+            let here = |wire: &&Wire| {
+                (wire.netns, wire.ifindex, wire.neighbour) == (vantage.netns, report.ifindex, addr)
+            };
+            if let Some(end) = case.wires.iter().find(here).and_then(Wire::end) {
+                let devices = (name(&end.link), None);
+                all.push(Sought { at: end.netns, packet, devices });
+            }
+        }
+    }
+    all.dedup();
+    all.truncate(SOUGHT);
+    all
+}
+
+/// ICMPv6 type of a neighbour solicitation (RFC 4861 §4.3).
+const SOLICITATION: u16 = 135;
+/// Questions for neighbours that are followed at most.
+const SOUGHT: usize = 32;
+
 /// Looks again, and keeps what the probed packets could have met. Translations found here are
 /// added to `packets`, for those further on.
 pub(super) fn after(
     site: &mut Site,
     vantage: &Vantage,
     packets: &mut Vec<Probed>,
+    sought: &[Sought],
     budget: &Budget,
 ) -> Option<Walls> {
     let before = site.walls.take()?;
@@ -213,6 +259,10 @@ pub(super) fn after(
         walk.walk(&packet, Way::Back, FlowPart::Answer, devices.clone());
         walk.walk(&packet, Way::There, FlowPart::Stray, devices.clone());
         walk.walk(&packet, Way::Back, FlowPart::Stray, devices);
+    }
+    for it in sought.iter().filter(|it| it.at == vantage.netns) {
+        walk.walk(&it.packet, Way::There, FlowPart::Solicitation, it.devices.clone());
+        walk.walk(&it.packet, Way::Back, FlowPart::Advertisement, it.devices.clone());
     }
     walls.rules = new.rules.len();
     walls.masks = masks(&new, &walk.text);

@@ -1,19 +1,27 @@
+use super::filtered::{named, subject};
+use super::neigh_no_answer::is_silent;
 use super::text::{Draft, shown};
 use super::wires::{Stretch, along};
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::scene::Scene;
+use crate::doctor::stop::walls_of;
+use crate::doctor::walls::{MetRule, Way};
 use crate::doctor::wire::WireLink;
-use crate::doctor::{Cause, Risk};
-use crate::inventory::Sections;
+use crate::doctor::{Cause, Confidence, Risk};
+use crate::inventory::{NeighState, Sections};
 
 const DOCS: &str = "\
-The neighbour is on the segment and has the address, but does not answer ARP for it.
+The neighbour is on the segment and has the address, but ARP or neighbour discovery for it is kept from it,
+or its answers are.
 
 How it shows: as if the machine were absent, EHOSTUNREACH after three seconds, though it sends other frames.
-Why it happens: arp_ignore, as load balancers set it for addresses on the loopback, or a filter.
+Why it happens: arp_ignore, as load balancers set it for addresses on the loopback; a rule of the arp
+family; or a filter for IPv6 that lets no neighbour discovery pass.
 How it is proved: the way of the frames leads to the link, or to the namespace, that has the address; it was
-asked live and stayed silent; and its arp_ignore says that it does not answer such questions.
-What to do: set net.ipv4.conf.IFACE.arp_ignore and net.ipv4.conf.all.arp_ignore to 0.";
+asked live and stayed silent; and its arp_ignore says that it does not answer such questions, or a rule at
+one of the two ends drops them and counted them. A rule without a counter is `likely`.
+What to do: set net.ipv4.conf.IFACE.arp_ignore and net.ipv4.conf.all.arp_ignore to 0, or let ARP and the ICMPv6
+types 135 and 136 pass.";
 
 static META: RuleMeta =
     RuleMeta { cause: Cause::NeighAnswerFiltered, needs: Sections::NEIGHBOURS, docs: DOCS };
@@ -26,7 +34,9 @@ impl Rule for NeighAnswerFiltered {
     }
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
-        along(scene, "those who have the address answer for it", finding)
+        along(scene, "those who have the address answer for it", |stretch| {
+            ignored(stretch).or_else(|| filtered(scene, stretch))
+        })
     }
 }
 
@@ -42,7 +52,7 @@ fn mute<'a>(stretch: &'a Stretch<'a>) -> Option<(&'a WireLink, u8)> {
     heard.find_map(|step| Some((step, setting(step).filter(|m| [1, 2, 8].contains(m))?)))
 }
 
-fn finding(stretch: &Stretch<'_>) -> Option<Draft> {
+fn ignored(stretch: &Stretch<'_>) -> Option<Draft> {
     if stretch.hop.via_gateway() || stretch.wire.neighbour.is_ipv6() {
         return None;
     }
@@ -56,4 +66,49 @@ fn finding(stretch: &Stretch<'_>) -> Option<Draft> {
     let fact = stretch.fact(step, format!("arp_ignore of {name} and `all`"), mode.to_string());
     let draft = stretch.accuse(META.cause, step, summary).evidence(fact);
     Some(draft.command(format!("sysctl -w {key}=0"), Risk::Disruptive))
+}
+
+/// A rule at one of the two ends keeps the question or its answer.
+fn filtered(scene: &Scene<'_>, stretch: &Stretch<'_>) -> Option<Draft> {
+    let (start, end, addr) = (stretch.wire.start()?, stretch.wire.end()?, stretch.wire.neighbour);
+    let unresolved = |state| matches!(state, NeighState::Failed | NeighState::Incomplete);
+    let unheard = stretch.hop.entry().is_none_or(|entry| unresolved(entry.state));
+    if !unheard && !is_silent(stretch.flow, stretch.hop) {
+        return None;
+    }
+    let (vantage, step, rule) = [end, start].into_iter().find_map(|step| {
+        let vantage = scene.case.vantages.iter().find(|v| v.netns == step.netns)?;
+        let comes_in = |rule: &MetRule| (rule.way == Way::There) == std::ptr::eq(step, end);
+        let here = |rule: &&MetRule| {
+            let hook = if comes_in(rule) { "input" } else { "output" };
+            let late = ["prerouting", "ingress"].contains(&rule.hook.as_str()) && comes_in(rule);
+            rule.is_discovery() && rule.dst == addr && (late || rule.hook == hook)
+        };
+        let stops =
+            |rule: &&MetRule| rule.stops() && rule.moved().map_or(rule.certain, |moved| moved > 0);
+        let rule = walls_of(vantage)?.met.iter().filter(here).find(stops)?;
+        Some((vantage, step, rule))
+    })?;
+    let what = match (addr.is_ipv6(), rule.way) {
+        (false, Way::There) => "ARP requests for",
+        (false, Way::Back) => "ARP replies from",
+        (true, Way::There) => "neighbour solicitations for",
+        (true, Way::Back) => "neighbour advertisements from",
+    };
+    let chain = format!("chain {} ({} {})", rule.chain, rule.family, rule.table);
+    let summary = format!("{}: a rule in {chain} drops {what} {addr}", vantage.name);
+    let mut draft = stretch.accuse(META.cause, step, summary);
+    draft.finding.subject.kind = subject(rule);
+    draft = draft.evidence(stretch.fact(step, named(rule), rule.text.clone()));
+    draft = match rule.packets {
+        Some([before, after]) => {
+            let asked = "its counter, before and after".to_owned();
+            draft.evidence(stretch.fact(step, asked, format!("{before} -> {after}")))
+        }
+        None => draft.confidence(Confidence::Likely),
+    };
+    Some(draft.prose(match addr.is_ipv6() {
+        true => "let ICMPv6 types 135 and 136 pass before the rule",
+        false => "let ARP for the own addresses pass before the rule",
+    }))
 }

@@ -6,6 +6,7 @@ mod afar;
 mod answers;
 mod bridge;
 mod bridged;
+mod discovery;
 mod dns;
 mod healthy;
 mod link;
@@ -72,6 +73,7 @@ const ONCE: &[&[Scenario]] = &[
     tracked::ALL,
     afar::ALL,
     overlay::ALL,
+    discovery::ALL,
 ];
 
 /// Every scenario.
