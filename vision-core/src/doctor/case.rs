@@ -79,6 +79,8 @@ pub enum VantageRole {
     Target,
     /// One that the packets pass on their way.
     Router,
+    /// One whose bridge the frames pass, from port to port.
+    Bridge,
     /// The one that owns the destination address.
     Destination,
 }

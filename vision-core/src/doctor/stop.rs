@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::Service;
-use super::case::{ProbeRecord, Vantage};
+use super::case::{ProbeRecord, Vantage, VantageRole};
 use super::report::Confidence;
 use super::scene::{Flow, Hop, Outcome, Purpose, Scene};
 use super::walls::{MetRule, Walls, Way};
@@ -109,6 +109,9 @@ fn hooks<'h>(
     flow: &Flow<'_>,
     way: Way,
 ) -> &'h [&'static str] {
+    if vantage.role == VantageRole::Bridge {
+        return &["prerouting", "forward", "postrouting"];
+    }
     let first = vantage.netns == scene.target.netns;
     let last = vantage.owns(flow.dst) || flow.dst.is_loopback();
     match (first, last, way) {
@@ -264,9 +267,19 @@ pub(super) fn swallowed<'a>(
             (_, true) => "input",
             (_, false) => "forward",
         };
-        let lost = lost(vantage, hook, flow.dst)?;
+        let lost = match vantage.role {
+            VantageRole::Bridge => handed_to_legacy(vantage, flow.dst)?,
+            _ => lost(vantage, hook, flow.dst)?,
+        };
         (lost >= need).then_some((index, vantage, lost))
     })
+}
+
+/// Packets that a rule of the legacy iptables stopped on their way from port to port of a bridge.
+fn handed_to_legacy(vantage: &Vantage, dst: IpAddr) -> Option<u64> {
+    let family = if dst.is_ipv6() { "ip6" } else { "ip" };
+    let stops = walls_of(vantage)?.legacy_stops.iter().filter(|stop| stop.family == family);
+    stops.map(super::walls::LegacyStop::moved).max()
 }
 
 /// Packets of the rule's kind in the target's latest round; a SYN may be sent twice.
@@ -315,6 +328,10 @@ fn lost(vantage: &Vantage, hook: &str, dst: IpAddr) -> Option<u64> {
         false => ("Ip", "ForwDatagrams"),
         true => ("Ip6", "OutForwDatagrams"),
     };
+    // What a bridge hands on, its IP layer does not count.
+    if vantage.role == VantageRole::Bridge {
+        return None;
+    }
     let round = vantage.rounds.last()?;
     let of = |group: &str, name: &str| {
         let before = round.before.counters.as_ref()?.get(group, name)?;

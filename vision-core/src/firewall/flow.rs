@@ -24,6 +24,9 @@ pub struct Flow {
     pub oif: Option<String>,
     /// Which packet of the connection it is.
     pub part: FlowPart,
+    /// Whether a bridge hands it from port to port: the tables of the bridge family see it then, and no
+    /// others.
+    pub bridged: bool,
 }
 
 /// Which packet of a connection walks through the rules.
@@ -112,6 +115,7 @@ impl std::str::FromStr for Flow {
             iif: None,
             oif: None,
             part: FlowPart::First,
+            bridged: false,
         })
     }
 }
@@ -125,6 +129,22 @@ fn end(text: &str) -> Option<(IpAddr, Option<u16>)> {
 }
 
 impl Flow {
+    /// Bytes of an Ethernet header, as far as they are known.
+    pub(super) fn link(&self) -> Vec<Option<u8>> {
+        let mut head = vec![None; 12];
+        head.extend(self.ether_type().map(Some));
+        head
+    }
+
+    /// The Ethernet type in the order of the wire.
+    pub(super) fn ether_type(&self) -> [u8; 2] {
+        match (self.src.is_ipv6(), self.part.is_discovery()) {
+            (true, _) => [0x86, 0xdd],
+            (false, true) => [0x08, 0x06],
+            (false, false) => [0x08, 0x00],
+        }
+    }
+
     /// Bytes of the network header, as far as they are known.
     pub(super) fn network(&self) -> Vec<Option<u8>> {
         let some = |bytes: &[u8]| bytes.iter().copied().map(Some).collect::<Vec<_>>();

@@ -157,6 +157,7 @@ impl<'p> Paper<'p> {
         match (expr.name.as_bytes(), key) {
             (b"payload", _) => {
                 let header = match expr.number("base")? {
+                    0 => self.flow.link(),
                     1 => self.flow.network(),
                     2 => self.flow.transport(),
                     _ => return None,
@@ -165,10 +166,9 @@ impl<'p> Paper<'p> {
                 let len = usize::try_from(expr.number("len")?).ok()?;
                 header.get(from..from.checked_add(len)?)?.iter().copied().collect()
             }
-            (b"meta", Some(1)) if arp => Some(vec![8, 6]),
             (b"meta", Some(15)) if arp => Some(vec![3]),
             (b"meta", Some(16)) if arp => None,
-            (b"meta", Some(1)) => Some(if six { vec![0x86, 0xdd] } else { vec![8, 0] }),
+            (b"meta", Some(1)) => Some(self.flow.ether_type().to_vec()),
             (b"meta", Some(6)) => named(&self.flow.iif),
             (b"meta", Some(7)) => named(&self.flow.oif),
             (b"meta", Some(15)) => Some(vec![if six { 10 } else { 2 }]),

@@ -73,6 +73,7 @@ pub fn why(ruleset: &Ruleset, text: &Text<'_>, flow: &Flow) -> Vec<Met> {
 fn sees(chain: &Chain, hook: &str, flow: &Flow) -> bool {
     let arp = flow.part.is_discovery() && flow.src.is_ipv4();
     let family = match chain.family {
+        family if flow.bridged => family == FwFamily::Bridge,
         FwFamily::Arp => arp,
         FwFamily::Ip | FwFamily::Inet if arp => false,
         FwFamily::Ip => flow.src.is_ipv4(),

@@ -7,6 +7,7 @@ use super::survey::Survey;
 use super::walls::Probed;
 use super::{TABLES, push_round};
 use crate::base::{Budget, Result};
+use crate::doctor::Wire;
 use crate::doctor::case::{CaseFile, Elsewhere, ProbeRecord, Vantage, VantageRole};
 use crate::inventory::{RouteAnswer, RouteKind};
 use crate::netns::NetnsId;
@@ -70,10 +71,40 @@ pub(super) fn follow(
             answer = None;
         }
     }
-    match source {
-        Some(source) => follow_back(case, survey, (dst, source), budget),
-        None => Ok(()),
+    let Some(source) = source else { return Ok(()) };
+    follow_back(case, survey, (dst, source), budget)?;
+    bridges(case, survey, (dst, source), budget)
+}
+
+/// Namespaces whose bridges are looked at.
+const BRIDGES: usize = 3;
+
+/// Looks at the namespaces whose bridges pass the frames, and that are on no packet's way.
+fn bridges(
+    case: &mut CaseFile,
+    survey: &mut Survey,
+    (dst, source): (IpAddr, IpAddr),
+    budget: &Budget,
+) -> Result<()> {
+    let passed = case.wires.iter().flat_map(Wire::crossings);
+    let passed = passed.filter(|c| c.before.is_some() && c.after.is_some());
+    let mut all: Vec<NetnsId> = passed.map(|crossing| crossing.bridge.netns).collect();
+    all.sort_unstable();
+    all.dedup();
+    all.retain(|id| case.vantages.iter().all(|v| v.netns != *id));
+    for id in all.into_iter().take(BRIDGES) {
+        let name = survey.name(id);
+        let Some(site) = survey.site(id, budget) else { continue };
+        let round = site.begin(TABLES, budget)?;
+        if let Some((walls, packet)) =
+            site.walls.as_mut().zip(Probed::asked_about(case, source, dst))
+        {
+            walls.note(&mut site.inventory, &packet, budget);
+        }
+        let role = VantageRole::Bridge;
+        case.vantages.push(Vantage { role, name, netns: id, rounds: vec![round] });
     }
+    Ok(())
 }
 
 /// Looks at the namespaces that answers pass and packets do not.

@@ -1,5 +1,6 @@
 //! All the input and output of the doctor: fills a case file step by step.
 
+mod around;
 mod examine;
 mod follow;
 mod full_size;
@@ -15,6 +16,7 @@ mod wire;
 
 use std::time::{Duration, Instant};
 
+use self::around::Around;
 use self::survey::Survey;
 use super::case::{CaseFile, Overflowed, Round, Vantage, VantageRole};
 use super::engine::judge;
@@ -172,10 +174,10 @@ fn look_again(case: &mut CaseFile, here: &mut Site, survey: Option<&mut Survey>,
     };
     let swallowed = case.target().is_some_and(full_size::is_swallowed);
     let moving = if swallowed { MOVING.union(Sections::LINKS) } else { MOVING };
-    let (mut packets, sought) = (walls::probed(case), walls::sought(case));
+    let (mut packets, around) = (walls::probed(case), Around::of(case));
     let after = here.inventory.snapshot(moving, &grace).ok();
     let first = case.vantages.first();
-    let filters = first.and_then(|v| walls::after(here, v, &mut packets, &sought, &grace));
+    let filters = first.and_then(|v| walls::after(here, v, &mut packets, &around, &grace));
     let asked = traffic::Asked::of(case);
     let overflowed = here.overflowed(&grace);
     let sockets = case.vantages.first().and_then(|v| traffic::after(asked, here, v, &grace));
@@ -187,7 +189,7 @@ fn look_again(case: &mut CaseFile, here: &mut Site, survey: Option<&mut Survey>,
     for vantage in case.vantages.iter_mut().skip(1) {
         let Some(site) = survey.site(vantage.netns, &grace) else { continue };
         let after = site.inventory.snapshot(moving, &grace).ok();
-        let filters = walls::after(site, vantage, &mut packets, &sought, &grace);
+        let filters = walls::after(site, vantage, &mut packets, &around, &grace);
         let overflowed = site.overflowed(&grace);
         let sockets = traffic::after(asked, site, vantage, &grace);
         if let Some(round) = vantage.rounds.last_mut() {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::walls::{Devices, Probed};
 use crate::base::Untrusted;
 use crate::doctor::walls::{Endpoint, MetRule, Way};
-use crate::firewall::{FlowPart, FwFamily, Met, Rule, Ruleset, Text, why};
+use crate::firewall::{Flow, FlowPart, FwFamily, Met, Rule, Ruleset, Text, why};
 use crate::inventory::Link;
 
 /// One ruleset, walked through by several packets.
@@ -16,6 +16,8 @@ pub(super) struct Walk<'r> {
     /// The names of the links, each with that of the bridge it is a port of.
     links: Vec<(String, Option<String>)>,
     pub(super) met: Vec<MetRule>,
+    /// Whether what is walked are frames that a bridge hands on.
+    pub(super) bridged: bool,
 }
 
 impl<'r> Walk<'r> {
@@ -33,6 +35,7 @@ impl<'r> Walk<'r> {
             by_handle: ruleset.rules.iter().map(|rule| (key(rule), rule)).collect(),
             links: links.iter().map(|link| (name(link), bridge(link))).collect(),
             met: Vec::new(),
+            bridged: false,
         }
     }
 
@@ -57,7 +60,7 @@ impl<'r> Walk<'r> {
     }
 
     pub(super) fn walk(&mut self, packet: &Probed, way: Way, part: FlowPart, devices: Devices) {
-        let flow = packet.flow(way, part, devices);
+        let flow = Flow { bridged: self.bridged, ..packet.flow(way, part, devices) };
         let stray = part == FlowPart::Stray;
         for met in why(self.ruleset, &self.text, &flow) {
             if !self.is_on_way(&met, flow.iif.as_deref()) {

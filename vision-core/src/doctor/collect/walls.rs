@@ -3,15 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
+use super::around::Around;
 use super::walk::{Walk, without_counts};
 use super::{Site, legacy};
 use crate::base::{Budget, Error, Gap, Prefix, Result, Untrusted};
-use crate::doctor::case::{CaseFile, ProbeRecord, Vantage};
+use crate::doctor::case::{CaseFile, ProbeRecord, Vantage, VantageRole};
 use crate::doctor::walls::{Endpoint, MetRule, PortPool, Tracking, TrackingCounts, Walls, Way};
-use crate::doctor::{Question, Service, Wire};
+use crate::doctor::{Question, Service};
 use crate::firewall::{Firewall, Flow, FlowPart, Rule, Ruleset, Text};
 use crate::inventory::{CtEntry, CtFilter, CtProtocol, Inventory, Link, RouteAnswer};
-use crate::netns::NetnsId;
 
 /// What was read before the probes.
 pub(super) struct Before {
@@ -30,8 +30,8 @@ pub(super) struct Before {
 pub(super) struct Probed {
     /// As the target sent it.
     pub(super) asked: (IpAddr, u8, Option<u16>),
-    src: IpAddr,
-    dst: Endpoint,
+    pub(super) src: IpAddr,
+    pub(super) dst: Endpoint,
 }
 
 /// Kinds of packets that are followed at most, translations included.
@@ -167,6 +167,7 @@ impl Probed {
             iif: if there { iif.clone() } else { oif.clone() },
             oif: if there { oif } else { iif },
             part,
+            bridged: false,
         }
     }
 }
@@ -174,57 +175,13 @@ impl Probed {
 /// Names of the devices a packet comes in by and goes out by, on its way there.
 pub(super) type Devices = (Option<String>, Option<String>);
 
-/// A neighbour that was asked for, seen from one of the two ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Sought {
-    /// The end it is seen from.
-    at: NetnsId,
-    packet: Probed,
-    devices: Devices,
-}
-
-/// The questions for neighbours that the latest rounds put, for both ends of each.
-pub(super) fn sought(case: &CaseFile) -> Vec<Sought> {
-    let mut all = Vec::new();
-    let name = |link: &Link| Some(link.name.escaped().to_string());
-    for vantage in &case.vantages {
-        let latest = vantage.rounds.last().map_or(&[][..], |round| &round.probes);
-        for probe in latest {
-            let ProbeRecord::Neigh(report) = probe else { continue };
-            let (asker, addr) = (report.source, report.to);
-            let asked = match addr {
-                IpAddr::V4(_) => (addr, 0, None),
-                IpAddr::V6(_) => (addr, 58, Some(SOLICITATION)),
-            };
-            let packet = Probed { asked, src: asker, dst: Endpoint { addr, port: None } };
-            let link = vantage.link(report.ifindex).and_then(name);
-            all.push(Sought { at: vantage.netns, packet: packet.clone(), devices: (None, link) });
-            let here = |wire: &&Wire| {
-                (wire.netns, wire.ifindex, wire.neighbour) == (vantage.netns, report.ifindex, addr)
-            };
-            if let Some(end) = case.wires.iter().find(here).and_then(Wire::end) {
-                let devices = (name(&end.link), None);
-                all.push(Sought { at: end.netns, packet, devices });
-            }
-        }
-    }
-    all.dedup();
-    all.truncate(SOUGHT);
-    all
-}
-
-/// ICMPv6 type of a neighbour solicitation (RFC 4861 §4.3).
-const SOLICITATION: u16 = 135;
-/// Questions for neighbours that are followed at most.
-const SOUGHT: usize = 32;
-
 /// Looks again, and keeps what the probed packets could have met. Translations found here are
 /// added to `packets`, for those further on.
 pub(super) fn after(
     site: &mut Site,
     vantage: &Vantage,
     packets: &mut Vec<Probed>,
-    sought: &[Sought],
+    around: &Around,
     budget: &Budget,
 ) -> Option<Walls> {
     let before = site.walls.take()?;
@@ -235,7 +192,7 @@ pub(super) fn after(
         let pool = failed.then(|| pool(&mut site.inventory, packets, budget)).flatten();
         Some(Tracking { before: counts, after, entries, outdated: Vec::new(), pool })
     });
-    let bridge_calls = bridge_calls(&site.inventory);
+    let bridge_calls = bridge_calls(&site.inventory, "iptables");
     let legacy_stops = before.legacy.stopped_until(&legacy::read(site, budget));
     let legacy = legacy::names(&site.inventory);
     let mut walls = Walls { tracking, legacy, legacy_stops, bridge_calls, ..Walls::default() };
@@ -247,7 +204,9 @@ pub(super) fn after(
     let mut walk = Walk::new(&new, vantage.links());
     translated_by_entries(&walls, packets);
     let mut at = 0;
-    while let Some(packet) = packets.get(at).cloned() {
+    // Where only frames pass, no packet is routed.
+    let is_routed = vantage.role != VantageRole::Bridge;
+    while let Some(packet) = packets.get(at).filter(|_| is_routed).cloned() {
         at += 1;
         let devices = devices(vantage, &packet);
         let from = walk.met.len();
@@ -260,10 +219,7 @@ pub(super) fn after(
         walk.walk(&packet, Way::There, FlowPart::Stray, devices.clone());
         walk.walk(&packet, Way::Back, FlowPart::Stray, devices);
     }
-    for it in sought.iter().filter(|it| it.at == vantage.netns) {
-        walk.walk(&it.packet, Way::There, FlowPart::Solicitation, it.devices.clone());
-        walk.walk(&it.packet, Way::Back, FlowPart::Advertisement, it.devices.clone());
-    }
+    around.walk(site, vantage, &mut walk, packets);
     walls.rules = new.rules.len();
     walls.masks = masks(&new, &walk.text);
     walls.met = std::mem::take(&mut walk.met);
@@ -301,9 +257,10 @@ fn other_ports(walk: &mut Walk<'_>, walls: &Walls, packet: &Probed) -> Vec<MetRu
     }
 }
 
-/// Whether bridges hand what passes them to the rules for IPv4; unknown without bridges.
-fn bridge_calls(inventory: &Inventory) -> Option<bool> {
-    let path = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+/// Whether bridges hand what passes them to the rules of `tool`: for IPv4 `iptables`, for IPv6
+/// `ip6tables`; unknown without bridges.
+pub(super) fn bridge_calls(inventory: &Inventory, tool: &str) -> Option<bool> {
+    let path = format!("/proc/sys/net/bridge/bridge-nf-call-{tool}");
     let text = inventory.netns().run(|| std::fs::read_to_string(path)).ok()?.ok()?;
     Some(text.trim() != "0")
 }

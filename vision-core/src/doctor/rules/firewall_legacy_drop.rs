@@ -1,6 +1,6 @@
 use super::text::{Draft, evidence, symptom};
 use super::{Answer, Rule, RuleMeta};
-use crate::doctor::case::Vantage;
+use crate::doctor::case::{Vantage, VantageRole};
 use crate::doctor::scene::Scene;
 use crate::doctor::stop::{hop_of, swallowed, walls_of};
 use crate::doctor::walls::LegacyStop;
@@ -65,16 +65,14 @@ impl Rule for FirewallLegacyDrop {
                 let seen = format!("{before} -> {after}");
                 draft = draft.evidence(evidence(&hop, flow.at, counter, seen));
             }
-            let counted = if lost == 1 { "1 packet".to_owned() } else { format!("{lost} packets") };
+            let packets = if lost == 1 { "1 packet".to_owned() } else { format!("{lost} packets") };
+            let counted = (vantage.role != VantageRole::Bridge).then(|| {
+                evidence(&hop, flow.at, "IP counters: came in and did not go on", packets)
+            });
             let draft = draft
                 .evidence(evidence(&hop, flow.at, "tables of legacy iptables", tables.join(", ")))
                 .evidence(evidence(&hop, flow.at, "rules of nf_tables", "none that stops them"))
-                .evidence(evidence(
-                    &hop,
-                    flow.at,
-                    "IP counters: came in and did not go on",
-                    counted,
-                ))
+                .all(counted)
                 .prose(format!("find the rule with `{tool} -vnL` and let the flow pass before it"));
             hits.push(draft.hit(n, position));
         }

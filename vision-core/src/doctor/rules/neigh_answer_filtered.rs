@@ -19,7 +19,7 @@ Why it happens: arp_ignore, as load balancers set it for addresses on the loopba
 family; or a filter for IPv6 that lets no neighbour discovery pass.
 How it is proved: the way of the frames leads to the link, or to the namespace, that has the address; it was
 asked live and stayed silent; and its arp_ignore says that it does not answer such questions, or a rule at
-one of the two ends drops them and counted them. A rule without a counter is `likely`.
+one of the two ends or of a bridge between them drops them and counted them. A rule without a counter is `likely`.
 What to do: set net.ipv4.conf.IFACE.arp_ignore and net.ipv4.conf.all.arp_ignore to 0, or let ARP and the ICMPv6
 types 135 and 136 pass.";
 
@@ -68,27 +68,50 @@ fn ignored(stretch: &Stretch<'_>) -> Option<Draft> {
     Some(draft.command(format!("sysctl -w {key}=0"), Risk::Disruptive))
 }
 
-/// A rule at one of the two ends keeps the question or its answer.
+/// The hooks that a bridge hands frames through.
+const PASSING: &[&str] = &["prerouting", "forward", "postrouting"];
+
+/// The hooks of questions at an end that they come into by `inward`, or of answers at the other.
+fn hooks(inward: Way) -> &'static [&'static str] {
+    match inward {
+        Way::There => &["ingress", "prerouting", "input"],
+        Way::Back => &["output"],
+    }
+}
+
+fn turned(way: Way) -> Way {
+    match way {
+        Way::There => Way::Back,
+        Way::Back => Way::There,
+    }
+}
+
+/// A rule at one of the two ends, or of a bridge between them, keeps the question or its answer.
 fn filtered(scene: &Scene<'_>, stretch: &Stretch<'_>) -> Option<Draft> {
     let (start, end, addr) = (stretch.wire.start()?, stretch.wire.end()?, stretch.wire.neighbour);
     let unresolved = |state| matches!(state, NeighState::Failed | NeighState::Incomplete);
-    let unheard = stretch.hop.entry().is_none_or(|entry| unresolved(entry.state));
+    let unheard = stretch.hop.solicited().is_some_and(|report| report.answers.is_empty())
+        || stretch.hop.entry().is_none_or(|entry| unresolved(entry.state));
     if !unheard && !is_silent(stretch.flow, stretch.hop) {
         return None;
     }
-    let (vantage, step, rule) = [end, start].into_iter().find_map(|step| {
-        let vantage = scene.case.vantages.iter().find(|v| v.netns == step.netns)?;
-        let comes_in = |rule: &MetRule| (rule.way == Way::There) == std::ptr::eq(step, end);
-        let here = |rule: &&MetRule| {
-            let hook = if comes_in(rule) { "input" } else { "output" };
-            let late = ["prerouting", "ingress"].contains(&rule.hook.as_str()) && comes_in(rule);
-            rule.is_discovery() && rule.dst == addr && (late || rule.hook == hook)
-        };
-        let stops =
-            |rule: &&MetRule| rule.stops() && rule.moved().map_or(rule.certain, |moved| moved > 0);
-        let rule = walls_of(vantage)?.met.iter().filter(here).find(stops)?;
-        Some((vantage, step, rule))
-    })?;
+    let ends = [(end, Way::There), (start, Way::Back)];
+    let ends = ends.map(|(step, inward)| (step, hooks(inward), hooks(turned(inward))));
+    let bridges = stretch.wire.crossings().into_iter();
+    let bridges = bridges.map(|crossing| (crossing.bridge, PASSING, PASSING));
+    let (vantage, step, rule) =
+        ends.into_iter().chain(bridges).find_map(|(step, there, back)| {
+            let vantage = scene.case.vantages.iter().find(|v| v.netns == step.netns)?;
+            let here = |rule: &&MetRule| {
+                let hooks = if rule.way == Way::There { there } else { back };
+                rule.is_discovery() && rule.dst == addr && hooks.contains(&rule.hook.as_str())
+            };
+            let stops = |rule: &&MetRule| {
+                rule.stops() && rule.moved().map_or(rule.certain, |moved| moved > 0)
+            };
+            let rule = walls_of(vantage)?.met.iter().filter(here).find(stops)?;
+            Some((vantage, step, rule))
+        })?;
     let what = match (addr.is_ipv6(), rule.way) {
         (false, Way::There) => "ARP requests for",
         (false, Way::Back) => "ARP replies from",

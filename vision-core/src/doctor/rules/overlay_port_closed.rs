@@ -2,6 +2,7 @@ use super::overlay::{self, Tunnel, accuse, other_end, table};
 use super::text::{Draft, shown};
 use super::wires::Stretch;
 use super::{Answer, Rule, RuleMeta};
+use crate::doctor::case::VantageRole;
 use crate::doctor::scene::Scene;
 use crate::doctor::{Cause, Confidence, Evidence};
 use crate::inventory::Sections;
@@ -90,6 +91,6 @@ fn passed_on(scene: &Scene<'_>, stretch: &Stretch<'_>, tunnel: &Tunnel<'_>) -> O
         false => ("Ip", "ForwDatagrams"),
         true => ("Ip6", "OutForwDatagrams"),
     };
-    let quiet = !there.owns(stretch.flow.dst) && there.moved(group, name) == Some(0);
+    let quiet = there.role == VantageRole::Router && there.moved(group, name) == Some(0);
     quiet.then(|| stretch.fact(tunnel.to, format!("counter {group} {name}"), "moved by 0"))
 }

@@ -6,7 +6,7 @@ use super::filtered::{named, subject};
 use super::socket_no_listener::listeners;
 use super::text::{Draft, evidence, look_up, symptom};
 use super::{Answer, Hit};
-use crate::doctor::case::Vantage;
+use crate::doctor::case::{Vantage, VantageRole};
 use crate::doctor::scene::{Flow, Hop, Outcome, Scene};
 use crate::doctor::stop::{hop_of, kinds, walls_of};
 use crate::doctor::walls::{Endpoint, MetRule, Walls, Way};
@@ -309,8 +309,9 @@ pub(super) struct Plain<'a> {
 
 pub(super) fn left_plain<'a>(scene: &Scene<'a>, flow: &Flow<'a>) -> Option<Plain<'a>> {
     let source = flow.hops.first()?.route()?.prefsrc.filter(|addr| is_private(*addr))?;
-    let mut all = scene.case.vantages.iter().enumerate().skip(1);
-    let (position, vantage, mask) = all.find_map(|(position, vantage)| {
+    let all = scene.case.vantages.iter().enumerate().skip(1);
+    let mut routed = all.filter(|(_, vantage)| vantage.role != VantageRole::Bridge);
+    let (position, vantage, mask) = routed.find_map(|(position, vantage)| {
         Some((position, vantage, walls_of(vantage)?.masks.as_deref()?))
     })?;
     let walls = walls_of(vantage)?;

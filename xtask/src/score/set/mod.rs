@@ -8,6 +8,7 @@ mod bridge;
 mod bridged;
 mod discovery;
 mod dns;
+mod frames;
 mod healthy;
 mod link;
 mod links;
@@ -74,6 +75,7 @@ const ONCE: &[&[Scenario]] = &[
     afar::ALL,
     overlay::ALL,
     discovery::ALL,
+    frames::ALL,
 ];
 
 /// Every scenario.

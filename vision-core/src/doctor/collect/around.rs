@@ -1,0 +1,135 @@
+//! What else passes the filters of a namespace: questions for neighbours, and frames that its bridges
+//! hand from port to port.
+
+use std::net::IpAddr;
+
+use super::Site;
+use super::walk::Walk;
+use super::walls::{Devices, Probed, bridge_calls};
+use crate::doctor::Wire;
+use crate::doctor::case::{CaseFile, ProbeRecord, Vantage};
+use crate::doctor::walls::{Endpoint, Way};
+use crate::firewall::FlowPart;
+use crate::inventory::Link;
+use crate::netns::NetnsId;
+
+/// What passes the namespaces of a case beside the packets that are routed there.
+pub(super) struct Around {
+    sought: Vec<Sought>,
+    bridged: Vec<Bridged>,
+}
+
+/// A neighbour that was asked for, seen from one of the two ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Sought {
+    /// The end it is seen from.
+    at: NetnsId,
+    packet: Probed,
+    devices: Devices,
+}
+
+/// A bridge that frames pass from port to port on their way from the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Bridged {
+    at: NetnsId,
+    bridge: String,
+    ports: [String; 2],
+}
+
+/// ICMPv6 type of a neighbour solicitation (RFC 4861 §4.3).
+const SOLICITATION: u16 = 135;
+/// Questions for neighbours that are followed at most.
+const SOUGHT: usize = 32;
+
+fn name(link: &Link) -> String {
+    link.name.escaped().to_string()
+}
+
+impl Around {
+    pub(super) fn of(case: &CaseFile) -> Self {
+        let target = case.target();
+        // What leads back to the target is walked as the answers of what leads away from it.
+        let away = case.wires.iter().filter(|w| !target.is_some_and(|v| v.owns(w.neighbour)));
+        let mut bridged: Vec<Bridged> = Vec::new();
+        for crossing in away.flat_map(Wire::crossings) {
+            let (Some(before), Some(after)) = (crossing.before, crossing.after) else { continue };
+            let found = Bridged {
+                at: crossing.bridge.netns,
+                bridge: name(&crossing.bridge.link),
+                ports: [name(&before.link), name(&after.link)],
+            };
+            if !bridged.contains(&found) {
+                bridged.push(found);
+            }
+        }
+        Self { sought: sought(case), bridged }
+    }
+
+    /// Walks all that passes a namespace through its rules.
+    pub(super) fn walk(
+        &self,
+        site: &Site,
+        vantage: &Vantage,
+        walk: &mut Walk<'_>,
+        packets: &[Probed],
+    ) {
+        for it in self.sought.iter().filter(|it| it.at == vantage.netns) {
+            walk.walk(&it.packet, Way::There, FlowPart::Solicitation, it.devices.clone());
+            walk.walk(&it.packet, Way::Back, FlowPart::Advertisement, it.devices.clone());
+        }
+        let here = || self.bridged.iter().filter(|it| it.at == vantage.netns);
+        walk.bridged = true;
+        for (it, question) in here().flat_map(|it| self.sought.iter().map(move |q| (it, q))) {
+            let [before, after] = it.ports.clone().map(Some);
+            let devices = (before, after);
+            walk.walk(&question.packet, Way::There, FlowPart::Solicitation, devices.clone());
+            walk.walk(&question.packet, Way::Back, FlowPart::Advertisement, devices);
+        }
+        walk.bridged = false;
+        for (it, packet) in here().flat_map(|it| packets.iter().map(move |packet| (it, packet))) {
+            let [before, after] = it.ports.clone().map(Some);
+            walk.bridged = true;
+            both_ways(walk, packet, &(before, after));
+            let tool = if packet.src.is_ipv6() { "ip6tables" } else { "iptables" };
+            walk.bridged = false;
+            // Rules for IP see the bridge as the device on both sides (br_netfilter_hooks.c).
+            if bridge_calls(&site.inventory, tool) == Some(true) {
+                let bridge = Some(it.bridge.clone());
+                both_ways(walk, packet, &(bridge.clone(), bridge));
+            }
+        }
+    }
+}
+
+fn both_ways(walk: &mut Walk<'_>, packet: &Probed, devices: &Devices) {
+    walk.walk(packet, Way::There, FlowPart::First, devices.clone());
+    walk.walk(packet, Way::Back, FlowPart::Answer, devices.clone());
+}
+
+/// The questions for neighbours that the latest rounds put, for both ends of each.
+fn sought(case: &CaseFile) -> Vec<Sought> {
+    let mut all = Vec::new();
+    for vantage in &case.vantages {
+        let latest = vantage.rounds.last().map_or(&[][..], |round| &round.probes);
+        for probe in latest {
+            let ProbeRecord::Neigh(report) = probe else { continue };
+            let (src, addr) = (report.source, report.to);
+            let asked = match addr {
+                IpAddr::V4(_) => (addr, 0, None),
+                IpAddr::V6(_) => (addr, 58, Some(SOLICITATION)),
+            };
+            let packet = Probed { asked, src, dst: Endpoint { addr, port: None } };
+            let devices = (None, vantage.link(report.ifindex).map(name));
+            all.push(Sought { at: vantage.netns, packet: packet.clone(), devices });
+            let here = |wire: &&Wire| {
+                (wire.netns, wire.ifindex, wire.neighbour) == (vantage.netns, report.ifindex, addr)
+            };
+            if let Some(end) = case.wires.iter().find(here).and_then(Wire::end) {
+                all.push(Sought { at: end.netns, packet, devices: (Some(name(&end.link)), None) });
+            }
+        }
+    }
+    all.dedup();
+    all.truncate(SOUGHT);
+    all
+}
