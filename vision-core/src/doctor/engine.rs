@@ -11,7 +11,7 @@ use super::report::{
 use super::rules::{self, Answer, Hit, SAID_LAST};
 use super::scene::{Flow, Outcome, Purpose, Scene};
 use super::{Cause, Question};
-use crate::inventory::Sections;
+use crate::inventory::{Route, Sections};
 use crate::probe::ResolveOutcome;
 
 /// Says what a case means. The same case always gives the same diagnosis.
@@ -138,8 +138,23 @@ fn severity(scene: &Scene<'_>, hit: &Hit) -> Severity {
     let sibling = scene.flows.iter().filter(|f| f.purpose == flow.purpose).any(|f| works(&f));
     match flow.purpose {
         Purpose::Nameserver if sibling => Severity::Warning,
+        Purpose::Gateway if is_spare(scene, flow) => Severity::Note,
         _ => Severity::Error,
     }
+}
+
+/// Tells whether another gateway is preferred to this one, and answers.
+fn is_spare(scene: &Scene<'_>, flow: &Flow<'_>) -> bool {
+    let routes = scene.target.state().and_then(|state| state.routes.as_ref());
+    let all = routes.map_or(&[][..], |dump| &dump.items).iter();
+    let defaults: Vec<_> =
+        all.filter(|r| r.is_default() && r.dst.contains(flow.dst) && r.gateway.is_some()).collect();
+    let metric = |route: &&Route| route.metric.unwrap_or(0);
+    let Some(least) = defaults.iter().map(metric).min() else { return false };
+    let first = || defaults.iter().filter(|route| metric(route) == least);
+    let works = |addr| scene.flows.iter().any(|f| f.dst == addr && f.outcome == Outcome::Works);
+    first().all(|route| route.gateway != Some(flow.dst))
+        && first().any(|route| route.gateway.is_some_and(works))
 }
 
 fn verdict(scene: &Scene<'_>, findings: &[Finding]) -> Verdict {

@@ -5,7 +5,7 @@ use super::flow::Flow;
 use super::proto::{CT, META};
 use super::types;
 use super::value::Value;
-use super::{Rule, Ruleset, SetContent};
+use super::{Element, Rule, Ruleset, SetContent};
 
 /// What a rule does with a packet.
 // closed: private.
@@ -31,6 +31,8 @@ pub(super) struct Paper<'p> {
     missing: [Option<String>; 20],
     /// What would have to be known to be certain.
     pub(super) unknown: Vec<String>,
+    /// The chains it may go to, where a map decides by what is not known.
+    pub(super) branches: Vec<Vec<u8>>,
 }
 
 impl<'p> Paper<'p> {
@@ -42,6 +44,7 @@ impl<'p> Paper<'p> {
             registers: [None; 20],
             missing: Default::default(),
             unknown: Vec::new(),
+            branches: Vec::new(),
         }
     }
 
@@ -207,7 +210,13 @@ impl<'p> Paper<'p> {
         };
         let content = self.sets.sets.iter().find(here)?;
         let len = usize::try_from(content.set.key_len).ok()?;
-        let key = self.get(expr, "sreg", len)?;
+        let Some(key) = self.get(expr, "sreg", len) else {
+            if expr.number("dreg") == Some(0) {
+                self.branches = content.elements.iter().filter_map(target).take(BRANCHES).collect();
+                self.branches.dedup();
+            }
+            return None;
+        };
         let found = element(content, &key);
         let inverted = expr.number("flags") == Some(1);
         match (found, expr.number("dreg")) {
@@ -249,9 +258,20 @@ impl<'p> Paper<'p> {
     }
 }
 
+/// Chains of a map that are looked into at most.
+const BRANCHES: usize = 64;
+
+/// The chain that an element leads to.
+fn target(element: &Element) -> Option<Vec<u8>> {
+    match element.data.as_ref()? {
+        Value::Verdict { chain, .. } => Some(chain.as_ref()?.as_bytes().to_vec()),
+        _ => None,
+    }
+}
+
 /// What an element that holds a key leads to; an empty value for a plain set.
 fn element(content: &SetContent, key: &[u8]) -> Option<Value> {
-    let data = |it: &super::Element| it.data.clone().unwrap_or(Value::Bytes(Vec::new()));
+    let data = |it: &Element| it.data.clone().unwrap_or(Value::Bytes(Vec::new()));
     let parts = types::parts(content.set.key_type);
     let split = content.set.is_interval() && parts.len() == 1;
     let usual = content.elements.iter().filter(|it| it.flags & 2 == 0);

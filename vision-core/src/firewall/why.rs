@@ -134,6 +134,7 @@ impl Walk<'_> {
             let mut paper = Paper::new(self.flow, self.ruleset, rule);
             let does = paper.read();
             let unknown = std::mem::take(&mut paper.unknown);
+            let branches = std::mem::take(&mut paper.branches);
             if does == Does::Nothing {
                 continue;
             }
@@ -150,6 +151,13 @@ impl Walk<'_> {
             });
             let before = self.certain;
             self.certain = certain;
+            // It goes by one of them, and which is not known.
+            for branch in branches {
+                self.certain = false;
+                self.depth += 1;
+                self.rules(&branch);
+                self.depth -= 1;
+            }
             let end = match (&does, chain) {
                 (Does::Decides(-3 | -4, _), Some(to)) => {
                     self.depth += 1;

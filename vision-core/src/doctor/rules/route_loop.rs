@@ -1,8 +1,10 @@
 use super::route_ttl_too_small::{SMALL, own_ttl};
+use super::serving::{entries, met};
 use super::text::{Draft, evidence, look_up, moved, symptom};
 use super::{Answer, Rule, RuleMeta};
 use crate::base::Family;
 use crate::doctor::scene::{Flow, Hop, Outcome, Scene};
+use crate::doctor::stop::walls_of;
 use crate::doctor::{Cause, Confidence, SubjectKind};
 use crate::inventory::Sections;
 
@@ -31,6 +33,7 @@ impl Rule for RouteLoop {
             for way in [&flow.hops, &flow.back] {
                 let base = if std::ptr::eq(way, &flow.hops) { 0 } else { flow.hops.len() };
                 let turn = turning(scene, way);
+                let turn = turn.filter(|_| !is_translated(scene, flow));
                 let turn = turn.filter(|(at, to)| goes_round(flow, &way[*at], &way[*to]));
                 hits.extend(
                     turn.map(|(at, to)| finding(flow, &way[at], &way[to]).hit(n, base + at)),
@@ -62,6 +65,17 @@ fn turning(scene: &Scene<'_>, way: &[Hop<'_>]) -> Option<(usize, usize)> {
         passed.push(to);
         at = to;
     }
+}
+
+/// Tells whether the flow's packets are led to another address, or were answered by somebody: then
+/// none of them goes where the look-ups lead.
+fn is_translated(scene: &Scene<'_>, flow: &Flow<'_>) -> bool {
+    let led = |walls| {
+        entries(walls, flow).any(|entry| entry.reply.src != flow.dst)
+            || met(walls, flow).any(|rule| !rule.to.is_empty())
+    };
+    matches!(flow.outcome, Outcome::Refused { icmp: None, .. })
+        || scene.case.vantages.iter().filter_map(walls_of).any(led)
 }
 
 /// Packets that go round end with a word of one of the routers. Where their counters were read and

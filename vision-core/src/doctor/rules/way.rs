@@ -39,15 +39,23 @@ pub(super) fn entries<'a>(scene: &'a Scene<'a>, flow: &'a Flow<'a>) -> Vec<Entry
             enter(from, Some((*n, into)), source, false);
         }
     }
-    let back: Vec<_> = flow.back.iter().enumerate().collect();
+    // The way back may pass others than the way there, in another order than they were met in.
     let base = flow.hops.len();
-    for two in back.windows(2) {
-        if let [(_, from), (n, into)] = two {
-            enter(from, Some((base + n, into)), flow.dst, true);
+    let (mut at, mut passed) = (0, vec![0]);
+    while let Some(from) = flow.back.get(at) {
+        let led = scene.wire(from).and_then(|wire| wire.way.last()).map(|step| step.netns);
+        let to = |id| flow.back.iter().position(|hop| hop.vantage.netns == id);
+        let next = led.filter(|id| *id != from.vantage.netns).and_then(to).unwrap_or(at + 1);
+        let into = match flow.back.get(next) {
+            Some(hop) => Some((base + next, hop)),
+            None => flow.hops.first().map(|target| (base + flow.back.len(), target)),
+        };
+        enter(from, into, flow.dst, true);
+        if passed.contains(&next) {
+            break;
         }
-    }
-    if let (Some(last), Some(target)) = (flow.back.last(), flow.hops.first()) {
-        enter(last, Some((base + flow.back.len(), target)), flow.dst, true);
+        passed.push(next);
+        at = next;
     }
     entries
 }

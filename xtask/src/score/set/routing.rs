@@ -29,6 +29,7 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(HOST, "default route by way of a peer, v4 TCP", peer_as_gateway).seen(),
     Scenario::fault(FILTER, "router reached by its other link, v4", asymmetric).seen(),
     Scenario::fault(FILTER, "destination reached by its other link, TCP", asymmetric_end).seen(),
+    Scenario::fault(FILTER, "answers come by a link past a router", asymmetric_past).seen(),
     Scenario::fault(LOOP, "two routers, v4", loop_v4).seen(),
     Scenario::fault(LOOP, "two routers, v6 TCP", loop_v6).seen(),
     Scenario::fault(SOURCE, "route with a source nobody knows, v4 TCP", bad_source).seen(),
@@ -245,4 +246,18 @@ fn symmetric_strict(lab: &Lab) -> Built {
         strict(node, 1)?;
     }
     Ok(Site::at(&a).ask(b.v4()))
+}
+
+/// The second router hands answers to the first one's host past it.
+fn asymmetric_past(lab: &Lab) -> Built {
+    let [a, n, _, s, b] = lab.chain(["a", "n", "r", "s", "b"])?;
+    let server = listen(&b, 443)?;
+    lab.link(&s, "past", &n, "past")?;
+    s.try_sh(&format!(
+        "ip addr add 192.168.230.1/30 dev past; ip route replace {}/32 via 192.168.230.2",
+        a.v4()
+    ))?;
+    n.try_sh("ip addr add 192.168.230.2/30 dev past")?;
+    strict(&n, 1)?;
+    Ok(Site::at(&a).keep(server).ask_tcp(b.v4(), 443).blame(&n))
 }

@@ -27,6 +27,11 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::fault("nat.masquerade-missing", "the rule is for another network", unmasked)
         .related(&["route.none", "route.return-missing"])
         .seen(),
+    Scenario::fault(DEAD, "kube-proxy's maps of nf_tables, nobody listens", mapped)
+        .or(&["socket.no-listener"])
+        .related(&["socket.no-listener"])
+        .seen(),
+    Scenario::healthy("kube-proxy's maps of nf_tables", mapped_well).seen(),
     Scenario::fault("socket.loopback-only", "behind a published port", published_loopback).seen(),
     Scenario::fault("route.bad-source", "a source that the host does not mask", other_source)
         .related(&["route.none", "route.return-missing", "nat.masquerade-missing"])
@@ -147,4 +152,31 @@ fn dead_path(lab: &Lab) -> Built {
     ))?;
     b.try_sh("ip addr add 203.0.113.9/32 dev lo")?;
     Ok(Site::at(&a).keep(server).ask("203.0.113.9:443").blame(&r))
+}
+
+/// What kube-proxy writes in its mode of nf_tables: a map of services, and one that picks an endpoint by
+/// chance.
+fn maps(lab: &Lab) -> Result<[Node; 3]> {
+    let [a, r, b] = lab.chain(["a", "r", "b"])?;
+    r.try_sh(&format!(
+        "nft 'table ip kube-proxy {{
+           map service-ips {{ type ipv4_addr . inet_proto . inet_service : verdict;
+             elements = {{ 10.96.0.10 . tcp . 80 : goto service }}; }};
+           chain service {{ numgen random mod 1 vmap {{ 0 : goto endpoint }}; }};
+           chain endpoint {{ meta l4proto tcp dnat to {}:8080; }};
+           chain nat-prerouting {{ type nat hook prerouting priority -100;
+             ip daddr . meta l4proto . th dport vmap @service-ips; }}; }}'",
+        b.v4()
+    ))?;
+    Ok([a, r, b])
+}
+
+fn mapped(lab: &Lab) -> Built {
+    let [a, r, b] = maps(lab)?;
+    Ok(Site::at(&a).ask("10.96.0.10:80").blame(&r).blame(&b))
+}
+
+fn mapped_well(lab: &Lab) -> Built {
+    let [a, _, b] = maps(lab)?;
+    Ok(Site::at(&a).keep(listen(&b, 8080)?).ask("10.96.0.10:80"))
 }

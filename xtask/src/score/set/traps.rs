@@ -6,7 +6,9 @@ use vision_lab::{Family, Fault, Hook, Lab, Proto, RouteKind, dns::DnsScript};
 
 use super::Built;
 use crate::score::{
-    container::{container, knock, listen, nameserver, serve, silent_nameserver, with_dns, zone},
+    container::{
+        beside, container, knock, listen, nameserver, serve, silent_nameserver, with_dns, zone,
+    },
     scenario::{Scenario, Site},
 };
 
@@ -19,6 +21,7 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::healthy("FAILED neighbour of another host", failed_neighbour),
     Scenario::healthy("no neighbour entries at all", no_neighbours),
     Scenario::healthy("STALE gateway", stale_gateway),
+    Scenario::healthy("a spare default route to nobody, nothing asked", spare_default),
     Scenario::healthy("rp_filter=1, symmetric routes", strict_rp_filter),
     Scenario::healthy("ListenDrops without ListenOverflows", listen_drops),
     Scenario::healthy("drop rule for another port, its counter at rest", resting_drop_rule),
@@ -270,4 +273,10 @@ fn two_families_of_names(lab: &Lab) -> Built {
     let kept = (serve(db, zone(db))?, listen(db, 80)?);
     let lines = [&*format!("nameserver {}", db.v6()), "search no.invalid nor.invalid example"];
     Ok(Site::in_process(container(web, &lines, &[])?).keep(kept).ask("http://api/"))
+}
+
+fn spare_default(lab: &Lab) -> Built {
+    let [a, _, _] = lab.chain(["a", "r", "b"])?;
+    a.try_sh(&format!("ip route add default via {} metric 500", beside(&a, 250)))?;
+    Ok(Site::at(&a))
 }
