@@ -113,7 +113,12 @@ fn hooks<'h>(
         return &["prerouting", "forward", "postrouting"];
     }
     let first = vantage.netns == scene.target.netns;
-    let last = vantage.owns(flow.dst) || flow.dst.is_loopback();
+    // What is translated to another's address passes on.
+    let led_away = walls_of(vantage).is_some_and(|walls| {
+        let leads = |rule: &MetRule| rule.to.iter().any(|to| !vantage.owns(to.addr));
+        walls.met.iter().any(|rule| is_of(rule, flow) && leads(rule))
+    });
+    let last = (vantage.owns(flow.dst) && !led_away) || flow.dst.is_loopback();
     match (first, last, way) {
         (true, true, _) => &["output", "postrouting", "prerouting", "input"],
         (true, false, Way::There) | (false, true, Way::Back) => &["output", "postrouting"],

@@ -13,6 +13,10 @@ use crate::probe::{NeighProbe, Probe};
 /// How long a second holder of an address is listened for.
 const LINGER: Duration = Duration::from_millis(20);
 
+/// How long a neighbour may take in all: routers that answer for others wait up to 0.8 seconds
+/// (ip-sysctl.rst, `proxy_delay`).
+const PATIENCE: Duration = Duration::from_millis(950);
+
 /// Neighbours are not asked more often than this.
 const FLOOR: Duration = Duration::from_millis(200);
 
@@ -31,15 +35,15 @@ impl Prober<'_> {
             return Ok(());
         }
         // Who was silent before is asked once more, briefly: that may have been the fault.
-        let (count, wait) = match (self.silent.contains(&next), self.again) {
-            (true, _) => (2, NEIGH_WAIT / 2),
-            (false, true) => (3, NEIGH_WAIT * 2 / 3),
-            (false, false) => (3, NEIGH_WAIT),
+        let (count, interval, whole) = match (self.silent.contains(&next), self.again) {
+            (true, _) => (2, FLOOR, FLOOR + NEIGH_WAIT / 2),
+            (false, true) => (3, FLOOR, PATIENCE),
+            (false, false) => (3, NEIGH_WAIT, PATIENCE),
         };
         let probe = NeighProbe::new(next, name_of(link))
             .count(count)
-            .interval(wait.max(FLOOR))
-            .wait(wait)
+            .interval(interval)
+            .wait(whole - interval * u32::from(count - 1))
             .stop_after_answer(LINGER);
         self.run_solicitation(probe, link)
     }

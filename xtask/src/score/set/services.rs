@@ -32,6 +32,14 @@ pub(super) const ALL: &[Scenario] = &[
         .related(&["socket.no-listener"])
         .seen(),
     Scenario::healthy("kube-proxy's maps of nf_tables", mapped_well).seen(),
+    Scenario::fault("firewall.policy-drop", "behind a published port", published_policy).seen(),
+    Scenario::fault(
+        "firewall.rule-drop",
+        "behind a published port, in DOCKER-USER",
+        published_user,
+    )
+    .seen(),
+    Scenario::healthy("published port, the host's own input closed", published_well).seen(),
     Scenario::fault("socket.loopback-only", "behind a published port", published_loopback).seen(),
     Scenario::fault("route.bad-source", "a source that the host does not mask", other_source)
         .related(&["route.none", "route.return-missing", "nat.masquerade-missing"])
@@ -179,4 +187,34 @@ fn mapped(lab: &Lab) -> Built {
 fn mapped_well(lab: &Lab) -> Built {
     let [a, _, b] = maps(lab)?;
     Ok(Site::at(&a).keep(listen(&b, 8080)?).ask("10.96.0.10:80"))
+}
+
+/// Port 8080 of the host leads to a container; `rules` says what else the host filters.
+fn published(lab: &Lab, rules: &str) -> Built {
+    let bridge = lab.bridge_with_uplink("host", &["web"])?;
+    let (web, outside) = (bridge.container("web"), bridge.outside());
+    let server = listen(web, 80)?;
+    bridge.host.try_sh(&format!(
+        "iptables-nft -t nat -A PREROUTING -i up0 -p tcp --dport 8080 -j DNAT --to-destination {}:80
+         {rules}",
+        web.v4()
+    ))?;
+    Ok(Site::at(outside).keep(server).ask_tcp(beside(outside, 1), 8080).blame(&bridge.host))
+}
+
+fn published_policy(lab: &Lab) -> Built {
+    let rules = "iptables-nft -P FORWARD DROP
+         iptables-nft -A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+         iptables-nft -A FORWARD -i br0 -j ACCEPT";
+    published(lab, rules)
+}
+
+fn published_user(lab: &Lab) -> Built {
+    let rules = "iptables-nft -N DOCKER-USER; iptables-nft -A FORWARD -j DOCKER-USER
+         iptables-nft -A DOCKER-USER -i up0 ! -s 198.51.100.0/24 -j DROP";
+    published(lab, rules)
+}
+
+fn published_well(lab: &Lab) -> Built {
+    published(lab, "iptables-nft -P INPUT DROP; iptables-nft -A INPUT -i lo -j ACCEPT")
 }
