@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::Question;
 use super::traffic::Traffic;
 use super::walls::Walls;
-use crate::base::{Family, Gap, Prefix, Timestamp};
+use crate::base::{Family, Gap, LinkAddr, Prefix, Timestamp};
 use crate::inventory::{
     Addr, Link, NeighState, NeighTable, Neighbour, RouteAnswer, RouteQuery, Snapshot,
 };
@@ -254,6 +254,16 @@ impl CaseFile {
     /// Says whether packets may be sent.
     pub fn probing(self, probing: Probing) -> Self {
         Self { probing, ..self }
+    }
+
+    /// Returns the link-layer address that a namespace knows of a neighbour on a link.
+    pub(crate) fn lladdr_of(
+        &self,
+        (netns, ifindex): (NetnsId, u32),
+        addr: IpAddr,
+    ) -> Option<LinkAddr> {
+        let vantage = self.vantages.iter().find(|vantage| vantage.netns == netns)?;
+        vantage.neighbour(ifindex, addr)?.lladdr
     }
 
     /// Returns the vantage of the target itself, once there is one.

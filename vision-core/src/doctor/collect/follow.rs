@@ -144,14 +144,14 @@ fn behind_gateway(
     budget: &Budget,
 ) -> Option<Elsewhere> {
     let (ifindex, gateway) = gateway_of(case, at)?;
-    let mut router = survey.holder((at, ifindex), gateway, budget)?;
+    let mut router = survey.holder((at, ifindex), gateway, None, budget)?;
     for _ in 0..MAX_HOPS {
         if let Some(found) = survey.elsewhere(router, addr, budget) {
             return Some(found);
         }
         let answer = survey.way_from(router, addr, budget)?;
         let (ifindex, next) = way_on(Some(&answer), addr)?;
-        router = survey.holder((router, ifindex), next, budget)?;
+        router = survey.holder((router, ifindex), next, None, budget)?;
     }
     None
 }
@@ -164,10 +164,8 @@ fn handed_to(
     next: IpAddr,
     budget: &Budget,
 ) -> Option<NetnsId> {
-    survey.holder(port, next, budget).or_else(|| {
-        let vantage = case.vantages.iter().find(|v| v.netns == port.0)?;
-        survey.stand_in(port, vantage.neighbour(port.1, next)?.lladdr?)
-    })
+    let known = case.lladdr_of(port, next);
+    survey.holder(port, next, known, budget).or_else(|| survey.stand_in(port, known?))
 }
 
 /// What a namespace answered to a look-up.

@@ -152,13 +152,28 @@ impl Survey {
     }
 
     /// The namespace that answers for `addr` on the segment of a link: best the very link that has
-    /// the address, then any link of its owner, as the kernel answers for all its addresses.
-    pub(super) fn holder(&mut self, from: Port, addr: IpAddr, budget: &Budget) -> Option<NetnsId> {
+    /// the address, then any link of its owner, as the kernel answers for all its addresses. Where
+    /// several have it, as in tunnels of two clusters, it is the one with the link-layer address that
+    /// is known of it.
+    pub(super) fn holder(
+        &mut self,
+        from: Port,
+        addr: IpAddr,
+        known: Option<LinkAddr>,
+        budget: &Budget,
+    ) -> Option<NetnsId> {
         self.learn_numbers(from, budget);
         let segment = self.map.segment(from);
-        let exact = segment.iter().find(|port| self.owns(port.0, addr, Some(port.1)));
+        let exact = || segment.iter().filter(|port| self.owns(port.0, addr, Some(port.1)));
+        let meant = exact().find(|port| self.has_lladdr(**port, known));
         let weak = || segment.iter().find(|port| self.owns(port.0, addr, None));
-        exact.or_else(weak).map(|port| port.0).filter(|id| *id != from.0)
+        let found = meant.or_else(|| exact().next()).or_else(weak);
+        found.map(|port| port.0).filter(|id| *id != from.0)
+    }
+
+    /// Tells whether a link has the link-layer address that is known of somebody.
+    pub(super) fn has_lladdr(&self, port: Port, known: Option<LinkAddr>) -> bool {
+        known.is_some() && self.map.link(port).is_some_and(|link| link.address == known)
     }
 
     /// The namespace that answered for an address nobody there has, as routers do that stand in
@@ -220,7 +235,7 @@ impl Survey {
     ) -> Option<Elsewhere> {
         let links = self.map.links.get(&gateway)?;
         let ports: Vec<Port> = links.iter().map(|link| (gateway, link.ifindex)).collect();
-        let id = ports.into_iter().find_map(|port| self.holder(port, addr, budget))?;
+        let id = ports.into_iter().find_map(|port| self.holder(port, addr, None, budget))?;
         let found = self.addrs.get(&id)?.iter().find(|a| a.local == addr)?;
         Some(Elsewhere { addr: found.prefix(), place: self.name(id) })
     }

@@ -50,7 +50,10 @@ impl Survey {
         }
         self.learn_numbers(from, budget);
         let (order, parents) = self.map().heard(from);
-        let end = order.iter().skip(1).find(|p| self.owns(p.0, neighbour, Some(p.1))).copied();
+        let owners = || order.iter().skip(1).filter(|p| self.owns(p.0, neighbour, Some(p.1)));
+        let lladdr = case.lladdr_of(from, neighbour);
+        let meant = owners().find(|port| self.has_lladdr(**port, lladdr));
+        let end = meant.or_else(|| owners().next()).copied();
         let heard = order.clone();
         let (way, owner) = match end {
             Some(end) => (path(end, &parents), Vec::new()),
@@ -175,7 +178,8 @@ impl Survey {
         let mut found = Vec::new();
         let _ = site.inventory.bridge_fdb_each(budget, |entry| {
             let for_all = entry.lladdr.as_bytes().iter().all(|byte| *byte == 0);
-            let ours = entry.ifindex == port.1 && entry.dst.is_some();
+            let led = entry.dst.is_some() || entry.nexthop_id.is_some();
+            let ours = entry.ifindex == port.1 && led;
             if ours && (for_all || ends.contains(&entry.lladdr)) && found.len() < MANY_ENTRIES {
                 found.push(entry);
             }

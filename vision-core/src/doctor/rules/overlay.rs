@@ -33,7 +33,7 @@ impl<'a> Tunnel<'a> {
     pub(super) fn entries(&self) -> Vec<&'a FdbEntry> {
         let of = |lladdr: &[u8]| -> Vec<&'a FdbEntry> {
             let all = self.from.fdb.iter();
-            all.filter(|e| e.lladdr.as_bytes() == lladdr && e.dst.is_some()).collect()
+            all.filter(|e| e.lladdr.as_bytes() == lladdr).collect()
         };
         match of(self.lladdr.as_bytes()) {
             exact if !exact.is_empty() && !self.asks => exact,

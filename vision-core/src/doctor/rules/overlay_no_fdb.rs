@@ -31,7 +31,8 @@ impl Rule for OverlayNoFdb {
 }
 
 fn finding(stretch: &Stretch<'_>, tunnel: &Tunnel<'_>) -> Option<Draft> {
-    if !tunnel.ends().is_empty() {
+    // An entry may name a next-hop object in place of an end.
+    if !tunnel.ends().is_empty() || !tunnel.entries().is_empty() {
         return None;
     }
     let (name, lladdr) = (tunnel.name(), tunnel.lladdr);

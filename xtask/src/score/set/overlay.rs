@@ -29,6 +29,8 @@ pub(super) const ALL: &[Scenario] = &[
         .or(&["firewall.rule-drop"])
         .seen(),
     Scenario::fault("firewall.rule-drop", "behind a tunnel", behind).seen(),
+    Scenario::fault("firewall.rule-drop", "behind a tunnel, another cluster like this", beside)
+        .seen(),
     Scenario::fault("socket.no-listener", "behind a tunnel", nobody_behind).seen(),
 ];
 
@@ -177,6 +179,20 @@ fn behind(lab: &Lab) -> Built {
         "nft 'table ip f { chain c { type filter hook input priority 0; tcp dport 443 drop; }; }'",
     )?;
     Ok(it.ask_routed()?.blame(&it.b))
+}
+
+/// A second cluster on the machine has the same network number, port and addresses.
+fn beside(lab: &Lab) -> Built {
+    let site = behind(lab)?;
+    let other = lab.node("other")?;
+    let address =
+        site.destination.as_deref().and_then(|it| it.split(':').next()).unwrap_or_default();
+    other.try_sh(&format!(
+        "ip link add fl0 address 02:00:00:00:00:99 type vxlan id 77 dstport 8472 local 192.0.2.1 nolearning
+         ip link set fl0 up; ip addr add 10.211.2.0/32 dev fl0; ip addr add 10.211.1.0/32 dev fl0
+         ip addr add {address}/32 dev lo"
+    ))?;
+    Ok(site.keep(other))
 }
 
 fn nobody_behind(lab: &Lab) -> Built {
