@@ -74,10 +74,14 @@ impl Before {
 
     /// Where the rules read here send packets that go to an address.
     pub(super) fn targets(&self, links: &[Link], packet: &Probed) -> Vec<Endpoint> {
-        let Some(rules) = &self.rules else { return Vec::new() };
-        let mut walk = Walk::new(rules, links);
-        walk.walk(packet, Way::There, FlowPart::First, (None, None));
-        walk.targets()
+        let mut targets = Vec::new();
+        if let Some(rules) = &self.rules {
+            let mut walk = Walk::new(rules, links);
+            walk.walk(packet, Way::There, FlowPart::First, (None, None));
+            targets = walk.targets();
+        }
+        targets.extend(self.legacy.leads(packet).into_iter().map(|lead| lead.to));
+        targets
     }
 }
 
@@ -193,11 +197,20 @@ pub(super) fn after(
         Some(Tracking { before: counts, after, entries, outdated: Vec::new(), pool })
     });
     let bridge_calls = bridge_calls(&site.inventory, "iptables");
-    let legacy_stops = before.legacy.stopped_until(&legacy::read(site, budget));
+    let later = legacy::read(site, budget);
+    let legacy_stops = before.legacy.stopped_until(&later);
+    let led: Vec<MetRule> =
+        packets.iter().flat_map(|packet| before.legacy.led_until(&later, packet)).collect();
+    for rule in &led {
+        let of = |packet: &&Probed| packet.asked == (rule.dst, rule.protocol, rule.port);
+        if let Some(packet) = packets.iter().find(of).cloned() {
+            rule.to.iter().for_each(|dst| add(packets, Probed { dst: *dst, ..packet.clone() }));
+        }
+    }
     let legacy = legacy::names(&site.inventory);
     let mut walls = Walls { tracking, legacy, legacy_stops, bridge_calls, ..Walls::default() };
     let Some(old) = &before.rules else {
-        walls.unread = before.refused;
+        (walls.unread, walls.met) = (before.refused, led);
         return Some(walls).filter(|w| w.tracking.is_some() || !w.legacy.is_empty());
     };
     let new = ruleset(site, budget).ok()?;
@@ -230,6 +243,7 @@ pub(super) fn after(
         tracking.outdated = old_ways;
     }
     count(&mut walls.met, old, &new);
+    walls.met.extend(led);
     trim(&mut walls);
     Some(walls)
 }

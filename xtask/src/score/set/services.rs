@@ -24,6 +24,8 @@ pub(super) const ALL: &[Scenario] = &[
         .or(&["socket.no-listener"])
         .seen(),
     Scenario::fault(STALE, "published port of a container that is gone", stale_target).seen(),
+    Scenario::fault(STALE, "published port by legacy iptables", stale_legacy).seen(),
+    Scenario::healthy("published port by legacy iptables", published_legacy).seen(),
     Scenario::fault("nat.masquerade-missing", "the rule is for another network", unmasked)
         .related(&["route.none", "route.return-missing"])
         .seen(),
@@ -217,4 +219,26 @@ fn published_user(lab: &Lab) -> Built {
 
 fn published_well(lab: &Lab) -> Built {
     published(lab, "iptables-nft -P INPUT DROP; iptables-nft -A INPUT -i lo -j ACCEPT")
+}
+
+/// As Docker writes it where iptables is the legacy one.
+fn by_legacy(lab: &Lab, last: Option<u8>) -> Built {
+    let bridge = lab.bridge_with_uplink("host", &["web"])?;
+    let (web, outside) = (bridge.container("web"), bridge.outside());
+    let server = listen(web, 80)?;
+    let to = last.map_or(web.v4(), |last| beside(web, last));
+    bridge.host.try_sh(&format!(
+        "iptables-legacy -t nat -N DOCKER
+         iptables-legacy -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+         iptables-legacy -t nat -A DOCKER ! -i br0 -p tcp --dport 8080 -j DNAT --to-destination {to}:80"
+    ))?;
+    Ok(Site::at(outside).keep(server).ask_tcp(beside(outside, 1), 8080).blame(&bridge.host))
+}
+
+fn stale_legacy(lab: &Lab) -> Built {
+    by_legacy(lab, Some(99))
+}
+
+fn published_legacy(lab: &Lab) -> Built {
+    by_legacy(lab, None)
 }
