@@ -186,8 +186,10 @@ fn a_capture_does_with_less_or_says_what_it_lacks() {
             });
             let Some(run) = run else { panic!("{line}: {error}: never {part}") };
             assert!(run.err.contains("3 packets captured"), "{line}: {run:?}");
-            let echoes = run.out.lines().filter(|line| line.contains("ICMP echo re"));
-            assert_eq!(echoes.count(), 3, "{line}: {run:?}");
+            // An interface that just came up says something of its own.
+            let packets = |what: &str| run.out.lines().filter(|line| line.contains(what)).count();
+            assert_eq!(packets("ICMP"), 3, "{line}: {run:?}");
+            assert!(packets("ICMP echo re") > 0, "{line}: {run:?}");
         }
     }
     for (inject, code, part) in [

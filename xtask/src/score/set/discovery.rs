@@ -2,7 +2,7 @@
 
 use vision_lab::{Bridge, Lab};
 
-use super::Built;
+use super::{Built, frames::ask};
 use crate::Result;
 use crate::score::{
     container::listen,
@@ -22,16 +22,6 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::healthy("arp table about others", about_others).seen(),
     Scenario::healthy("ingress of another port", other_port).seen(),
 ];
-
-/// Asks for a service of `db` from `web`.
-fn ask(bridge: &Bridge, v6: bool) -> Built {
-    let (web, db) = (bridge.container("web"), bridge.container("db"));
-    let site = Site::at(web).keep(listen(db, 443)?);
-    Ok(match v6 {
-        true => site.ask_tcp(db.v6(), 443),
-        false => site.ask_tcp(db.v4(), 443),
-    })
-}
 
 /// A host with two containers, of which the second has a filter.
 fn filtered(lab: &Lab, filter: &str, v6: bool) -> Built {

@@ -36,7 +36,8 @@ fn called(lab: &Lab, calls: bool) -> Result<Bridge> {
     Ok(bridge)
 }
 
-fn ask(bridge: &Bridge, v6: bool) -> Built {
+/// Asks for a service of `db` from `web`.
+pub(super) fn ask(bridge: &Bridge, v6: bool) -> Built {
     let (web, db) = (bridge.container("web"), bridge.container("db"));
     let site = Site::at(web).keep(listen(db, 443)?);
     Ok(match v6 {
