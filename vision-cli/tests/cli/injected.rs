@@ -187,9 +187,8 @@ fn a_capture_does_with_less_or_says_what_it_lacks() {
             let Some(run) = run else { panic!("{line}: {error}: never {part}") };
             assert!(run.err.contains("3 packets captured"), "{line}: {run:?}");
             // An interface that just came up says something of its own.
-            let packets = |what: &str| run.out.lines().filter(|line| line.contains(what)).count();
-            assert_eq!(packets("ICMP"), 3, "{line}: {run:?}");
-            assert!(packets("ICMP echo re") > 0, "{line}: {run:?}");
+            assert_eq!(run.out.lines().count(), 3, "{line}: {run:?}");
+            assert!(run.out.contains("ICMP echo re"), "{line}: {run:?}");
         }
     }
     for (inject, code, part) in [
