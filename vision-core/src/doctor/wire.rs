@@ -44,6 +44,9 @@ pub struct WireLink {
     pub addressed: bool,
     /// Of a bridge or a tunnel: where it sends frames for the two ends of the way.
     pub fdb: Vec<FdbEntry>,
+    /// Of a tunnel: whether that could not be read to its end; then what is not there says nothing.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub fdb_unread: bool,
     /// Of a bridge: the names of the ports in those entries.
     pub port_names: BTreeMap<u32, Untrusted>,
     /// How it answers neighbours, where that was looked at: in no bridge, beyond the first link.

@@ -245,3 +245,15 @@ fn a_table_that_could_not_be_read_never_makes_a_fault_healthy() {
         }
     }
 }
+
+#[test]
+fn a_forwarding_table_that_could_not_be_read_is_not_an_empty_one() {
+    let (_, mut case) =
+        cases().into_iter().find(|(name, _)| name == "overlay.no-fdb").expect("a recorded case");
+    for step in case.wires.iter_mut().flat_map(|wire| wire.way.iter_mut().chain(&mut wire.owner)) {
+        step.fdb_unread = true;
+    }
+    let diagnosis = judge(&case);
+    assert_ne!(called(&diagnosis), "overlay.no-fdb", "{diagnosis:#?}");
+    assert_ne!(called(&diagnosis), "healthy", "{diagnosis:#?}");
+}

@@ -112,10 +112,10 @@ impl Survey {
         budget: &Budget,
     ) -> Option<WireLink> {
         let link = self.map().link(port)?.clone();
-        let fdb = match link.kind.as_deref() {
-            Some("bridge") => self.entries(port, ends, budget),
+        let (fdb, fdb_unread) = match link.kind.as_deref() {
+            Some("bridge") => (self.entries(port, ends, budget), false),
             Some("vxlan") => self.tunnel_ends(port, ends, budget),
-            _ => Vec::new(),
+            _ => (Vec::new(), false),
         };
         let addressed = self.has_address(port, neighbour.is_ipv6());
         let named =
@@ -133,6 +133,7 @@ impl Survey {
             link,
             addressed,
             fdb,
+            fdb_unread,
             port_names,
             answering,
         })
@@ -172,11 +173,17 @@ impl Survey {
         found
     }
 
-    /// The tunnel ends that a VXLAN interface has for the two ends, and for all.
-    fn tunnel_ends(&mut self, port: Port, ends: &[LinkAddr], budget: &Budget) -> Vec<FdbEntry> {
-        let Some(site) = self.site(port.0, budget) else { return Vec::new() };
+    /// The tunnel ends that a VXLAN interface has for the two ends, and for all; and whether they could
+    /// not be read.
+    fn tunnel_ends(
+        &mut self,
+        port: Port,
+        ends: &[LinkAddr],
+        budget: &Budget,
+    ) -> (Vec<FdbEntry>, bool) {
+        let Some(site) = self.site(port.0, budget) else { return (Vec::new(), true) };
         let mut found = Vec::new();
-        let _ = site.inventory.bridge_fdb_each(budget, |entry| {
+        let read = site.inventory.bridge_fdb_each(budget, |entry| {
             let for_all = entry.lladdr.as_bytes().iter().all(|byte| *byte == 0);
             let led = entry.dst.is_some() || entry.nexthop_id.is_some();
             let ours = entry.ifindex == port.1 && led;
@@ -184,7 +191,7 @@ impl Survey {
                 found.push(entry);
             }
         });
-        found
+        (found, read.is_err())
     }
 }
 

@@ -32,7 +32,8 @@ impl Rule for OverlayNoFdb {
 
 fn finding(stretch: &Stretch<'_>, tunnel: &Tunnel<'_>) -> Option<Draft> {
     // An entry may name a next-hop object in place of an end.
-    if !tunnel.ends().is_empty() || !tunnel.entries().is_empty() {
+    let led = !tunnel.ends().is_empty() || !tunnel.entries().is_empty();
+    if led || tunnel.from.fdb_unread {
         return None;
     }
     let (name, lladdr) = (tunnel.name(), tunnel.lladdr);
