@@ -213,6 +213,10 @@ pub struct Search {
     /// Destinations that were sought on a link and found on another network.
     #[cfg_attr(feature = "serde", serde(default))]
     pub elsewhere: Vec<Elsewhere>,
+    /// Addresses that packets are for and that some namespace in sight has, though no way was found
+    /// to lead there.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub held: Vec<IpAddr>,
 }
 
 /// An address that is held by a namespace of another network.

@@ -90,6 +90,8 @@ causes! {
     NeighProxyArpOff = "neigh.proxy-arp-off";
     /// The neighbour is there and does not answer ARP for its address.
     NeighAnswerFiltered = "neigh.answer-filtered";
+    /// The neighbour takes no ARP from this address: its reverse path filter says no.
+    NeighSenderRejected = "neigh.sender-rejected";
     /// Two machines on one segment have the same link-layer address.
     NeighDuplicateMac = "neigh.duplicate-mac";
     /// A neighbour entry set by hand has the wrong link-layer address.

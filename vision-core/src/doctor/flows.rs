@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::case::{CaseFile, ProbeRecord, Vantage};
 use super::scene::{Flow, Hop, Outcome, Purpose, has_address};
+use super::stop::{entries, met, walls_of};
 use super::{Question, Service};
 use crate::base::{Family, Host, Reason, Timestamp};
 use crate::inventory::{Link, RouteAnswer};
@@ -38,7 +39,9 @@ pub(super) fn flows_of<'a>(
         let Told { dst, purpose, outcome, at } = told;
         let at = at.unwrap_or(case.at);
         let (hops, back) = (hops_to(case, target, dst, at), hops_back(case, target, dst, at));
-        Flow { dst, purpose, outcome, mended: false, at, hops, back }
+        let mut flow = Flow { dst, purpose, outcome, mended: false, at, hops, back };
+        lead_on(case, &mut flow);
+        flow
     };
     told.into_iter().map(flow).collect()
 }
@@ -84,7 +87,7 @@ fn told_by(case: &CaseFile, target: &Vantage, probe: &ProbeRecord) -> Option<Tol
 
 /// Tells whether the question is about this address: a nameserver that shows a sign of life says
 /// nothing about the host whose name it should know.
-fn is_asked(question: &Question, target: &Vantage, addr: IpAddr) -> bool {
+pub(super) fn is_asked(question: &Question, target: &Vantage, addr: IpAddr) -> bool {
     let Question::Reach { host, .. } = question else { return false };
     match host {
         Host::Addr(asked, _) => *asked == addr,
@@ -119,6 +122,30 @@ fn hops_to<'a>(
 ) -> Vec<Hop<'a>> {
     let others = case.vantages.iter().skip(1).filter(|v| v.route(dst).is_some());
     [target].into_iter().chain(others).map(|vantage| Hop::new(vantage, dst, at)).collect()
+}
+
+/// Adds the hops of packets that are translated, from there on to where they are led.
+fn lead_on<'a>(case: &'a CaseFile, flow: &mut Flow<'a>) {
+    let Some(end) = led_to(case, flow).filter(|_| flow.outcome.failed()) else { return };
+    let others = case.vantages.iter().skip(1).filter(|v| v.route(end).is_some());
+    flow.hops.extend(others.map(|vantage| Hop::new(vantage, end, flow.at)));
+}
+
+/// Where a flow's packets are led: as the connection table has it, or by the only target of rules.
+fn led_to(case: &CaseFile, flow: &Flow<'_>) -> Option<IpAddr> {
+    let walls = || case.vantages.iter().filter_map(walls_of);
+    let given = walls().flat_map(|walls| entries(walls, flow)).map(|entry| entry.reply.src);
+    if let Some(end) = given.into_iter().find(|end| *end != flow.dst) {
+        return Some(end);
+    }
+    let rules = walls().flat_map(|walls| met(walls, flow)).filter(|rule| !rule.redirects());
+    let mut ends: Vec<IpAddr> = rules.flat_map(|rule| &rule.to).map(|to| to.addr).collect();
+    ends.sort_unstable();
+    ends.dedup();
+    match ends.as_slice() {
+        [only] if *only != flow.dst => Some(*only),
+        _ => None,
+    }
 }
 
 /// The way back starts at the destination and looks up the address the target sends from.

@@ -7,6 +7,7 @@ use super::case::{ProbeRecord, Vantage, VantageRole};
 use super::report::Confidence;
 use super::scene::{Flow, Hop, Outcome, Purpose, Scene};
 use super::walls::{MetRule, Walls, Way};
+use crate::inventory::CtEntry;
 
 /// A rule that stopped a flow's packets.
 pub(super) struct Stop<'a> {
@@ -96,6 +97,30 @@ pub(super) fn kinds(flow: &Flow<'_>) -> Vec<(u8, Option<u16>)> {
         Purpose::Loopback => vec![(6, Some(1))],
         Purpose::Anywhere => Vec::new(),
     }
+}
+
+/// The rules that a flow's packets meet in a namespace on their way there.
+pub(super) fn met<'a>(
+    walls: &'a Walls,
+    flow: &Flow<'_>,
+) -> impl Iterator<Item = &'a MetRule> + use<'a> {
+    let (dst, kinds) = (flow.dst, kinds(flow));
+    walls.met.iter().filter(move |rule| {
+        rule.dst == dst && rule.way == Way::There && kinds.contains(&(rule.protocol, rule.port))
+    })
+}
+
+/// Connections of the flow's probes in a namespace.
+pub(super) fn entries<'a>(
+    walls: &'a Walls,
+    flow: &Flow<'_>,
+) -> impl Iterator<Item = &'a CtEntry> + use<'a> {
+    let (dst, kinds) = (flow.dst, kinds(flow));
+    let all = walls.tracking.iter().flat_map(|tracking| &tracking.entries);
+    all.filter(move |entry| {
+        let kind = (entry.protocol.raw(), entry.original.dst_port);
+        entry.original.dst == dst && kinds.contains(&kind)
+    })
 }
 
 fn is_of(rule: &MetRule, flow: &Flow<'_>) -> bool {

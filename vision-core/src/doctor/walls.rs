@@ -191,6 +191,11 @@ impl LegacyStop {
 }
 
 impl MetRule {
+    /// Tells whether it leads packets to a port of the namespace itself.
+    pub(crate) fn redirects(&self) -> bool {
+        self.outcome == "translate" && self.text.split(' ').any(|word| word == "redirect")
+    }
+
     /// Returns how many packets met it during the probes, if it counts.
     pub fn moved(&self) -> Option<u64> {
         self.packets.map(|[before, after]| after.saturating_sub(before))

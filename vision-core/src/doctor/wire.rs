@@ -64,6 +64,8 @@ pub struct Answering {
     pub arp_ignore: Option<u8>,
     /// Whether the namespace's way to the asking address leads out by this link.
     pub leads_back: Option<bool>,
+    /// Which sources it takes packets from: the larger of `all` and its own.
+    pub rp_filter: Option<u8>,
 }
 
 impl Wire {

@@ -31,7 +31,7 @@ pub(super) fn follow(
         Some(RouteAnswer::Route(route)) => route.prefsrc,
         _ => None,
     };
-    let (mut towards, mut behind_services) = (dst, Vec::new());
+    let (mut towards, mut behind_services, mut ends) = (dst, Vec::new(), vec![dst]);
     for _ in 0..MAX_HOPS {
         let Some((ifindex, next)) = way_on(answer.as_ref(), towards) else {
             // Where a service leads to is followed after the address itself.
@@ -67,11 +67,15 @@ pub(super) fn follow(
         at = holder;
         let targets = serve(case, survey, at, (towards, source), budget)?;
         if !targets.is_empty() {
+            ends.extend(&targets);
             behind_services.extend(targets.into_iter().map(|target| (at, target)));
             answer = None;
         }
     }
     let Some(source) = source else { return Ok(()) };
+    for end in ends {
+        cut_off(case, survey, (end, source), budget)?;
+    }
     follow_back(case, survey, (dst, source), budget)?;
     bridges(case, survey, (dst, source), budget)
 }
@@ -103,6 +107,36 @@ fn bridges(
         }
         let role = VantageRole::Bridge;
         case.vantages.push(Vantage { role, name, netns: id, rounds: vec![round] });
+    }
+    Ok(())
+}
+
+/// Looks at the destination that no way leads to, if its link has no carrier and its other end is in
+/// a namespace on the way: the routes to it are gone with the link.
+fn cut_off(
+    case: &mut CaseFile,
+    survey: &mut Survey,
+    (dst, source): (IpAddr, IpAddr),
+    budget: &Budget,
+) -> Result<()> {
+    if case.vantages.iter().any(|vantage| vantage.owns(dst)) {
+        return Ok(());
+    }
+    let holders = survey.holders(dst);
+    if let Some(search) = case.search.as_mut().filter(|_| !holders.is_empty()) {
+        search.held.push(dst);
+    }
+    for port in holders {
+        let dead = |link: &crate::inventory::Link| link.is_up() && !link.has_carrier();
+        if !survey.map().link(port).is_some_and(dead) {
+            continue;
+        }
+        survey.learn_numbers(port, budget);
+        let other_ends = survey.map().next_to(port);
+        if other_ends.iter().any(|end| case.vantages.iter().any(|v| v.netns == end.0)) {
+            let place = (port.0, VantageRole::Destination, None);
+            return look_from(case, survey, place, (None, Some(source)), budget).map(drop);
+        }
     }
     Ok(())
 }

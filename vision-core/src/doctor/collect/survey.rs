@@ -36,7 +36,13 @@ impl Survey {
             addrs: HashMap::new(),
             map: LinkMap::default(),
             numbered: HashSet::new(),
-            search: Search { looked_into: 0, refused: 0, gaps: Vec::new(), elsewhere: Vec::new() },
+            search: Search {
+                looked_into: 0,
+                refused: 0,
+                gaps: Vec::new(),
+                elsewhere: Vec::new(),
+                held: Vec::new(),
+            },
         };
         survey.enter(target, budget);
         match list(budget) {

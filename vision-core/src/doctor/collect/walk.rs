@@ -1,6 +1,7 @@
 //! Walks the probed packets through a ruleset on paper and keeps what they would meet.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::walls::{Devices, Probed};
 use crate::base::Untrusted;
@@ -83,7 +84,10 @@ impl<'r> Walk<'r> {
                 port,
                 way,
                 stray,
-                to: if met.outcome == "translate" { destinations(&met.text) } else { Vec::new() },
+                to: match met.outcome == "translate" {
+                    true => destinations(&met.text, &met.hook, packet.dst),
+                    false => Vec::new(),
+                },
                 hook: met.hook,
                 priority: met.priority,
                 family: met.family.to_string(),
@@ -153,9 +157,11 @@ pub(super) fn without_counts(text: &str) -> String {
     words.join(" ")
 }
 
-/// The addresses behind `dnat` in a rule's words.
-fn destinations(text: &str) -> Vec<Endpoint> {
-    let Some((_, behind)) = text.split_once("dnat ") else { return Vec::new() };
+/// The addresses behind `dnat` in a rule's words, or the port behind `redirect`.
+fn destinations(text: &str, hook: &str, asked: Endpoint) -> Vec<Endpoint> {
+    let Some((_, behind)) = text.split_once("dnat ") else {
+        return redirected(text, hook, asked).into_iter().collect();
+    };
     let words = behind.split([' ', ',', '{', '}']).map(str::trim).filter(|word| !word.is_empty());
     let read = |word: &str| {
         if let Ok(addr) = word.parse::<std::net::SocketAddr>() {
@@ -171,4 +177,20 @@ fn destinations(text: &str) -> Vec<Endpoint> {
         }
     }
     found
+}
+
+/// What is sent from here goes to the loopback; what came in is taken for the own address
+/// (net/netfilter/nf_nat_redirect.c).
+fn redirected(text: &str, hook: &str, asked: Endpoint) -> Option<Endpoint> {
+    let (_, behind) = text.split_once("redirect")?;
+    let port = behind.strip_prefix(" to :").and_then(|ports| {
+        let end = ports.find(|c: char| !c.is_ascii_digit()).unwrap_or(ports.len());
+        ports.get(..end)?.parse().ok()
+    });
+    let addr = match (hook, asked.addr) {
+        ("output", IpAddr::V4(_)) => Ipv4Addr::LOCALHOST.into(),
+        ("output", IpAddr::V6(_)) => Ipv6Addr::LOCALHOST.into(),
+        (_, addr) => addr,
+    };
+    Some(Endpoint { addr, port: port.or(asked.port) })
 }

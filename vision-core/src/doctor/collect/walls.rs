@@ -8,6 +8,7 @@ use super::walk::{Walk, without_counts};
 use super::{Site, legacy};
 use crate::base::{Budget, Error, Gap, Prefix, Result, Untrusted};
 use crate::doctor::case::{CaseFile, ProbeRecord, Vantage, VantageRole};
+use crate::doctor::flows::{is_asked, nameservers};
 use crate::doctor::walls::{Endpoint, MetRule, PortPool, Tracking, TrackingCounts, Walls, Way};
 use crate::doctor::{Question, Service};
 use crate::firewall::{Firewall, Flow, FlowPart, Rule, Ruleset, Text};
@@ -147,14 +148,24 @@ fn source(target: &Vantage, dst: IpAddr) -> Option<IpAddr> {
     }
 }
 
+/// Tells whether an address is that of a nameserver and not what was asked for.
+fn resolves_there(case: &CaseFile, dst: IpAddr) -> bool {
+    case.target().is_some_and(|target| {
+        !is_asked(&case.question, target, dst) && nameservers(target).contains(&dst)
+    })
+}
+
 impl Probed {
-    /// The packet that the question is about.
+    /// The packet that is sent there: the question's own, or a query if names are resolved there.
     pub(super) fn asked_about(case: &CaseFile, src: IpAddr, dst: IpAddr) -> Option<Self> {
-        let Question::Reach { service, .. } = case.question else { return None };
-        let (protocol, port) = match service {
-            Service::Host => (if dst.is_ipv6() { 58 } else { 1 }, None),
-            Service::Udp(port) => (17, Some(port)),
-            other => (6, other.tcp_port()),
+        let (protocol, port) = match case.question {
+            _ if resolves_there(case, dst) => (UDP, Some(53)),
+            Question::Health => return None,
+            Question::Reach { service: Service::Host, .. } => {
+                (if dst.is_ipv6() { 58 } else { 1 }, None)
+            }
+            Question::Reach { service: Service::Udp(port), .. } => (UDP, Some(port)),
+            Question::Reach { service, .. } => (6, service.tcp_port()),
         };
         Some(Self { asked: (dst, protocol, port), src, dst: Endpoint { addr: dst, port } })
     }

@@ -157,7 +157,8 @@ impl Survey {
         });
         let proxy_arp = own.proxy_arp.max(all.and_then(|all| all.proxy_arp));
         let arp_ignore = own.arp_ignore.max(all.and_then(|all| all.arp_ignore));
-        Some(Answering { proxy_arp, arp_ignore, leads_back })
+        let rp_filter = own.rp_filter.max(all.and_then(|all| all.rp_filter));
+        Some(Answering { proxy_arp, arp_ignore, leads_back, rp_filter })
     }
 
     /// The forwarding entries of a bridge for the two ends.

@@ -1,9 +1,9 @@
 use super::filtered::named;
-use super::serving::{each, met};
+use super::serving::each;
 use super::text::{Draft, evidence, link_subject, shown, symptom};
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::scene::{Outcome, Scene};
-use crate::doctor::stop::{hop_of, walls_of};
+use crate::doctor::stop::{hop_of, met, walls_of};
 use crate::doctor::{Cause, Confidence, Risk};
 use crate::inventory::{LinkRole, Sections};
 

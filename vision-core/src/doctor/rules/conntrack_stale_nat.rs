@@ -1,9 +1,8 @@
-use super::serving::met;
 use super::text::{Draft, evidence, symptom};
 use super::{Answer, Hit, Rule, RuleMeta, SAID_LAST};
 use crate::doctor::case::Vantage;
 use crate::doctor::scene::{Flow, Outcome, Purpose, Scene};
-use crate::doctor::stop::{hop_of, walls_of};
+use crate::doctor::stop::{hop_of, met, walls_of};
 use crate::doctor::{Cause, Confidence, Risk, Service, Severity, SubjectKind};
 use crate::inventory::{CtEntry, Sections};
 

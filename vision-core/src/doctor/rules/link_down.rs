@@ -1,5 +1,6 @@
 use super::text::{Draft, evidence, link_state, link_subject, look_up, shown, symptom};
-use super::{Answer, Rule, RuleMeta};
+use super::wires::cut_off;
+use super::{Answer, Hit, Rule, RuleMeta};
 use crate::doctor::scene::{Flow, Hop, Purpose, Scene, has_address};
 use crate::doctor::{Cause, Confidence, Risk};
 use crate::inventory::{Link, Sections};
@@ -28,6 +29,12 @@ impl Rule for LinkDown {
         for (n, flow, position, hop) in scene.failing_hops() {
             if let Some((link, confidence)) = culprit(flow, hop) {
                 hits.push(finding(flow, hop, link, confidence).hit(n, position));
+            }
+        }
+        for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
+            if let Some((position, hop, link)) = cut_off(scene, flow) {
+                let hit = finding(flow, hop, link, Confidence::Proved).hit(n, position);
+                hits.push(Hit { overrides: true, ..hit });
             }
         }
         Answer::from_hits(hits, || {

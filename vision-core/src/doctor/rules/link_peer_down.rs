@@ -1,5 +1,6 @@
 use super::text::{Draft, evidence, link_state, link_subject, shown, symptom};
-use super::{Answer, Rule, RuleMeta};
+use super::wires::{cut_off, downed_end, is_cut_off, is_pair};
+use super::{Answer, Hit, Rule, RuleMeta};
 use crate::doctor::scene::{Flow, Hop, Purpose, Scene};
 use crate::doctor::{Cause, Evidence};
 use crate::inventory::{Link, Sections};
@@ -30,7 +31,13 @@ impl Rule for LinkPeerDown {
         let mut hits = Vec::new();
         for (n, flow, position, hop) in scene.failing_hops() {
             if let Some(link) = without_carrier(flow, hop) {
-                hits.push(finding(scene, flow, hop, link).hit(n, position));
+                // A router's own link that is down is named as that.
+                if cut_off(scene, flow).is_some_and(|(_, _, port)| is_pair(port, link)) {
+                    continue;
+                }
+                let overrides = is_cut_off(flow, hop, link);
+                let hit = finding(scene, flow, hop, link).hit(n, position);
+                hits.push(Hit { overrides, ..hit });
             }
         }
         Answer::from_hits(hits, || {
@@ -76,17 +83,11 @@ fn finding(scene: &Scene<'_>, flow: &Flow<'_>, hop: &Hop<'_>, link: &Link) -> Dr
 
 /// The other end of a veth pair, where a vantage shows it.
 fn far_end(scene: &Scene<'_>, hop: &Hop<'_>, link: &Link) -> Option<Evidence> {
-    let peer_index = link.link_ifindex.filter(|_| link.kind.as_deref() == Some("veth"))?;
-    let mut others = scene.case.vantages.iter().filter(|v| v.netns != hop.vantage.netns);
-    others.find_map(|vantage| {
-        let peer = vantage.link(peer_index)?;
-        let points_back = peer.link_ifindex == Some(link.ifindex);
-        let is_veth = peer.kind.as_deref() == Some("veth");
-        (points_back && is_veth && !peer.is_up()).then(|| Evidence {
-            asked: format!("state of the other end, {}", shown(&peer.name)),
-            place: vantage.name.clone(),
-            seen: link_state(peer),
-            at: vantage.state().map_or(hop.at, |s| s.at),
-        })
+    let (vantage, peer) = downed_end(scene, hop.vantage, link)?;
+    Some(Evidence {
+        asked: format!("state of the other end, {}", shown(&peer.name)),
+        place: vantage.name.clone(),
+        seen: link_state(peer),
+        at: vantage.state().map_or(hop.at, |s| s.at),
     })
 }

@@ -51,6 +51,7 @@ mod neigh_duplicate_mac;
 mod neigh_gateway_no_answer;
 mod neigh_no_answer;
 mod neigh_proxy_arp_off;
+mod neigh_sender_rejected;
 mod neigh_stale_mac;
 mod neigh_table_full;
 mod neigh_wrong_static;
@@ -59,6 +60,7 @@ mod overlay_no_fdb;
 mod overlay_port_closed;
 mod overlay_vni_mismatch;
 mod overlay_wrong_vtep;
+mod redirected;
 mod refusing;
 mod route_bad_source;
 mod route_blackhole;
@@ -194,6 +196,7 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &neigh_table_full::NeighTableFull,
     &neigh_proxy_arp_off::NeighProxyArpOff,
     &neigh_answer_filtered::NeighAnswerFiltered,
+    &neigh_sender_rejected::NeighSenderRejected,
     &neigh_gateway_no_answer::NeighGatewayNoAnswer,
     &neigh_no_answer::NeighNoAnswer,
     &conntrack_table_full::ConntrackTableFull,

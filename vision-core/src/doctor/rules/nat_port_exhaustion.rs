@@ -1,8 +1,8 @@
-use super::serving::{each, met};
+use super::serving::each;
 use super::text::{Draft, evidence, symptom};
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::scene::{Outcome, Scene};
-use crate::doctor::stop::{hop_of, walls_of};
+use crate::doctor::stop::{hop_of, met, walls_of};
 use crate::doctor::{Cause, SubjectKind};
 use crate::inventory::Sections;
 

@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use super::route_none::fails_to_answer;
 use super::serving::left_plain;
 use super::text::{Draft, evidence, look_up, shown, symptom};
@@ -46,7 +48,14 @@ impl Rule for RouteBadSource {
 fn finding<'a>(scene: &Scene<'a>, flow: &Flow<'a>, hop: &Hop<'a>) -> Option<Draft> {
     let (source, link, next) = (source_of(flow)?, hop.egress()?, hop.next_hop()?);
     let addrs = hop.vantage.addrs();
-    let fits = |addr: &&Addr| addr.ifindex == link.ifindex && addr.prefix().contains(next);
+    // An address of the link alone is no source for what lies beyond it.
+    let confined = |addr: IpAddr| match addr {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    let fits = |addr: &&Addr| {
+        addr.ifindex == link.ifindex && addr.prefix().contains(next) && !confined(addr.local)
+    };
     let better = addrs.iter().find(fits).filter(|addr| addr.local != source)?;
     if addrs.iter().filter(fits).any(|addr| addr.local == source) {
         return None;

@@ -38,7 +38,7 @@ fn finding(flow: &Flow<'_>, entry: &Entry<'_>, _: &str) -> Draft {
     let gateway = sender.next_hop().map_or_else(|| place.clone(), |gateway| gateway.to_string());
     let summary = format!(
         "{}: the gateway {gateway} is {place}, which does not forward and has no way on to {}",
-        sender.vantage.name, flow.dst
+        sender.vantage.name, entry.hop.towards
     );
     let kind = SubjectKind::Route { destination: flow.dst, route: None };
     Draft::new(META.cause, sender, kind, summary)

@@ -1,10 +1,9 @@
 use super::route_ttl_too_small::{SMALL, own_ttl};
-use super::serving::{entries, met};
 use super::text::{Draft, evidence, look_up, moved, symptom};
 use super::{Answer, Rule, RuleMeta};
 use crate::base::Family;
 use crate::doctor::scene::{Flow, Hop, Outcome, Scene};
-use crate::doctor::stop::walls_of;
+use crate::doctor::stop::{entries, met, walls_of};
 use crate::doctor::{Cause, Confidence, SubjectKind};
 use crate::inventory::Sections;
 

@@ -1,8 +1,8 @@
-use super::serving::{each, entries};
+use super::serving::each;
 use super::text::{Draft, evidence, moved, symptom};
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::scene::{Hop, Outcome, Scene};
-use crate::doctor::stop::{hop_of, walls_of};
+use crate::doctor::stop::{entries, hop_of, walls_of};
 use crate::doctor::{Cause, Confidence, Risk, SubjectKind};
 use crate::inventory::Sections;
 

@@ -8,8 +8,8 @@ use super::text::{Draft, evidence, look_up, symptom};
 use super::{Answer, Hit};
 use crate::doctor::case::{Vantage, VantageRole};
 use crate::doctor::scene::{Flow, Hop, Outcome, Scene};
-use crate::doctor::stop::{hop_of, kinds, walls_of};
-use crate::doctor::walls::{Endpoint, MetRule, Walls, Way};
+use crate::doctor::stop::{entries, hop_of, kinds, met, walls_of};
+use crate::doctor::walls::{Endpoint, MetRule};
 use crate::doctor::{Cause, Confidence, Evidence, SubjectKind};
 use crate::inventory::{CtEntry, SockProtocol};
 
@@ -23,22 +23,13 @@ struct Served<'a> {
     given: Option<&'a CtEntry>,
 }
 
-pub(super) fn met<'a>(
-    walls: &'a Walls,
-    flow: &Flow<'_>,
-) -> impl Iterator<Item = &'a MetRule> + use<'a> {
-    let (dst, kinds) = (flow.dst, kinds(flow));
-    walls.met.iter().filter(move |rule| {
-        rule.dst == dst && rule.way == Way::There && kinds.contains(&(rule.protocol, rule.port))
-    })
-}
-
 fn served<'a>(scene: &Scene<'a>, flow: &Flow<'a>) -> Option<Served<'a>> {
     let mut all = scene.case.vantages.iter().enumerate();
     all.find_map(|(position, vantage)| {
         let walls = walls_of(vantage)?;
         let mut targets: Vec<Endpoint> = Vec::new();
-        for target in met(walls, flow).flat_map(|rule| &rule.to) {
+        let leading = || met(walls, flow).filter(|rule| !rule.redirects());
+        for target in leading().flat_map(|rule| &rule.to) {
             if target.addr != flow.dst && !targets.contains(target) {
                 targets.push(*target);
             }
@@ -48,22 +39,9 @@ fn served<'a>(scene: &Scene<'a>, flow: &Flow<'a>) -> Option<Served<'a>> {
             let to = given.map(|entry| entry.reply.src);
             rule.to.iter().any(|target| to.is_none_or(|to| to == target.addr))
         };
-        let rule = met(walls, flow).find(leads)?;
+        let rule = leading().find(leads)?;
         let hop = hop_of(flow, vantage);
         Some(Served { hop, position, rule, targets, given })
-    })
-}
-
-/// Connections of the flow's probes in a namespace.
-pub(super) fn entries<'a>(
-    walls: &'a Walls,
-    flow: &Flow<'_>,
-) -> impl Iterator<Item = &'a CtEntry> + use<'a> {
-    let (dst, kinds) = (flow.dst, kinds(flow));
-    let all = walls.tracking.iter().flat_map(|tracking| &tracking.entries);
-    all.filter(move |entry| {
-        let kind = (entry.protocol.raw(), entry.original.dst_port);
-        entry.original.dst == dst && kinds.contains(&kind)
     })
 }
 
@@ -126,7 +104,8 @@ pub(super) fn each<'a>(
         if let Some((draft, position)) = test(flow) {
             let proved = draft.finding.confidence == Confidence::Proved;
             let mut hit = draft.hit(n, position);
-            hit.overrides = proved || hit.finding.cause == Cause::ServiceNoRule;
+            let weighed = [Cause::ServiceNoRule, Cause::ServiceStaleTarget];
+            hit.overrides = proved || weighed.contains(&hit.finding.cause);
             hits.push(hit);
         }
     }
@@ -139,22 +118,41 @@ pub(super) fn each<'a>(
 pub(super) fn stale(scene: &Scene<'_>, cause: Cause) -> Answer {
     each(scene, "nothing on the way leads to an address that nobody has", |flow| {
         let served = served(scene, flow).filter(|served| served.targets.len() == 1)?;
-        let (target, confidence) = served.silent()?;
-        if owner(scene, target).is_some() {
+        let (target, seen, confidence) = unanswered(&served).or_else(|| nowhere(flow, &served))?;
+        let held = scene.case.search.as_ref().is_some_and(|search| search.held.contains(&target));
+        if held || owner(scene, target).is_some() {
             return None;
         }
         let place = &served.hop.vantage.name;
         let summary =
             format!("{place}: {} leads to {target}, which nobody has", asked(served.rule));
-        let asked = super::text::solicitation(target);
-        let seen = evidence(&served.hop, flow.at, format!("{asked} for {target}"), "no answer");
         let draft = served
             .draft(cause, flow, summary)
-            .evidence(seen)
+            .evidence(evidence(&served.hop, flow.at, seen.0, seen.1))
             .confidence(confidence)
             .prose("publish the port again: the container behind it has another address now");
         Some((draft, served.position))
     })
+}
+
+/// A target on the link that was asked for in vain.
+fn unanswered(served: &Served<'_>) -> Option<(IpAddr, (String, String), Confidence)> {
+    let (target, confidence) = served.silent()?;
+    let asked = format!("{} for {target}", super::text::solicitation(target));
+    Some((target, (asked, "no answer".to_owned()), confidence))
+}
+
+/// A target further on to which a router has no way, or sends the packets round.
+fn nowhere(flow: &Flow<'_>, served: &Served<'_>) -> Option<(IpAddr, (String, String), Confidence)> {
+    let target = served.targets.first()?.addr;
+    let Outcome::Unreachable(icmp) = flow.outcome else { return None };
+    // A router that has no way to it, or refuses it, is a cause of its own.
+    let refused = |hop: &Hop<'_>| hop.towards == target && hop.refusal().is_some();
+    if flow.hops.iter().any(refused) {
+        return None;
+    }
+    let seen = (format!("packets to {target}"), icmp.text().to_owned());
+    Some((target, seen, Confidence::Likely))
 }
 
 pub(super) fn dead(scene: &Scene<'_>, cause: Cause) -> Answer {

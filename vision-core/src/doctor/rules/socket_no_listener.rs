@@ -1,10 +1,13 @@
 use std::net::IpAddr;
 
+use super::filtered::named;
+use super::redirected::{Redirected, nowhere};
 use super::text::{Draft, evidence, look_up, symptom};
-use super::{Answer, Rule, RuleMeta};
+use super::{Answer, Hit, Rule, RuleMeta};
 use crate::base::Family;
 use crate::doctor::case::{ProbeRecord, Vantage};
 use crate::doctor::scene::{Flow, Hop, Outcome, Purpose, Scene};
+use crate::doctor::stop::hop_of;
 use crate::doctor::{Cause, Confidence, Evidence, Service, SubjectKind};
 use crate::inventory::{Sections, Sock, SockProtocol};
 use crate::probe::EchoOutcome;
@@ -34,6 +37,12 @@ impl Rule for SocketNoListener {
         let mut hits = Vec::new();
         let (mut listening, mut forged) = (None, None);
         for (n, flow) in scene.flows.iter().enumerate() {
+            if let Some(found) = nowhere(scene, flow) {
+                let position = found.position;
+                let draft = at_the_end_of_a_rule(flow, &found);
+                hits.push(Hit { overrides: true, ..draft.hit(n, position) });
+                continue;
+            }
             let Some((protocol, port)) = refused_port(flow) else {
                 continue;
             };
@@ -161,6 +170,26 @@ fn finding(
     draft
         .all(counter)
         .prose(format!("start the service that should listen on port {port}, or correct the port"))
+}
+
+/// Nobody listens where a rule leads the packets.
+fn at_the_end_of_a_rule(flow: &Flow<'_>, found: &Redirected<'_>) -> Draft {
+    let (place, port, protocol) = (&found.vantage.name, found.port, found.protocol);
+    let summary = format!(
+        "{place}: nobody listens on {protocol} port {port}, to which a rule redirects {}",
+        flow.dst
+    );
+    let hop = hop_of(flow, found.vantage);
+    let kind = SubjectKind::Socket { protocol: protocol.to_string(), address: flow.dst, port };
+    let proved = found.counter.is_some();
+    let asked = format!("{protocol} listeners on port {port}");
+    Draft::new(META.cause, &hop, kind, summary)
+        .all(flow.hops.first().map(|target| symptom(flow, target)))
+        .evidence(evidence(&hop, flow.at, named(found.rule), found.rule.text.clone()))
+        .evidence(evidence(&hop, hop.at, asked, "none"))
+        .all(found.counter.clone())
+        .confidence(if proved { Confidence::Proved } else { Confidence::Likely })
+        .prose(format!("start the proxy that should listen on port {port}, or delete the rule"))
 }
 
 /// The counter by which the destination's kernel says that it refused.

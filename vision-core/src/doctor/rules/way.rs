@@ -39,6 +39,8 @@ pub(super) fn entries<'a>(scene: &'a Scene<'a>, flow: &'a Flow<'a>) -> Vec<Entry
             enter(from, Some((*n, into)), source, false);
         }
     }
+    // Answers of an endpoint bear its own address until they are back where it was translated.
+    let end = flow.hops.last().map_or(flow.dst, |hop| hop.towards);
     // The way back may pass others than the way there, in another order than they were met in.
     let base = flow.hops.len();
     let (mut at, mut passed) = (0, vec![0]);
@@ -50,7 +52,8 @@ pub(super) fn entries<'a>(scene: &'a Scene<'a>, flow: &'a Flow<'a>) -> Vec<Entry
             Some(hop) => Some((base + next, hop)),
             None => flow.hops.first().map(|target| (base + flow.back.len(), target)),
         };
-        enter(from, into, flow.dst, true);
+        let home = into.is_some_and(|(n, _)| n == base + flow.back.len());
+        enter(from, into, if home { flow.dst } else { end }, true);
         if passed.contains(&next) {
             break;
         }
@@ -72,7 +75,7 @@ impl<'a> Entry<'a> {
 
     /// Tells whether the packets are to be passed on here, not taken in.
     pub(super) fn is_transit(&self, flow: &Flow<'_>) -> bool {
-        let towards = if self.back { source_of(flow) } else { Some(flow.dst) };
+        let towards = if self.back { source_of(flow) } else { Some(self.hop.towards) };
         towards.is_some_and(|addr| !self.hop.vantage.owns(addr))
     }
 

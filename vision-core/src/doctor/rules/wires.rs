@@ -3,9 +3,11 @@
 use super::neigh_no_answer::is_silent;
 use super::text::{Draft, evidence, link_subject, shown, solicitation, symptom};
 use super::{Answer, Hit};
+use crate::doctor::case::Vantage;
 use crate::doctor::scene::{Flow, Hop, Scene};
 use crate::doctor::wire::{Wire, WireLink};
 use crate::doctor::{Cause, Confidence, Evidence};
+use crate::inventory::Link;
 
 /// A hop of a failing flow whose frames' way is known.
 pub(super) struct Stretch<'a> {
@@ -101,5 +103,47 @@ pub(super) fn along(
     Answer::from_hits(hits, || match seen {
         true => Answer::RuledOut(right.to_owned()),
         false => Answer::NotApplicable,
+    })
+}
+
+/// The other end of a veth pair, where another vantage shows it and it is down. Numbers of links
+/// repeat from namespace to namespace; that both have no carrier does not.
+pub(super) fn downed_end<'a>(
+    scene: &Scene<'a>,
+    vantage: &Vantage,
+    link: &Link,
+) -> Option<(&'a Vantage, &'a Link)> {
+    let peer = link.link_ifindex?;
+    let mut others = scene.case.vantages.iter().filter(|v| v.netns != vantage.netns);
+    let dead = |peer: &&Link| is_pair(peer, link) && !peer.is_up();
+    others.find_map(|other| Some((other, other.link(peer).filter(dead)?)))
+}
+
+/// Tells whether two links name each other as the other end.
+pub(super) fn is_pair(one: &Link, other: &Link) -> bool {
+    let is_veth = |link: &Link| link.kind.as_deref() == Some("veth");
+    let names = |link: &Link, end: &Link| link.link_ifindex == Some(end.ifindex);
+    is_veth(one) && is_veth(other) && names(one, other) && names(other, one)
+}
+
+/// Tells whether it is the destination's own link: then routes to it are gone with it, and where
+/// packets go instead follows from that.
+pub(super) fn is_cut_off(flow: &Flow<'_>, hop: &Hop<'_>, link: &Link) -> bool {
+    let meant = |addr| addr == flow.dst || flow.hops.iter().any(|hop| hop.towards == addr);
+    let mut own = hop.vantage.addrs().iter().filter(|addr| addr.ifindex == link.ifindex);
+    own.any(|addr| meant(addr.local))
+}
+
+/// The router whose link to the destination is down, with the link: its routes are gone with it.
+pub(super) fn cut_off<'s, 'a>(
+    scene: &Scene<'a>,
+    flow: &'s Flow<'a>,
+) -> Option<(usize, &'s Hop<'a>, &'a Link)> {
+    flow.back.iter().find_map(|hop| {
+        let link =
+            hop.egress().filter(|link| !link.has_carrier() && is_cut_off(flow, hop, link))?;
+        let (router, port) = downed_end(scene, hop.vantage, link)?;
+        let position = flow.hops.iter().position(|hop| hop.vantage.netns == router.netns)?;
+        Some((position, flow.hops.get(position)?, port))
     })
 }

@@ -6,6 +6,7 @@ mod afar;
 mod answers;
 mod bridge;
 mod bridged;
+mod cluster;
 mod discovery;
 mod dns;
 mod frames;
@@ -76,6 +77,7 @@ const ONCE: &[&[Scenario]] = &[
     overlay::ALL,
     discovery::ALL,
     frames::ALL,
+    cluster::ALL,
 ];
 
 /// Every scenario.
