@@ -41,6 +41,7 @@ pub(super) fn flows_of<'a>(
         let (hops, back) = (hops_to(case, target, dst, at), hops_back(case, target, dst, at));
         let mut flow = Flow { dst, purpose, outcome, mended: false, at, hops, back };
         lead_on(case, &mut flow);
+        answer_masks(case, &mut flow);
         flow
     };
     told.into_iter().map(flow).collect()
@@ -129,6 +130,25 @@ fn lead_on<'a>(case: &'a CaseFile, flow: &mut Flow<'a>) {
     let Some(end) = led_to(case, flow).filter(|_| flow.outcome.failed()) else { return };
     let others = case.vantages.iter().skip(1).filter(|v| v.route(end).is_some());
     flow.hops.extend(others.map(|vantage| Hop::new(vantage, end, flow.at)));
+}
+
+/// The way back with the sources that namespaces on the way gave the packets: beyond those, only the way
+/// to these matters.
+fn answer_masks<'a>(case: &'a CaseFile, flow: &mut Flow<'a>) {
+    let walls = case.vantages.iter().filter_map(walls_of);
+    let entries = walls.flat_map(|walls| entries(walls, flow));
+    let masks: Vec<IpAddr> =
+        entries.filter(|e| e.reply.dst != e.original.src).map(|e| e.reply.dst).collect();
+    if masks.is_empty() || !flow.outcome.failed() {
+        return;
+    }
+    let source = flow.hops.first().and_then(Hop::route).and_then(|route| route.prefsrc);
+    let ends = || masks.iter().copied().rev().chain(source);
+    let back = case.vantages.iter().skip(1).rev().filter_map(|vantage| {
+        let knows = |end: &IpAddr| !vantage.owns(*end) && vantage.route(*end).is_some();
+        Some(Hop::new(vantage, ends().find(knows)?, flow.at))
+    });
+    flow.back = back.collect();
 }
 
 /// Where a flow's packets are led: as the connection table has it, or by the only target of rules.

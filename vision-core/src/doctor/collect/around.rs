@@ -10,13 +10,22 @@ use crate::doctor::Wire;
 use crate::doctor::case::{CaseFile, ProbeRecord, Vantage};
 use crate::doctor::walls::{Endpoint, Way};
 use crate::firewall::FlowPart;
-use crate::inventory::Link;
+use crate::inventory::{Link, RouteAnswer};
 use crate::netns::NetnsId;
 
 /// What passes the namespaces of a case beside the packets that are routed there.
 pub(super) struct Around {
     sought: Vec<Sought>,
     bridged: Vec<Bridged>,
+    arrivals: Vec<Arrival>,
+}
+
+/// By which link packets for an address come into a namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Arrival {
+    at: NetnsId,
+    towards: IpAddr,
+    link: String,
 }
 
 /// A neighbour that was asked for, seen from one of the two ends.
@@ -62,7 +71,16 @@ impl Around {
                 bridged.push(found);
             }
         }
-        Self { sought: sought(case), bridged }
+        Self { sought: sought(case), bridged, arrivals: arrivals(case) }
+    }
+
+    /// The link that packets for an address come into a namespace by, where it is one.
+    pub(super) fn arrival(&self, at: NetnsId, towards: IpAddr) -> Option<String> {
+        let mut all = self.arrivals.iter().filter(|it| (it.at, it.towards) == (at, towards));
+        match (all.next(), all.next()) {
+            (Some(only), None) => Some(only.link.clone()),
+            _ => None,
+        }
     }
 
     /// Walks all that passes a namespace through its rules.
@@ -104,6 +122,31 @@ impl Around {
 fn both_ways(walk: &mut Walk<'_>, packet: &Probed, devices: &Devices) {
     walk.walk(packet, Way::There, FlowPart::First, devices.clone());
     walk.walk(packet, Way::Back, FlowPart::Answer, devices.clone());
+}
+
+/// Where the look-ups of each namespace hand packets over to another.
+fn arrivals(case: &CaseFile) -> Vec<Arrival> {
+    let mut all: Vec<Arrival> = Vec::new();
+    for vantage in &case.vantages {
+        for probe in vantage.probes() {
+            let ProbeRecord::Route(record) = probe else { continue };
+            let (RouteAnswer::Route(route), towards) = (&record.answer, record.query.dst) else {
+                continue;
+            };
+            let next = route.gateway.unwrap_or(towards);
+            let leaves = |wire: &&Wire| {
+                (wire.netns, Some(wire.ifindex), wire.neighbour)
+                    == (vantage.netns, route.oif_ifindex, next)
+            };
+            let end = case.wires.iter().find(leaves).and_then(Wire::end);
+            let Some(end) = end.filter(|end| end.netns != vantage.netns) else { continue };
+            let found = Arrival { at: end.netns, towards, link: name(&end.link) };
+            if !all.contains(&found) {
+                all.push(found);
+            }
+        }
+    }
+    all
 }
 
 /// The questions for neighbours that the latest rounds put, for both ends of each.

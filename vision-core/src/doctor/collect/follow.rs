@@ -4,11 +4,12 @@ use std::net::IpAddr;
 
 use super::probes::Prober;
 use super::survey::Survey;
-use super::walls::Probed;
+use super::walls::{Probed, masked};
 use super::{TABLES, push_round};
 use crate::base::{Budget, Result};
 use crate::doctor::Wire;
 use crate::doctor::case::{CaseFile, Elsewhere, ProbeRecord, Vantage, VantageRole};
+use crate::doctor::walls::Endpoint;
 use crate::inventory::{RouteAnswer, RouteKind};
 use crate::netns::NetnsId;
 
@@ -27,16 +28,20 @@ pub(super) fn follow(
         return Ok(());
     };
     let (mut at, mut answer) = (target.netns, target.route(dst).map(|r| r.answer.clone()));
-    let source = match &answer {
+    let mut source = match &answer {
         Some(RouteAnswer::Route(route)) => route.prefsrc,
         _ => None,
     };
+    let own = source;
+    let mut packet = source.and_then(|source| Probed::asked_about(case, source, dst));
     let (mut towards, mut behind_services, mut ends) = (dst, Vec::new(), vec![dst]);
     for _ in 0..MAX_HOPS {
         let Some((ifindex, next)) = way_on(answer.as_ref(), towards) else {
             // Where a service leads to is followed after the address itself.
-            let Some((from, target)) = behind_services.pop() else { break };
-            (at, towards) = (from, target);
+            let Some((from, led)) = behind_services.pop() else { break };
+            let led: Probed = led;
+            (at, towards, source) = (from, led.dst.addr, Some(led.src));
+            packet = Some(led);
             answer = route_of(case, at, towards);
             continue;
         };
@@ -58,26 +63,32 @@ pub(super) fn follow(
             case.wires.iter().find(|w| (w.netns, w.ifindex, w.neighbour) == (at, ifindex, next));
         let iif = iif.and_then(|w| w.way.last().filter(|step| step.netns == holder));
         let iif = iif.map(|step| step.link.ifindex).filter(|_| !arrived);
-        answer = look_from(case, survey, (holder, role, iif), (Some(towards), source), budget)?;
+        let ends_at = (Some(towards), source);
+        answer = look_from(case, survey, (holder, role, iif), ends_at, packet.as_ref(), budget)?;
         let back =
             source.and_then(|source| way_on(route_of(case, holder, source).as_ref(), source));
         if let Some((ifindex, next)) = back {
             survey.wire(case, (holder, ifindex), next, budget);
         }
         at = holder;
-        let targets = serve(case, survey, at, (towards, source), budget)?;
+        let Some(sent) = &mut packet else { continue };
+        if let Some(mask) = survey.site(at, budget).and_then(|site| masked(site, sent, budget)) {
+            (sent.src, source) = (mask, Some(mask));
+        }
+        let targets = serve(case, survey, at, sent, budget)?;
         if !targets.is_empty() {
-            ends.extend(&targets);
-            behind_services.extend(targets.into_iter().map(|target| (at, target)));
+            ends.extend(targets.iter().map(|target| target.addr));
+            let led = targets.into_iter().map(|dst| (at, Probed { dst, ..sent.clone() }));
+            behind_services.extend(led);
             answer = None;
         }
     }
-    let Some(source) = source else { return Ok(()) };
+    let Some((source, own)) = source.zip(own) else { return Ok(()) };
     for end in ends {
         cut_off(case, survey, (end, source), budget)?;
     }
     follow_back(case, survey, (dst, source), budget)?;
-    bridges(case, survey, (dst, source), budget)
+    bridges(case, survey, (dst, own), budget)
 }
 
 /// Namespaces whose bridges are looked at.
@@ -135,7 +146,7 @@ fn cut_off(
         let other_ends = survey.map().next_to(port);
         if other_ends.iter().any(|end| case.vantages.iter().any(|v| v.netns == end.0)) {
             let place = (port.0, VantageRole::Destination, None);
-            return look_from(case, survey, place, (None, Some(source)), budget).map(drop);
+            return look_from(case, survey, place, (None, Some(source)), None, budget).map(drop);
         }
     }
     Ok(())
@@ -159,7 +170,7 @@ fn follow_back(
             true => route_of(case, holder, source),
             false => {
                 let place = (holder, VantageRole::Router, None);
-                look_from(case, survey, place, (None, Some(source)), budget)?;
+                look_from(case, survey, place, (None, Some(source)), None, budget)?;
                 route_of(case, holder, source)
             }
         };
@@ -211,31 +222,28 @@ fn route_of(case: &CaseFile, id: NetnsId, dst: IpAddr) -> Option<RouteAnswer> {
 /// Targets a service is followed to at most.
 const TARGETS: usize = 3;
 
-/// Asks for the targets that a namespace's translations send an address to.
+/// Asks for the targets that a namespace's translations send a packet to.
 fn serve(
     case: &mut CaseFile,
     survey: &mut Survey,
     id: NetnsId,
-    (dst, source): (IpAddr, Option<IpAddr>),
+    packet: &Probed,
     budget: &Budget,
-) -> Result<Vec<IpAddr>> {
+) -> Result<Vec<Endpoint>> {
+    let dst = packet.dst.addr;
     let Some(index) = case.vantages.iter().position(|v| v.netns == id) else {
         return Ok(Vec::new());
     };
-    let packet = source.and_then(|source| Probed::asked_about(case, source, dst));
-    let Some((packet, site)) = packet.zip(survey.site(id, budget)) else {
-        return Ok(Vec::new());
-    };
+    let Some(site) = survey.site(id, budget) else { return Ok(Vec::new()) };
     let links = case.vantages.get(index).map_or(&[][..], Vantage::links);
-    let all = site.walls.as_ref().map(|walls| walls.targets(links, &packet)).unwrap_or_default();
-    let mut targets: Vec<IpAddr> = all.into_iter().map(|target| target.addr).collect();
-    targets.dedup();
-    targets.retain(|target| *target != dst);
+    let all = site.walls.as_ref().map(|walls| walls.targets(links, packet)).unwrap_or_default();
+    let mut targets: Vec<Endpoint> = all.into_iter().filter(|to| to.addr != dst).collect();
+    targets.dedup_by_key(|target| target.addr);
     targets.truncate(TARGETS);
     let mut prober = Prober::new(case, site, budget);
     for target in &targets {
-        prober.look_up(*target)?;
-        prober.solicit_next_hop(*target)?;
+        prober.look_up(target.addr)?;
+        prober.solicit_next_hop(target.addr)?;
     }
     prober.file(case, index);
     // Its packets are translated before they are routed: where the address itself would go is moot.
@@ -271,6 +279,7 @@ fn look_from(
     survey: &mut Survey,
     (id, role, iif): (NetnsId, VantageRole, Option<u32>),
     (dst, source): (Option<IpAddr>, Option<IpAddr>),
+    packet: Option<&Probed>,
     budget: &Budget,
 ) -> Result<Option<RouteAnswer>> {
     let name = survey.name(id);
@@ -278,9 +287,8 @@ fn look_from(
         return Ok(None);
     };
     let round = site.begin(TABLES, budget)?;
-    let packet = dst.zip(source).and_then(|(dst, source)| Probed::asked_about(case, source, dst));
     if let (Some(walls), Some(packet)) = (&mut site.walls, packet) {
-        walls.note(&mut site.inventory, &packet, budget);
+        walls.note(&mut site.inventory, packet, budget);
     }
     let index = match case.vantages.iter().position(|v| v.netns == id) {
         Some(index) => index,

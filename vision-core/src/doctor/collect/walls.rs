@@ -232,16 +232,16 @@ pub(super) fn after(
     let is_routed = vantage.role != VantageRole::Bridge;
     while let Some(packet) = packets.get(at).filter(|_| is_routed).cloned() {
         at += 1;
-        let devices = devices(vantage, &packet);
+        let (there, back) = devices(vantage, &packet, around);
         let from = walk.met.len();
-        walk.walk(&packet, Way::There, FlowPart::First, devices.clone());
+        walk.walk(&packet, Way::There, FlowPart::First, there.clone());
         let to: Vec<_> = walk.met.iter().skip(from).flat_map(|rule| rule.to.clone()).collect();
         for dst in to {
             add(packets, Probed { dst, ..packet.clone() });
         }
-        walk.walk(&packet, Way::Back, FlowPart::Answer, devices.clone());
-        walk.walk(&packet, Way::There, FlowPart::Stray, devices.clone());
-        walk.walk(&packet, Way::Back, FlowPart::Stray, devices);
+        walk.walk(&packet, Way::Back, FlowPart::Answer, back.clone());
+        walk.walk(&packet, Way::There, FlowPart::Stray, there);
+        walk.walk(&packet, Way::Back, FlowPart::Stray, back);
     }
     around.walk(site, vantage, &mut walk, packets);
     walls.rules = new.rules.len();
@@ -356,6 +356,13 @@ fn tracked(inventory: &mut Inventory, packet: &Probed, budget: &Budget) -> Vec<C
     all.into_iter().filter(wanted).collect()
 }
 
+/// The source that a namespace gave an earlier packet of the kind, if it is another one.
+pub(super) fn masked(site: &mut Site, packet: &Probed, budget: &Budget) -> Option<IpAddr> {
+    site.walls.as_ref()?.counts?;
+    let all = tracked(&mut site.inventory, packet, budget);
+    all.iter().map(|entry| entry.reply.dst).find(|source| *source != packet.src)
+}
+
 /// UDP entries that were translated by rules of the past and that nobody answered.
 fn outdated(
     inventory: &mut Inventory,
@@ -407,8 +414,9 @@ fn pool(inventory: &mut Inventory, packets: &[Probed], budget: &Budget) -> Optio
     })
 }
 
-/// The devices that the look-ups of this namespace name.
-fn devices(vantage: &Vantage, packet: &Probed) -> Devices {
+/// The devices that a packet passes here, and those of its answer, each as of a packet on its way
+/// there. By which it comes in is said by the look-ups of who hands it over, else by the own ones.
+fn devices(vantage: &Vantage, packet: &Probed, around: &Around) -> (Devices, Devices) {
     let name = |addr: IpAddr| {
         let Some(RouteAnswer::Route(route)) = vantage.route(addr).map(|record| &record.answer)
         else {
@@ -417,13 +425,19 @@ fn devices(vantage: &Vantage, packet: &Probed) -> Devices {
         let link = vantage.link(route.oif_ifindex?).filter(|link| !link.is_loopback())?;
         Some(String::from_utf8_lossy(link.name.as_bytes()).into_owned())
     };
+    let arrival = |towards| around.arrival(vantage.netns, towards);
     // What was translated was looked up by the address asked for.
     let out = name(packet.dst.addr).or_else(|| name(packet.asked.0));
+    let home = name(packet.src).filter(|_| !vantage.owns(packet.src));
     let inward = match vantage.owns(packet.src) {
         true => None,
-        false => name(packet.src),
+        false => arrival(packet.dst.addr).or_else(|| arrival(packet.asked.0)).or(home.clone()),
     };
-    (inward, out)
+    let inward_back = match vantage.owns(packet.dst.addr) {
+        true => out.clone(),
+        false => arrival(packet.src).or(out.clone()),
+    };
+    ((inward, out), (home, inward_back))
 }
 
 /// Puts the counters of both looks beside each rule.
