@@ -157,6 +157,9 @@ pub struct FullSizeRecord {
     pub large: PingReport,
     /// The small ones.
     pub small: Option<PingReport>,
+    /// Large ones sent whatever MTU the kernel remembers for the path, where it refused the others.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub past: Option<Box<PingReport>>,
     /// Larger ones that may be fragmented, asked for with UDP if the large ones were answered.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub fragmented: Option<Box<PingReport>>,

@@ -28,6 +28,8 @@ causes! {
     LinkMissing = "link.missing";
     /// The interface is administratively down.
     LinkDown = "link.down";
+    /// Packets arrive with a wrong checksum.
+    LinkBadChecksum = "link.bad-checksum";
     /// The interface has no carrier: the other end is down or gone.
     LinkPeerDown = "link.peer-down";
     /// The loopback interface is down.
@@ -74,6 +76,8 @@ causes! {
     MtuVethMismatch = "mtu.veth-mismatch";
     /// A bridge port on the way takes less than the sender's link.
     MtuBridgeTooSmall = "mtu.bridge-too-small";
+    /// The kernel remembers a smaller MTU than the path has by now.
+    MtuStaleException = "mtu.stale-exception";
     /// Large packets vanish on the way, and nobody says so.
     MtuBlackHole = "mtu.black-hole";
     /// A policy rule sends the packets another way than the main table.
@@ -158,6 +162,12 @@ causes! {
     DnsNxdomain = "dns.nxdomain";
     /// resolv.conf names no nameserver.
     DnsNoNameserver = "dns.no-nameserver";
+    /// No rule leads queries to the resolver that Docker runs in the container.
+    DnsDockerRedirectMissing = "dns.docker-redirect-missing";
+    /// A search domain is answered with an error, which leaves names undecided.
+    DnsSearchDomainBroken = "dns.search-domain-broken";
+    /// An answer needs TCP, and TCP to the nameserver is blocked.
+    DnsTcpBlocked = "dns.tcp-blocked";
     /// The nameserver is a loopback address where nobody listens.
     DnsLoopbackNameserver = "dns.loopback-nameserver";
     /// Nothing listens on the nameserver's port.

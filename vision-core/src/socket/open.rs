@@ -39,6 +39,8 @@ pub enum Df {
     Kernel,
     /// Set, and the cached path MTU is obeyed.
     Set,
+    /// Set, and only the link's own MTU is obeyed: what the kernel remembers of the path is not.
+    Probe,
     /// Clear.
     Clear,
 }
@@ -150,6 +152,7 @@ fn set_df(socket: &Socket, family: Family, df: Df) -> Result<()> {
     let value = match df {
         Df::Kernel => return Ok(()),
         Df::Set => libc::IP_PMTUDISC_DO,
+        Df::Probe => libc::IP_PMTUDISC_PROBE,
         Df::Clear => libc::IP_PMTUDISC_DONT,
     };
     sockopt::set_int(socket, level, name, value).map_err(|e| Error::sys(Op::SetOption, e))

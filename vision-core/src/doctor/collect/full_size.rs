@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::probes::Prober;
 use crate::base::Result;
 use crate::doctor::case::{FullSizeRecord, ProbeRecord, Probing, Vantage};
-use crate::probe::{Df, Ping, PingReport, Probe};
+use crate::probe::{Df, EchoOutcome, Ping, PingReport, Probe};
 
 /// How long an answer is waited for.
 const WAIT: Duration = Duration::from_millis(250);
@@ -46,11 +46,18 @@ impl Prober<'_> {
             true => None,
             false => self.echoes(&Ping::new(addr)).ok(),
         };
+        let past = match is_remembered(&large) {
+            true => {
+                let past = Ping::new(addr).size_bytes(payload).df(Df::Probe);
+                self.echoes(&past).ok().map(Box::new)
+            }
+            false => None,
+        };
         // Datagrams may be larger than a packet; segments never are.
         let fragments = passed && matches!(self.service, Some((17, _)));
         let beyond = Ping::new(addr).size_bytes(payload + BEYOND).df(Df::Clear);
         let fragmented = if fragments { self.echoes(&beyond).ok().map(Box::new) } else { None };
-        let record = FullSizeRecord { size_bytes: size, to: addr, large, small, fragmented };
+        let record = FullSizeRecord { size_bytes: size, to: addr, large, small, past, fragmented };
         self.records.push(ProbeRecord::FullSize(record));
         Ok(())
     }
@@ -61,4 +68,12 @@ impl Prober<'_> {
         self.sent += report.echoes.len();
         Ok(report)
     }
+}
+
+/// Tells whether the own kernel refused them for an MTU it remembers of the path.
+fn is_remembered(large: &PingReport) -> bool {
+    large.echoes.iter().any(|echo| {
+        matches!(echo.outcome, EchoOutcome::LocalError { reason, mtu_bytes: Some(_), .. }
+            if reason.errno == nix::libc::EMSGSIZE)
+    })
 }

@@ -8,7 +8,7 @@ use crate::doctor::case::ProbeRecord;
 use crate::doctor::scene::{Hop, Scene};
 use crate::doctor::{Cause, Evidence, SubjectKind};
 use crate::inventory::Resolver;
-use crate::probe::{DnsAttempt, DnsOutcome, DnsReport, Resolution, ResolveOutcome};
+use crate::probe::{DnsAttempt, DnsOutcome, DnsReport, Resolution, ResolveOutcome, Tried};
 use crate::wire::dns::Rcode;
 
 /// The latest resolution of the name asked about.
@@ -84,7 +84,9 @@ pub(super) fn answered_with(scene: &Scene<'_>, cause: Cause, rcode: Rcode) -> An
     if settled.contains(&resolution.outcome) {
         return Answer::RuledOut("the name was decided on".to_owned());
     }
-    let attempts = resolution.tried.iter().flat_map(|tried| {
+    let broken: Vec<_> = broken_search(resolution).collect();
+    let rest = resolution.tried.iter().filter(|tried| !broken.iter().any(|b| b.name == tried.name));
+    let attempts = rest.flat_map(|tried| {
         tried.report.attempts.iter().map(move |attempt| (&tried.report, attempt))
     });
     let guilty: Vec<_> = attempts
@@ -99,4 +101,16 @@ pub(super) fn answered_with(scene: &Scene<'_>, cause: Cause, rcode: Rcode) -> An
         .all(guilty.iter().take(4).map(|(report, a)| exchange(scene, report, a)))
         .prose(format!("ask another server: vision dns {name} @SERVER"));
     Answer::Confirmed(vec![said_first(draft)])
+}
+
+/// Names made with a search domain that were answered with an error, where the servers answer other
+/// names properly.
+pub(super) fn broken_search(resolution: &Resolution) -> impl Iterator<Item = &Tried> {
+    let failed = |tried: &Tried| {
+        let failures = [Rcode::ServFail, Rcode::Refused, Rcode::NotImp, Rcode::FormErr];
+        tried.rcode.is_some_and(|rcode| failures.contains(&rcode))
+    };
+    let proper = resolution.tried.iter().any(|tried| tried.rcode.is_some() && !failed(tried));
+    let all = resolution.tried.iter().filter(move |_| proper);
+    all.filter(move |tried| tried.search.is_some() && failed(tried))
 }

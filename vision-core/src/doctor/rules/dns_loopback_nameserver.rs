@@ -1,4 +1,5 @@
 use super::dns::{about_server, here, resolver};
+use super::dns_docker_redirect_missing::unled;
 use super::text::{evidence, symptom};
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::Cause;
@@ -33,7 +34,8 @@ impl Rule for DnsLoopbackNameserver {
         let mut hits = Vec::new();
         for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
             let own = flow.dst.is_loopback() && named(flow.dst);
-            if flow.purpose != Purpose::Nameserver || !own || is_listened_on(scene, flow.dst) {
+            let told = is_listened_on(scene, flow.dst) || unled(scene, flow).is_some();
+            if flow.purpose != Purpose::Nameserver || !own || told {
                 continue;
             }
             let hop = here(scene);

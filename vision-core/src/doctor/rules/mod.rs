@@ -12,6 +12,7 @@ mod bridge_wrong_fdb;
 mod conntrack_stale_nat;
 mod conntrack_table_full;
 mod dns;
+mod dns_docker_redirect_missing;
 mod dns_first_server_dead;
 mod dns_loopback_nameserver;
 mod dns_no_nameserver;
@@ -20,9 +21,11 @@ mod dns_port_closed;
 mod dns_refused;
 mod dns_reply_wrong_source;
 mod dns_search_amplification;
+mod dns_search_domain_broken;
 mod dns_server_silent;
 mod dns_servfail;
 mod dns_slow;
+mod dns_tcp_blocked;
 mod filtered;
 mod firewall_antispoof;
 mod firewall_connection_limit;
@@ -35,12 +38,14 @@ mod firewall_reject;
 mod firewall_remote;
 mod firewall_rule_drop;
 mod ipv6_disabled;
+mod link_bad_checksum;
 mod link_down;
 mod link_loopback_down;
 mod link_missing;
 mod link_peer_down;
 mod mtu_black_hole;
 mod mtu_bridge_too_small;
+mod mtu_stale_exception;
 mod mtu_veth_mismatch;
 mod narrow;
 mod nat_masquerade_missing;
@@ -161,6 +166,7 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &link_loopback_down::LinkLoopbackDown,
     &link_down::LinkDown,
     &link_peer_down::LinkPeerDown,
+    &link_bad_checksum::LinkBadChecksum,
     &bridge_down::BridgeDown,
     &bridge_port_detached::BridgePortDetached,
     &bridge_port_not_forwarding::BridgePortNotForwarding,
@@ -220,15 +226,19 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &nat_masquerade_missing::NatMasqueradeMissing,
     &mtu_veth_mismatch::MtuVethMismatch,
     &mtu_bridge_too_small::MtuBridgeTooSmall,
+    &mtu_stale_exception::MtuStaleException,
     &mtu_black_hole::MtuBlackHole,
     &dns_no_nameserver::DnsNoNameserver,
+    &dns_docker_redirect_missing::DnsDockerRedirectMissing,
     &dns_loopback_nameserver::DnsLoopbackNameserver,
     &dns_port_closed::DnsPortClosed,
     &dns_reply_wrong_source::DnsReplyWrongSource,
     &dns_first_server_dead::DnsFirstServerDead,
     &dns_server_silent::DnsServerSilent,
+    &dns_tcp_blocked::DnsTcpBlocked,
     &dns_servfail::DnsServfail,
     &dns_refused::DnsRefused,
+    &dns_search_domain_broken::DnsSearchDomainBroken,
     &dns_nxdomain::DnsNxdomain,
     &dns_slow::DnsSlow,
     &dns_search_amplification::DnsSearchAmplification,

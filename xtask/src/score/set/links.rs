@@ -11,6 +11,7 @@ use crate::score::{
 const MISSING: &str = "link.missing";
 const LOOPBACK: &str = "link.loopback-down";
 const PEER: &str = "link.peer-down";
+const CHECKSUM: &str = "link.bad-checksum";
 
 /// Without a link there is neither an address nor a route.
 const AFTER: &[&str] = &["route.none", "addr.none"];
@@ -37,6 +38,8 @@ pub(super) const ALL: &[Scenario] = &[
         .or(&["link.down"])
         .related(AFTER)
         .seen(),
+    Scenario::fault(CHECKSUM, "of packets, v4 TCP", checksum_there).seen(),
+    Scenario::fault(CHECKSUM, "of answers, a nameserver's", checksum_back).seen(),
     Scenario::unnamed(
         "chain, the far host's end down",
         &[PEER, "link.down", "neigh.no-answer"],
@@ -199,4 +202,26 @@ fn other_port_down(lab: &Lab) -> Built {
     web.try_sh("ip neigh flush dev eth0")?;
     lab.fault(&bridge.host, Fault::LinkDown { dev: "v-db" })?;
     Ok(Site::at(web).keep(server).ask_tcp(db.v4(), 5432).blame(&bridge.host).blame(db))
+}
+
+/// The router spoils the checksums of what matches; the sender has filled them in itself.
+fn spoil(sender: &vision_lab::Node, router: &vision_lab::Node, rule: &str) -> crate::Result<()> {
+    sender.try_sh("ethtool -K eth0 tx off")?;
+    router.try_sh(&format!(
+        "nft 'table ip t {{ chain f {{ type filter hook forward priority 0; {rule}; }}; }}'"
+    ))?;
+    Ok(())
+}
+
+fn checksum_there(lab: &Lab) -> Built {
+    let [a, r, b] = lab.chain(["a", "r", "b"])?;
+    spoil(&a, &r, "tcp dport 80 @th,128,16 set 0xbad1")?;
+    Ok(Site::at(&a).keep(listen(&b, 80)?).ask_tcp(b.v4(), 80).blame(&b))
+}
+
+fn checksum_back(lab: &Lab) -> Built {
+    let [a, r, b] = lab.chain(["a", "r", "b"])?;
+    spoil(&b, &r, "udp sport 53 @th,48,16 set 0xbad1")?;
+    let process = with_dns(&a, b.v4())?;
+    Ok(Site::in_process(process).keep(nameserver(&b, &b)?).ask("db.example:80").blame(&a))
 }

@@ -17,6 +17,7 @@ mod listeners;
 mod lookalikes;
 mod mixed;
 mod mtu;
+mod names;
 mod neigh;
 mod overlay;
 mod peers;
@@ -78,6 +79,7 @@ const ONCE: &[&[Scenario]] = &[
     discovery::ALL,
     frames::ALL,
     cluster::ALL,
+    names::ALL,
 ];
 
 /// Every scenario.

@@ -10,12 +10,16 @@ use crate::score::{
 
 const VETH: &str = "mtu.veth-mismatch";
 const HOLE: &str = "mtu.black-hole";
+const STALE: &str = "mtu.stale-exception";
 
 pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(VETH, "container's host end is narrower, v4 TCP", narrow_port).seen(),
     Scenario::fault(VETH, "destination's end is narrower, v6 TCP", narrow_end).seen(),
     Scenario::fault(HOLE, "second link narrow, errors filtered, v4 TCP", hole_v4).seen(),
     Scenario::fault(HOLE, "second link narrow, errors filtered, v6", hole_v6).seen(),
+    Scenario::fault(STALE, "the narrow link was widened, v4 TCP", widened).seen(),
+    Scenario::fault(STALE, "the narrow link was widened, v6", widened_v6),
+    Scenario::healthy("narrow link that says so, and remembered", remembered).seen(),
     Scenario::healthy("narrow link that says so, v4 TCP", told).seen(),
     Scenario::healthy("narrow link that says so, v6", told_v6).seen(),
     Scenario::healthy("both ends at 1400, bridge at 1500", small_pair).seen(),
@@ -89,4 +93,37 @@ fn echoes_filtered(lab: &Lab) -> Built {
          add rule inet quiet f icmp type echo-request drop'",
     )?;
     Ok(Site::at(&a).keep(server).ask_tcp(b.v4(), 443))
+}
+
+/// The sender has been told of a narrow link.
+fn remembering(lab: &Lab) -> crate::Result<[vision_lab::Node; 3]> {
+    let nodes = narrowed(lab)?;
+    let [a, _, b] = &nodes;
+    for addr in [b.v4().to_string(), b.v6().to_string()] {
+        // Told once, refused by its own kernel from then on.
+        a.sh(&format!("ping -n -c 2 -i 0.1 -W 1 -M do -s 1440 {addr} || true"));
+    }
+    Ok(nodes)
+}
+
+fn remembered(lab: &Lab) -> Built {
+    let [a, _, b] = remembering(lab)?;
+    Ok(Site::at(&a).keep(listen(&b, 80)?).ask_tcp(b.v4(), 80))
+}
+
+fn widen(lab: &Lab) -> crate::Result<[vision_lab::Node; 3]> {
+    let nodes = remembering(lab)?;
+    nodes[1].try_sh("ip link set eth1 mtu 1500")?;
+    nodes[2].try_sh("ip link set eth0 mtu 1500")?;
+    Ok(nodes)
+}
+
+fn widened(lab: &Lab) -> Built {
+    let [a, _, b] = widen(lab)?;
+    Ok(Site::at(&a).keep(listen(&b, 80)?).ask_tcp(b.v4(), 80).blame(&a))
+}
+
+fn widened_v6(lab: &Lab) -> Built {
+    let [a, _, b] = widen(lab)?;
+    Ok(Site::at(&a).ask(b.v6()).blame(&a))
 }

@@ -10,7 +10,7 @@ use crate::netns::NetnsId;
 use crate::probe::Anchor;
 use crate::probe::dns::machine::{Ask, DnsCommand, DnsInput, DnsMachine, Extras};
 use crate::probe::dns::nonce::Nonces;
-use crate::probe::dns::report::{DnsOutcome, DnsReport};
+use crate::probe::dns::report::{DnsAttempt, DnsOutcome, DnsReport, DnsTransport};
 use crate::probe::dns::schedule::{Policy, is_conclusive};
 use crate::probe::machine::{Machine, Step};
 use crate::wire::dns::{Flags, Message, Name, QueryEdns, Question, RData, Rcode, RecordType};
@@ -113,7 +113,8 @@ impl ResolveMachine {
     fn conclude(&mut self, now: Instant) {
         let running = std::mem::take(&mut self.running);
         self.to_close.extend(running.iter().flat_map(|question| question.machine.slots()));
-        let tried: Vec<_> = running.into_iter().map(|question| question.finish(now)).collect();
+        let tried: Vec<_> =
+            running.into_iter().map(|question| question.finish(now, self.libc)).collect();
         let count = tried.len();
         let other_type_is_due = self.in_turn && !self.waiting.is_empty();
         self.result.tried.extend(tried);
@@ -185,11 +186,17 @@ impl Walk {
 }
 
 impl Running {
-    fn finish(self, now: Instant) -> Tried {
+    fn finish(self, now: Instant, libc: Libc) -> Tried {
         let elapsed = self.decided.unwrap_or(now).saturating_duration_since(self.started);
         let report = self.machine.finish(now);
         let decisive = report.decisive();
-        let usable = decisive.and_then(|attempt| attempt.answer());
+        // What was cut and could not be had whole is no answer to glibc; musl takes what there is.
+        let whole = |attempt: &&DnsAttempt| {
+            let cut = attempt.transport == DnsTransport::Udp
+                && attempt.answer().is_some_and(|message| message.header.flags.tc);
+            !cut || libc == Libc::Musl
+        };
+        let usable = decisive.filter(whole).and_then(|attempt| attempt.answer());
         let name = &self.candidate.name;
         let found = usable.map(|m| addresses(m, name, self.rtype).0).unwrap_or_default();
         Tried {
@@ -344,7 +351,10 @@ impl Machine for ResolveMachine {
         if !self.running.is_empty() {
             let gap = Gap::new("remaining names and servers", "the run ended first");
             let running = std::mem::take(&mut self.running);
-            self.result.tried.extend(running.into_iter().map(|question| question.finish(now)));
+            let libc = self.libc;
+            self.result
+                .tried
+                .extend(running.into_iter().map(|question| question.finish(now, libc)));
             take_addresses(self.result.tried.iter(), &mut self.result.addresses);
             self.result.outcome = ResolveOutcome::Unfinished;
             self.result.gaps.push(gap);

@@ -1,0 +1,59 @@
+use super::dns::{about_server, broken_search, exchange, resolution, said_first};
+use super::{Answer, Rule, RuleMeta};
+use crate::doctor::scene::Scene;
+use crate::doctor::{Cause, Confidence};
+use crate::inventory::Sections;
+use crate::probe::ResolveOutcome;
+
+const DOCS: &str = "\
+A search domain of resolv.conf is answered with an error instead of `no such name`, so names that are tried
+with it stay undecided.
+
+How it shows: short names fail with `temporary failure`, names with a trailing dot work.
+Why it happens: the domain is of a network that the nameserver cannot reach, or does not serve.
+How it is proved: the name with that domain got SERVFAIL, REFUSED, NOTIMP or FORMERR, another name got a proper
+answer from the same resolution, and no address was found. It is likely where the walk ended in a name that
+does not exist.
+What to do: take the domain out of the search list, or have the server answer for it.";
+
+static META: RuleMeta =
+    RuleMeta { cause: Cause::DnsSearchDomainBroken, needs: Sections::RESOLVER, docs: DOCS };
+
+pub(super) struct DnsSearchDomainBroken;
+
+impl Rule for DnsSearchDomainBroken {
+    fn meta(&self) -> &'static RuleMeta {
+        &META
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Answer {
+        let Some(resolution) = resolution(scene) else { return Answer::NotApplicable };
+        let decided = [ResolveOutcome::Found, ResolveOutcome::NoAddress];
+        let broken = broken_search(resolution).next();
+        let Some((tried, domain)) = broken
+            .and_then(|tried| Some((tried, tried.search.as_ref()?)))
+            .filter(|_| !decided.contains(&resolution.outcome))
+        else {
+            return Answer::RuledOut("no search domain keeps the name undecided".to_owned());
+        };
+        let (Some(server), Some(rcode)) = (tried.server, tried.rcode) else {
+            return Answer::NotApplicable;
+        };
+        let (place, name, server) = (&scene.target.name, &resolution.name, server.ip());
+        let summary = format!(
+            "{place}: the search domain {domain} leaves {name} undecided: {server} answers {rcode} for {}",
+            tried.name
+        );
+        let all = || resolution.tried.iter().map(|tried| &tried.report);
+        let exchanges = all().flat_map(|report| report.attempts.iter().map(move |a| (report, a)));
+        let draft = about_server(scene, META.cause, server, summary)
+            .confidence(match resolution.outcome {
+                // The name as it was given does not exist; the one that was meant may.
+                ResolveOutcome::NoSuchName => Confidence::Likely,
+                _ => Confidence::Proved,
+            })
+            .all(exchanges.take(4).map(|(report, attempt)| exchange(scene, report, attempt)))
+            .prose(format!("take {domain} out of the search list in resolv.conf"));
+        Answer::Confirmed(vec![said_first(draft)])
+    }
+}
