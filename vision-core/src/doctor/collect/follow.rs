@@ -59,10 +59,7 @@ pub(super) fn follow(
         }
         let arrived = survey.owns(holder, towards, None);
         let role = if arrived { VantageRole::Destination } else { VantageRole::Router };
-        let iif =
-            case.wires.iter().find(|w| (w.netns, w.ifindex, w.neighbour) == (at, ifindex, next));
-        let iif = iif.and_then(|w| w.way.last().filter(|step| step.netns == holder));
-        let iif = iif.map(|step| step.link.ifindex).filter(|_| !arrived);
+        let iif = ingress(case, (at, ifindex), next, holder).filter(|_| !arrived);
         let ends_at = (Some(towards), source);
         answer = look_from(case, survey, (holder, role, iif), ends_at, packet.as_ref(), budget)?;
         let back =
@@ -89,6 +86,18 @@ pub(super) fn follow(
     }
     follow_back(case, survey, (dst, source), budget)?;
     bridges(case, survey, (dst, own), budget)
+}
+
+/// The link that packets for a neighbour come into its namespace by.
+fn ingress(
+    case: &CaseFile,
+    (netns, ifindex): (NetnsId, u32),
+    next: IpAddr,
+    holder: NetnsId,
+) -> Option<u32> {
+    let ours = |w: &&Wire| (w.netns, w.ifindex, w.neighbour) == (netns, ifindex, next);
+    let end = case.wires.iter().find(ours)?.way.last().filter(|step| step.netns == holder)?;
+    Some(end.link.ifindex)
 }
 
 /// Namespaces whose bridges are looked at.
