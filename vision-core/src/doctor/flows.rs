@@ -7,7 +7,7 @@ use super::scene::{Flow, Hop, Outcome, Purpose, has_address};
 use super::stop::{entries, met, walls_of};
 use super::{Question, Service};
 use crate::base::{Family, Host, Reason, Timestamp};
-use crate::inventory::{Link, RouteAnswer};
+use crate::inventory::{Link, NeighState, RouteAnswer};
 use crate::probe::{
     DnsAttempt, DnsOutcome, DnsReport, EchoOutcome, PingReport, ResolveOutcome, TcpOutcome,
     TcpReport, UdpOutcome,
@@ -67,6 +67,9 @@ fn told_by(case: &CaseFile, target: &Vantage, probe: &ProbeRecord) -> Option<Tol
         ProbeRecord::Tcp(report) if service.is_none() && report.to.is_loopback() => {
             let alive = of_tcp(report, Service::Host).unwrap_or(Outcome::Silent);
             (report.to, Purpose::Loopback, alive, started(report))
+        }
+        ProbeRecord::Tcp(report) if service.is_none() && is_gateway(target, report.to) => {
+            (report.to, Purpose::Gateway, of_knock(target, report)?, started(report))
         }
         ProbeRecord::Ping(report) if service.is_none() && is_gateway(target, report.to) => {
             let at = report.echoes.first().map(|echo| echo.sent_at);
@@ -270,6 +273,31 @@ fn of_gateway(target: &Vantage, addr: IpAddr) -> Outcome {
     match pinged || (heard && !target.pins_wrongly(addr)) {
         true => Outcome::Works,
         false => Outcome::Silent,
+    }
+}
+
+/// A connect to a gateway that could not be asked otherwise: what it says, or what its kernel's ARP
+/// said meanwhile. `None` if an entry of before may yet be right.
+fn of_knock(target: &Vantage, report: &TcpReport) -> Option<Outcome> {
+    let outcome = of_tcp(report, Service::Tcp(0))?;
+    let entries = || {
+        let last = target.rounds.last();
+        let tables = last.into_iter().flat_map(|r| [r.after.as_ref(), Some(&r.before)]).flatten();
+        tables.filter_map(|snapshot| snapshot.neighbours.as_ref()).flat_map(|dump| &dump.items)
+    };
+    match outcome {
+        Outcome::Refused { .. } => Some(Outcome::Works),
+        // One that stands in for others passed the packet on.
+        Outcome::Unreachable(icmp) if !icmp.from.is_some_and(|from| target.owns(from)) => {
+            Some(Outcome::Works)
+        }
+        Outcome::Local(_) => None,
+        Outcome::Silent => match entries().find(|entry| entry.dst == report.to) {
+            Some(entry) if entry.state == NeighState::Reachable => Some(Outcome::Works),
+            Some(entry) if entry.lladdr.is_some() => None,
+            _ => Some(Outcome::Silent),
+        },
+        outcome => Some(outcome),
     }
 }
 

@@ -127,6 +127,10 @@ fn gateway(addr: IpAddr, prober: &mut Prober<'_>) -> Result<()> {
     if prober.has_renewed(addr) {
         prober.ping_once(addr)?;
     }
+    // Without the right to ask, a connect makes the kernel ask.
+    if !prober.has_asked(addr) {
+        prober.knock_at(addr)?;
+    }
     Ok(())
 }
 

@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_millis(950);
 /// Neighbours are not asked more often than this.
 const FLOOR: Duration = Duration::from_millis(200);
 
+/// A port that a gateway answers on, or refuses.
+const DNS: u16 = 53;
+
 impl Prober<'_> {
     /// Asks live for the neighbour that packets to `dst` are handed to.
     pub(super) fn solicit_next_hop(&mut self, dst: IpAddr) -> Result<()> {
@@ -151,6 +154,26 @@ impl Prober<'_> {
         let table = self.before.as_ref().and_then(|s| s.neighbours.as_ref());
         let mut entries = table.map_or(&[][..], |dump| &dump.items).iter();
         entries.any(|e| e.ifindex == link.ifindex && e.dst == next && e.lladdr.is_some())
+    }
+
+    /// Connects to a gateway: to be refused will do.
+    pub(super) fn knock_at(&mut self, gateway: IpAddr) -> Result<()> {
+        let zone = self.scope;
+        if matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local()) {
+            self.scope = self.next_hop(gateway).map_or(0, |(_, link)| link.ifindex);
+        }
+        let result = self.tcp(gateway, &[DNS]);
+        self.scope = zone;
+        result
+    }
+
+    /// Tells whether this round put a question of its own to an address.
+    pub(super) fn has_asked(&self, addr: IpAddr) -> bool {
+        self.records.iter().any(|record| match record {
+            ProbeRecord::Neigh(report) => report.to == addr,
+            ProbeRecord::Ping(report) => report.to == addr,
+            _ => false,
+        })
     }
 
     /// Tells whether the next hop answered from elsewhere than the table had it.
