@@ -135,7 +135,7 @@ fn hooks<'h>(
     way: Way,
 ) -> &'h [&'static str] {
     if vantage.role == VantageRole::Bridge {
-        return &["prerouting", "forward", "postrouting"];
+        return &["prerouting", "forward", "postrouting", "egress"];
     }
     let first = vantage.netns == scene.target.netns;
     // What is translated to another's address passes on.
@@ -146,10 +146,14 @@ fn hooks<'h>(
     let last = (vantage.owns(flow.dst) && !led_away) || flow.dst.is_loopback();
     match (first, last, way) {
         (true, true, _) => &["output", "postrouting", "prerouting", "input"],
-        (true, false, Way::There) | (false, true, Way::Back) => &["output", "postrouting"],
+        (true, false, Way::There) | (false, true, Way::Back) => {
+            &["output", "postrouting", "egress"]
+        }
         (true, false, Way::Back) | (false, true, Way::There) => &["ingress", "prerouting", "input"],
         // What is translated to another host's address may end here or pass.
-        (false, false, _) => &["ingress", "prerouting", "input", "forward", "postrouting"],
+        (false, false, _) => {
+            &["ingress", "prerouting", "input", "forward", "postrouting", "egress"]
+        }
     }
 }
 

@@ -44,7 +44,7 @@ pub struct Met {
 pub fn why(ruleset: &Ruleset, text: &Text<'_>, flow: &Flow) -> Vec<Met> {
     let mut met = Vec::new();
     let rules = ruleset.by_chain();
-    for hook in ["ingress", "prerouting", "input", "forward", "output", "postrouting"] {
+    for hook in ["ingress", "prerouting", "input", "forward", "output", "postrouting", "egress"] {
         let mut chains: Vec<_> = ruleset.chains.iter().filter(|it| sees(it, hook, flow)).collect();
         chains.sort_by_key(|chain| chain.hook.as_ref().map(|hook| hook.priority));
         let mut certain = true;

@@ -40,10 +40,11 @@ impl<'r> Walk<'r> {
         }
     }
 
-    /// Tells whether a base chain of a device sees what comes in by a link: the device is the link, or
-    /// a port of it.
-    fn is_on_way(&self, met: &Met, iif: Option<&str>) -> bool {
-        let (Some(iif), FwFamily::Netdev) = (iif, met.family) else { return true };
+    /// Tells whether a base chain of a device sees what comes in by one link and leaves by another:
+    /// the device is that link, or a port of it.
+    fn is_on_way(&self, met: &Met, flow: &Flow) -> bool {
+        let link = if met.hook == "egress" { &flow.oif } else { &flow.iif };
+        let (Some(link), FwFamily::Netdev) = (link.as_deref(), met.family) else { return true };
         let same = |chain: &&crate::firewall::Chain| {
             let hook = chain.hook.as_ref();
             chain.family == met.family
@@ -54,9 +55,9 @@ impl<'r> Walk<'r> {
         let mut devices = devices.flat_map(|hook| &hook.devices).map(|it| it.escaped().to_string());
         devices.any(|device| {
             let port = |(name, bridge): &(String, Option<String>)| {
-                *name == device && bridge.as_deref() == Some(iif)
+                *name == device && bridge.as_deref() == Some(link)
             };
-            device == iif || self.links.iter().any(port)
+            device == link || self.links.iter().any(port)
         })
     }
 
@@ -64,7 +65,7 @@ impl<'r> Walk<'r> {
         let flow = Flow { bridged: self.bridged, ..packet.flow(way, part, devices) };
         let stray = part == FlowPart::Stray;
         for met in why(self.ruleset, &self.text, &flow) {
-            if !self.is_on_way(&met, flow.iif.as_deref()) {
+            if !self.is_on_way(&met, &flow) {
                 continue;
             }
             let rule = self.rule(&met);

@@ -1,13 +1,16 @@
+use std::net::IpAddr;
+
 use super::filtered::{named, subject};
 use super::neigh_no_answer::is_silent;
-use super::text::{Draft, shown};
+use super::text::{Draft, evidence, shown, solicitation, symptom};
 use super::wires::{Stretch, along};
-use super::{Answer, Rule, RuleMeta};
-use crate::doctor::scene::Scene;
+use super::{Answer, Hit, Rule, RuleMeta};
+use crate::doctor::case::Vantage;
+use crate::doctor::scene::{Flow, Hop, Scene};
 use crate::doctor::stop::walls_of;
 use crate::doctor::walls::{MetRule, Way};
 use crate::doctor::wire::WireLink;
-use crate::doctor::{Cause, Confidence, Risk};
+use crate::doctor::{Cause, Confidence, Evidence, Risk};
 use crate::inventory::{NeighState, Sections};
 
 const DOCS: &str = "\
@@ -34,10 +37,81 @@ impl Rule for NeighAnswerFiltered {
     }
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
-        along(scene, "those who have the address answer for it", |stretch| {
+        let answer = along(scene, "those who have the address answer for it", |stretch| {
             ignored(stretch).or_else(|| filtered(scene, stretch))
-        })
+        });
+        // What the asker itself throws away shows without a look at anybody else.
+        let own = || {
+            let first = scene.failing_hops().filter(|(_, _, position, _)| *position == 0);
+            first.filter_map(|(n, flow, _, hop)| Some((n, own_filter(flow, hop)?)))
+        };
+        match answer {
+            Answer::Confirmed(hits) => Answer::Confirmed(hits),
+            other => Answer::from_hits(
+                own().map(|(n, draft)| Hit { overrides: true, ..draft.hit(n, 0) }).collect(),
+                || other,
+            ),
+        }
     }
+}
+
+/// A rule of the asking namespace itself that drops its questions for the next hop, or the answers.
+fn own_filter(flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
+    let (addr, link) = (hop.next_hop().filter(|_| is_silent(flow, hop))?, hop.egress()?);
+    let rule = stopping(hop.vantage, addr, hooks(Way::Back), hooks(Way::There))?;
+    let summary = summary_of(&hop.vantage.name, rule, addr);
+    let place = |asked: String, seen: String| evidence(hop, hop.at, asked, seen);
+    let mut draft = Draft::new(META.cause, hop, subject(rule), summary)
+        .evidence(symptom(flow, hop))
+        .evidence(place(named(rule), rule.text.clone()));
+    let asked = format!("{} for {addr} on {}", solicitation(addr), shown(&link.name));
+    draft = draft.evidence(place(asked, "no answer".to_owned()));
+    Some(counted(draft, rule, place).prose(fix(addr)))
+}
+
+/// The counter of a rule as evidence; without one it is likely.
+fn counted(draft: Draft, rule: &MetRule, fact: impl Fn(String, String) -> Evidence) -> Draft {
+    match rule.packets {
+        Some([before, after]) => {
+            let asked = "its counter, before and after".to_owned();
+            draft.evidence(fact(asked, format!("{before} -> {after}")))
+        }
+        None => draft.confidence(Confidence::Likely),
+    }
+}
+
+fn summary_of(place: &str, rule: &MetRule, addr: IpAddr) -> String {
+    let what = match (addr.is_ipv6(), rule.way) {
+        (false, Way::There) => "ARP requests for",
+        (false, Way::Back) => "ARP replies from",
+        (true, Way::There) => "neighbour solicitations for",
+        (true, Way::Back) => "neighbour advertisements from",
+    };
+    let chain = format!("chain {} ({} {})", rule.chain, rule.family, rule.table);
+    format!("{place}: a rule in {chain} drops {what} {addr}")
+}
+
+fn fix(addr: IpAddr) -> &'static str {
+    match addr.is_ipv6() {
+        true => "let ICMPv6 types 135 and 136 pass before the rule",
+        false => "let ARP for the own addresses pass before the rule",
+    }
+}
+
+/// The rule of a namespace that stops questions for a neighbour at some hooks, or answers at others.
+fn stopping<'a>(
+    vantage: &'a Vantage,
+    addr: IpAddr,
+    there: &[&str],
+    back: &[&str],
+) -> Option<&'a MetRule> {
+    let here = |rule: &&MetRule| {
+        let hooks = if rule.way == Way::There { there } else { back };
+        rule.is_discovery() && rule.dst == addr && hooks.contains(&rule.hook.as_str())
+    };
+    let stops =
+        |rule: &&MetRule| rule.stops() && rule.moved().map_or(rule.certain, |moved| moved > 0);
+    walls_of(vantage)?.met.iter().filter(here).find(stops)
 }
 
 /// Never answers, or not for addresses of other links (ip-sysctl.rst, `arp_ignore`).
@@ -69,13 +143,13 @@ fn ignored(stretch: &Stretch<'_>) -> Option<Draft> {
 }
 
 /// The hooks that a bridge hands frames through.
-const PASSING: &[&str] = &["prerouting", "forward", "postrouting"];
+const PASSING: &[&str] = &["prerouting", "forward", "postrouting", "egress"];
 
 /// The hooks of questions at an end that they come into by `inward`, or of answers at the other.
 fn hooks(inward: Way) -> &'static [&'static str] {
     match inward {
         Way::There => &["ingress", "prerouting", "input"],
-        Way::Back => &["output"],
+        Way::Back => &["output", "egress"],
     }
 }
 
@@ -102,36 +176,12 @@ fn filtered(scene: &Scene<'_>, stretch: &Stretch<'_>) -> Option<Draft> {
     let (vantage, step, rule) =
         ends.into_iter().chain(bridges).find_map(|(step, there, back)| {
             let vantage = scene.case.vantages.iter().find(|v| v.netns == step.netns)?;
-            let here = |rule: &&MetRule| {
-                let hooks = if rule.way == Way::There { there } else { back };
-                rule.is_discovery() && rule.dst == addr && hooks.contains(&rule.hook.as_str())
-            };
-            let stops = |rule: &&MetRule| {
-                rule.stops() && rule.moved().map_or(rule.certain, |moved| moved > 0)
-            };
-            let rule = walls_of(vantage)?.met.iter().filter(here).find(stops)?;
+            let rule = stopping(vantage, addr, there, back)?;
             Some((vantage, step, rule))
         })?;
-    let what = match (addr.is_ipv6(), rule.way) {
-        (false, Way::There) => "ARP requests for",
-        (false, Way::Back) => "ARP replies from",
-        (true, Way::There) => "neighbour solicitations for",
-        (true, Way::Back) => "neighbour advertisements from",
-    };
-    let chain = format!("chain {} ({} {})", rule.chain, rule.family, rule.table);
-    let summary = format!("{}: a rule in {chain} drops {what} {addr}", vantage.name);
-    let mut draft = stretch.accuse(META.cause, step, summary);
+    let mut draft = stretch.accuse(META.cause, step, summary_of(&vantage.name, rule, addr));
     draft.finding.subject.kind = subject(rule);
     draft = draft.evidence(stretch.fact(step, named(rule), rule.text.clone()));
-    draft = match rule.packets {
-        Some([before, after]) => {
-            let asked = "its counter, before and after".to_owned();
-            draft.evidence(stretch.fact(step, asked, format!("{before} -> {after}")))
-        }
-        None => draft.confidence(Confidence::Likely),
-    };
-    Some(draft.prose(match addr.is_ipv6() {
-        true => "let ICMPv6 types 135 and 136 pass before the rule",
-        false => "let ARP for the own addresses pass before the rule",
-    }))
+    let fact = |asked: String, seen: String| stretch.fact(step, asked, seen);
+    Some(counted(draft, rule, fact).prose(fix(addr)))
 }
