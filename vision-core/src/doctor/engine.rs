@@ -71,13 +71,25 @@ fn hear(scene: &Scene<'_>) -> Heard {
             continue;
         }
         match rule.check(scene) {
-            Answer::Confirmed(hits) => heard.hits.extend(hits.into_iter().map(|hit| (rank, hit))),
+            Answer::Confirmed(hits) => {
+                let hits = hits.into_iter().filter(|hit| is_weighty(scene, hit));
+                heard.hits.extend(hits.map(|hit| (rank, hit)));
+            }
             Answer::RuledOut(why) => heard.ruled_out.push(RuledOut { cause: meta.cause, why }),
             Answer::CouldNotCheck(unchecked) => heard.unchecked.push(unchecked),
             Answer::NotApplicable => {}
         }
     }
     heard
+}
+
+/// Of a gateway that answers for its address and to no packet, only what its frames meet is a fault:
+/// all else speaks for a filter of its own.
+fn is_weighty(scene: &Scene<'_>, hit: &Hit) -> bool {
+    let doubtful = scene.flows.get(hit.flow).is_some_and(|flow| flow.doubtful);
+    !doubtful
+        || hit.finding.cause.slug().starts_with("bridge.")
+        || hit.finding.cause.slug().starts_with("neigh.")
 }
 
 /// Names a table that a rule needs and that could not be read.
@@ -177,7 +189,7 @@ fn verdict(scene: &Scene<'_>, findings: &[Finding]) -> Verdict {
                 let mut flows = scene.flows.iter().filter(|f| f.purpose == purpose);
                 flows.any(|f| f.outcome == Outcome::Works)
             };
-            let open = scene.failing().any(|f| !explained(f.purpose));
+            let open = scene.failing().any(|f| !f.doubtful && !explained(f.purpose));
             let tables =
                 scene.target.state().is_some_and(|s| s.links.is_some() && s.addrs.is_some());
             match open || !tables {

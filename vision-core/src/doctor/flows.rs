@@ -39,7 +39,8 @@ pub(super) fn flows_of<'a>(
         let Told { dst, purpose, outcome, at } = told;
         let at = at.unwrap_or(case.at);
         let (hops, back) = (hops_to(case, target, dst, at), hops_back(case, target, dst, at));
-        let mut flow = Flow { dst, purpose, outcome, mended: false, at, hops, back };
+        let doubtful = purpose == Purpose::Gateway && outcome.failed() && answers_arp(target, dst);
+        let mut flow = Flow { dst, purpose, outcome, mended: false, doubtful, at, hops, back };
         lead_on(case, &mut flow);
         answer_masks(case, &mut flow);
         flow
@@ -265,15 +266,28 @@ fn of_gateway(target: &Vantage, addr: IpAddr) -> Outcome {
         ProbeRecord::Ping(report) => report.to == addr && of_ping(report) == Outcome::Works,
         _ => false,
     });
-    let heard = target.probes().any(|probe| match probe {
-        ProbeRecord::Neigh(report) => report.to == addr && !report.answers.is_empty(),
-        _ => false,
-    });
     // An entry that the kernel may renew is right again once the gateway has answered.
+    let heard = answers_arp(target, addr) && !knocked_in_vain(target, addr);
     match pinged || (heard && !target.pins_wrongly(addr)) {
         true => Outcome::Works,
         false => Outcome::Silent,
     }
+}
+
+fn answers_arp(target: &Vantage, addr: IpAddr) -> bool {
+    target.probes().any(|probe| match probe {
+        ProbeRecord::Neigh(report) => report.to == addr && !report.answers.is_empty(),
+        _ => false,
+    })
+}
+
+/// Tells whether connects to a gateway were neither taken nor refused.
+fn knocked_in_vain(target: &Vantage, addr: IpAddr) -> bool {
+    let knocks = target.probes().filter_map(|probe| match probe {
+        ProbeRecord::Tcp(report) if report.to == addr => of_tcp(report, Service::Tcp(0)),
+        _ => None,
+    });
+    knocks.last() == Some(Outcome::Silent)
 }
 
 /// A connect to a gateway that could not be asked otherwise: what it says, or what its kernel's ARP
@@ -293,6 +307,7 @@ fn of_knock(target: &Vantage, report: &TcpReport) -> Option<Outcome> {
         }
         Outcome::Local(_) => None,
         Outcome::Silent => match entries().find(|entry| entry.dst == report.to) {
+            Some(_) if answers_arp(target, report.to) => Some(Outcome::Silent),
             Some(entry) if entry.state == NeighState::Reachable => Some(Outcome::Works),
             Some(entry) if entry.lladdr.is_some() => None,
             _ => Some(Outcome::Silent),
@@ -321,6 +336,7 @@ pub(super) fn unasked<'a>(
         purpose: Purpose::Destination(service),
         outcome: Outcome::Unasked,
         mended: false,
+        doubtful: false,
         at,
         hops: hops_to(case, target, dst, at),
         back: Vec::new(),
@@ -371,5 +387,5 @@ pub(super) fn anywhere<'a>(
     if !health && outcome == Outcome::Works {
         return Vec::new();
     }
-    vec![Flow { dst, purpose, outcome, mended: false, at, hops, back: Vec::new() }]
+    vec![Flow { dst, purpose, outcome, mended: false, doubtful: false, at, hops, back: Vec::new() }]
 }

@@ -61,7 +61,8 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
     let torn = |flow: &Flow<'_>| {
         scene.target.full_size(flow.dst).is_some_and(FullSizeRecord::loses_fragments)
     };
-    let open = scene.destinations().any(|flow| held(flow) || torn(flow));
+    let open = scene.destinations().any(|flow| held(flow) || torn(flow))
+        || scene.flows.iter().any(|flow| flow.doubtful);
     let well = diagnosis.verdict == Verdict::Healthy && !open;
     if well || proved {
         return Vec::new();

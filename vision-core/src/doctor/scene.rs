@@ -24,6 +24,8 @@ pub(super) struct Flow<'a> {
     pub(super) outcome: Outcome,
     /// It failed at first and works since the next hop was asked for: asking renewed the entry.
     pub(super) mended: bool,
+    /// A gateway that answers for its address and to no packet: it may only be filtered.
+    pub(super) doubtful: bool,
     pub(super) at: Timestamp,
     /// From the target on, as far as the way could be followed.
     pub(super) hops: Vec<Hop<'a>>,

@@ -26,6 +26,8 @@ pub(super) struct Paper<'p> {
     flow: &'p Flow,
     sets: &'p Ruleset,
     rule: &'p Rule,
+    /// The numbers of the links it comes in by and leaves by.
+    links: [Option<u32>; 2],
     registers: [Option<[u8; 4]>; 20],
     /// What was to be in the registers that are not known.
     missing: [Option<String>; 20],
@@ -36,11 +38,17 @@ pub(super) struct Paper<'p> {
 }
 
 impl<'p> Paper<'p> {
-    pub(super) fn new(flow: &'p Flow, sets: &'p Ruleset, rule: &'p Rule) -> Self {
+    pub(super) fn new(
+        flow: &'p Flow,
+        sets: &'p Ruleset,
+        rule: &'p Rule,
+        links: [Option<u32>; 2],
+    ) -> Self {
         Self {
             flow,
             sets,
             rule,
+            links,
             registers: [None; 20],
             missing: Default::default(),
             unknown: Vec::new(),
@@ -172,6 +180,8 @@ impl<'p> Paper<'p> {
             (b"meta", Some(15)) if arp => Some(vec![3]),
             (b"meta", Some(16)) if arp => None,
             (b"meta", Some(1)) => Some(self.flow.ether_type().to_vec()),
+            (b"meta", Some(4)) => self.links[0].map(|number| number.to_ne_bytes().to_vec()),
+            (b"meta", Some(5)) => self.links[1].map(|number| number.to_ne_bytes().to_vec()),
             (b"meta", Some(6)) => named(&self.flow.iif),
             (b"meta", Some(7)) => named(&self.flow.oif),
             (b"meta", Some(15)) => Some(vec![if six { 10 } else { 2 }]),

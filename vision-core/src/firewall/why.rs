@@ -44,6 +44,7 @@ pub struct Met {
 pub fn why(ruleset: &Ruleset, text: &Text<'_>, flow: &Flow) -> Vec<Met> {
     let mut met = Vec::new();
     let rules = ruleset.by_chain();
+    let links = [&flow.iif, &flow.oif].map(|name| text.number_of(name.as_deref()?));
     for hook in ["ingress", "prerouting", "input", "forward", "output", "postrouting", "egress"] {
         let mut chains: Vec<_> = ruleset.chains.iter().filter(|it| sees(it, hook, flow)).collect();
         chains.sort_by_key(|chain| chain.hook.as_ref().map(|hook| hook.priority));
@@ -54,6 +55,7 @@ pub fn why(ruleset: &Ruleset, text: &Text<'_>, flow: &Flow) -> Vec<Met> {
                 rules: &rules,
                 text,
                 flow,
+                links,
                 base: chain,
                 met: &mut met,
                 certain,
@@ -98,6 +100,8 @@ struct Walk<'w> {
     rules: &'w ByChain<'w>,
     text: &'w Text<'w>,
     flow: &'w Flow,
+    /// The numbers of its links, where they are known.
+    links: [Option<u32>; 2],
     base: &'w Chain,
     met: &'w mut Vec<Met>,
     certain: bool,
@@ -131,7 +135,7 @@ impl Walk<'_> {
         }
         let key = (self.base.family, self.base.table.as_bytes(), chain);
         for rule in self.rules.get(&key).cloned().unwrap_or_default() {
-            let mut paper = Paper::new(self.flow, self.ruleset, rule);
+            let mut paper = Paper::new(self.flow, self.ruleset, rule, self.links);
             let does = paper.read();
             let unknown = std::mem::take(&mut paper.unknown);
             let branches = std::mem::take(&mut paper.branches);

@@ -76,3 +76,29 @@ fn what_depends_on_more_is_met_but_not_certain() {
     let last = met.last().expect("a policy");
     assert_eq!((last.outcome.as_str(), last.certain), ("accept", false));
 }
+
+#[test]
+fn links_by_number_and_chains_of_a_device_at_its_egress_are_read() {
+    let Some(lab) = require(Lab::new()) else { return };
+    let node = lab.node("a").expect("a node");
+    node.sh("nft 'table inet t { chain i { type filter hook input priority 0; policy accept;
+        iif lo udp dport 7008 drop; oif lo udp dport 7009 accept; }; }
+      table netdev d { chain e { type filter hook egress device lo priority 0; udp dport 7010 drop; }; }'");
+    let ruleset = ruleset(&node);
+    let walk = |port: u16, iif: Option<&str>| {
+        let flow = format!("127.0.0.1:5000 -> 127.0.0.1:{port}/udp").parse::<Flow>();
+        let mut flow = flow.expect("a flow");
+        flow.iif = iif.map(str::to_owned);
+        let text = Text::new(&ruleset).interfaces([(1, "lo".into())]);
+        let met = why(&ruleset, &text, &flow);
+        met.into_iter().map(|m| (m.hook, m.outcome, m.certain)).collect::<Vec<_>>()
+    };
+    let met = |hook: &str, outcome: &str, certain| (hook.to_owned(), outcome.to_owned(), certain);
+    assert!(walk(7008, Some("lo")).contains(&met("input", "drop", true)));
+    // By which link it comes in is not said.
+    assert!(walk(7008, None).contains(&met("input", "drop", false)));
+    assert!(walk(7010, Some("lo")).contains(&met("egress", "drop", true)));
+    for port in [7008, 7010] {
+        assert!(!arrives(&node, port), "{port}");
+    }
+}

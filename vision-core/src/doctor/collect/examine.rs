@@ -120,15 +120,24 @@ fn gateway(addr: IpAddr, prober: &mut Prober<'_>) -> Result<()> {
     if prober.probing() == Probing::Passive {
         return Ok(());
     }
+    let zone = prober.scope;
+    prober.scope = prober.zone_of(addr);
+    let asked = ask_gateway(addr, prober);
+    prober.scope = zone;
+    asked
+}
+
+fn ask_gateway(addr: IpAddr, prober: &mut Prober<'_>) -> Result<()> {
     if prober.is_known(addr) && prober.ping_once(addr)? {
         return Ok(());
     }
     prober.solicit_next_hop(addr)?;
-    if prober.has_renewed(addr) {
-        prober.ping_once(addr)?;
+    // Who answers for an address need not be reached by packets: a port may have left its bridge.
+    if prober.is_heard(addr) && (prober.ping_once(addr)? || prober.was_told(addr)) {
+        return Ok(());
     }
     // Without the right to ask, a connect makes the kernel ask.
-    if !prober.has_asked(addr) {
+    if prober.is_heard(addr) || !prober.has_asked(addr) {
         prober.knock_at(addr)?;
     }
     Ok(())

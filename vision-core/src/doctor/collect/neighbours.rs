@@ -158,13 +158,25 @@ impl Prober<'_> {
 
     /// Connects to a gateway: to be refused will do.
     pub(super) fn knock_at(&mut self, gateway: IpAddr) -> Result<()> {
-        let zone = self.scope;
-        if matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local()) {
-            self.scope = self.next_hop(gateway).map_or(0, |(_, link)| link.ifindex);
+        self.tcp(gateway, &[DNS])
+    }
+
+    /// The link that a link-local gateway is on, as a zone.
+    pub(super) fn zone_of(&self, gateway: IpAddr) -> u32 {
+        match gateway {
+            IpAddr::V6(v6) if v6.is_unicast_link_local() => {
+                self.next_hop(gateway).map_or(0, |(_, link)| link.ifindex)
+            }
+            _ => self.scope,
         }
-        let result = self.tcp(gateway, &[DNS]);
-        self.scope = zone;
-        result
+    }
+
+    /// Tells whether a neighbour answered for its address in this round.
+    pub(super) fn is_heard(&self, addr: IpAddr) -> bool {
+        self.records.iter().any(|record| match record {
+            ProbeRecord::Neigh(report) => report.to == addr && !report.answers.is_empty(),
+            _ => false,
+        })
     }
 
     /// Tells whether this round put a question of its own to an address.

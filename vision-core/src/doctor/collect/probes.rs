@@ -332,7 +332,7 @@ impl<'a> Prober<'a> {
         }
     }
 
-    fn was_told(&self, addr: IpAddr) -> bool {
+    pub(super) fn was_told(&self, addr: IpAddr) -> bool {
         self.records.iter().any(|record| match record {
             ProbeRecord::Ping(r) if r.to == addr => r.echoes.iter().any(|echo| {
                 matches!(echo.outcome, EchoOutcome::Unreachable(_) | EchoOutcome::LocalError { .. })

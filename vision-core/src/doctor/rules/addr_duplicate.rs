@@ -4,7 +4,7 @@ use super::text::{Draft, evidence, list, shown, solicitation};
 use super::{Answer, Hit, Rule, RuleMeta, SAID_LAST};
 use crate::base::{Family, LinkAddr};
 use crate::doctor::case::ProbeRecord;
-use crate::doctor::scene::{Flow, Hop, Outcome, Purpose, Scene};
+use crate::doctor::scene::{Flow, Hop, Outcome, Scene};
 use crate::doctor::{Cause, Severity, SubjectKind};
 use crate::inventory::{Addr, AddrFlags, Sections};
 use crate::probe::NeighReport;
@@ -89,10 +89,9 @@ fn flow_about(scene: &Scene<'_>, addr: IpAddr) -> (usize, Severity) {
         Some(n) => (n, Severity::Error),
         None => {
             let working = flows().find(|(_, f)| f.outcome == Outcome::Works && about(f));
-            // An address of somebody else that works all the same is only worth knowing, but for a
-            // gateway where nothing in particular was asked: every flow depends on which one answers.
-            let gateway = flows().any(|(_, f)| f.purpose == Purpose::Gateway && f.dst == addr);
-            let severity = if own || gateway { Severity::Warning } else { Severity::Note };
+            // An address of somebody else that works all the same is only worth knowing: one machine
+            // may answer through two of its links.
+            let severity = if own { Severity::Warning } else { Severity::Note };
             (working.map_or(SAID_LAST, |(n, _)| n), severity)
         }
     }

@@ -70,6 +70,11 @@ impl<'r> Text<'r> {
         Self { ruleset, sets, interfaces: HashMap::new() }
     }
 
+    /// Returns the number of an interface by its name.
+    pub(super) fn number_of(&self, name: &str) -> Option<u32> {
+        self.interfaces.iter().find(|(_, known)| **known == *name).map(|(number, _)| *number)
+    }
+
     /// Adds the names of interfaces, which rules hold as numbers.
     #[must_use]
     pub fn interfaces(mut self, names: impl IntoIterator<Item = (u32, Untrusted)>) -> Self {

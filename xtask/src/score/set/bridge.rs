@@ -21,6 +21,12 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(DETACHED, "own port, outside asked, v4 TCP", detached_v4).seen(),
     Scenario::fault(DETACHED, "own port, outside asked, v6", detached_v6).seen(),
     Scenario::fault(DETACHED, "own port, peer asked", detached_peer).seen(),
+    Scenario::fault(DETACHED, "own port, nothing asked", detached_health)
+        .or(&["neigh.gateway-no-answer"])
+        .related(&["neigh.gateway-no-answer"])
+        .seen(),
+    Scenario::healthy("the gateway is filtered, nothing asked", quiet_gateway).seen(),
+    Scenario::healthy("the gateway is filtered, nothing asked", quiet_gateway),
     Scenario::fault(DETACHED, "the peer's port, v6 TCP", detached_far).seen(),
     Scenario::fault(DETACHED, "own port, asked from the host", detached_from_host).seen(),
     Scenario::fault(HELD, "set by hand, v4", blocked_v4).seen(),
@@ -107,6 +113,25 @@ fn detached_peer(lab: &Lab) -> Built {
     let bridge = pair(lab)?;
     lab.fault(&bridge.host, Fault::PortDetached { dev: "v-web" })?;
     Ok(Site::at(bridge.container("web")).ask(bridge.container("db").v4()).blame(&bridge.host))
+}
+
+/// The host answers ARP for the gateway by the veth itself, and no packet.
+fn detached_health(lab: &Lab) -> Built {
+    let bridge = lab.bridge("host", &["web", "db"])?;
+    let web = bridge.container("web");
+    web.try_sh("ip -6 addr flush dev eth0; ip -6 route flush default; ip neigh flush all")?;
+    lab.fault(&bridge.host, Fault::PortDetached { dev: "v-web" })?;
+    Ok(Site::at(web).blame(&bridge.host))
+}
+
+/// A host that takes nothing from its containers but ARP and neighbour discovery.
+fn quiet_gateway(lab: &Lab) -> Built {
+    let bridge = lab.bridge("host", &["web", "db"])?;
+    bridge.host.try_sh(
+        "nft 'table inet f { chain i { type filter hook input priority 0; policy drop;
+           icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept; }; }'",
+    )?;
+    Ok(Site::at(bridge.container("web")))
 }
 
 fn detached_far(lab: &Lab) -> Built {

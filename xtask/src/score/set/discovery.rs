@@ -18,6 +18,10 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(FILTERED, "arptables of the peer, answers", answers).seen(),
     Scenario::fault(FILTERED, "arp table of the host, by bridge", gateway).seen(),
     Scenario::fault("firewall.rule-drop", "at the ingress of a bridge port", ingress).seen(),
+    Scenario::fault("firewall.rule-drop", "at the egress of a device", egress).seen(),
+    Scenario::fault(FILTERED, "the asker's own policy, nothing asked", own_policy)
+        .related(&["firewall.policy-drop"])
+        .seen(),
     Scenario::healthy("policy drop that lets neighbour discovery pass", policy_well).seen(),
     Scenario::healthy("arp table about others", about_others).seen(),
     Scenario::healthy("ingress of another port", other_port).seen(),
@@ -105,4 +109,20 @@ fn other_port(lab: &Lab) -> Built {
     let bridge = lab.bridge("host", &["web", "db", "other"])?;
     at_ingress(&bridge, "v-other")?;
     ask(&bridge, false)
+}
+
+fn egress(lab: &Lab) -> Built {
+    let [a, r, b] = lab.chain(["a", "r", "b"])?;
+    r.try_sh(
+        "nft 'table netdev d { chain e { type filter hook egress device eth1 priority 0; tcp dport 80 counter drop; }; }'",
+    )?;
+    Ok(Site::at(&a).keep(listen(&b, 80)?).ask_tcp(b.v4(), 80).blame(&r))
+}
+
+fn own_policy(lab: &Lab) -> Built {
+    let bridge = lab.bridge("host", &["web", "db"])?;
+    let web = bridge.container("web");
+    web.try_sh(&careful("iif lo accept;"))?;
+    web.try_sh("ip neigh flush all")?;
+    Ok(Site::at(web).blame(web))
 }
