@@ -283,11 +283,11 @@ fn answers_arp(target: &Vantage, addr: IpAddr) -> bool {
 
 /// Tells whether connects to a gateway were neither taken nor refused.
 fn knocked_in_vain(target: &Vantage, addr: IpAddr) -> bool {
-    let knocks = target.probes().filter_map(|probe| match probe {
+    let mut knocks = target.probes().filter_map(|probe| match probe {
         ProbeRecord::Tcp(report) if report.to == addr => of_tcp(report, Service::Tcp(0)),
         _ => None,
     });
-    knocks.last() == Some(Outcome::Silent)
+    knocks.next_back() == Some(Outcome::Silent)
 }
 
 /// A connect to a gateway that could not be asked otherwise: what it says, or what its kernel's ARP
