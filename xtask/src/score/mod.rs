@@ -79,7 +79,7 @@ impl Options {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         // Most of an answer is waiting.
         let mut options =
-            Self { vision: None, only: None, jobs: 3 * cores, json: false, bars: false };
+            Self { vision: None, only: None, jobs: 4 * cores, json: false, bars: false };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
