@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::areas::areas;
 use super::case::{CaseFile, FullSizeRecord, ProbeRecord, Probing};
 use super::report::{
-    Confidence, Consequence, Diagnosis, Finding, RuledOut, Severity, Unchecked, Verdict,
+    Class, Confidence, Consequence, Diagnosis, Finding, RuledOut, Severity, Unchecked, Verdict,
 };
 use super::rules::{self, Answer, Hit, SAID_LAST};
 use super::scene::{Flow, Outcome, Purpose, Scene};
@@ -87,9 +87,7 @@ fn hear(scene: &Scene<'_>) -> Heard {
 /// all else speaks for a filter of its own.
 fn is_weighty(scene: &Scene<'_>, hit: &Hit) -> bool {
     let doubtful = scene.flows.get(hit.flow).is_some_and(|flow| flow.doubtful);
-    !doubtful
-        || hit.finding.cause.slug().starts_with("bridge.")
-        || hit.finding.cause.slug().starts_with("neigh.")
+    !doubtful || matches!(hit.finding.cause.class(), Class::Bridge | Class::Neigh)
 }
 
 /// Names a table that a rule needs and that could not be read.

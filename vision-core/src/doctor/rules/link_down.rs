@@ -9,7 +9,8 @@ const DOCS: &str = "\
 An interface that should carry the traffic is administratively down.
 
 How it shows: connections fail at once with ENETUNREACH, because the kernel takes a link's routes
-away with it; IPv6 addresses go as well, IPv4 addresses stay.
+away with it; IPv6 addresses go as well, IPv4 addresses stay. Where a router has a wider route as well,
+packets for what was behind the link go there instead, often round and round.
 How it is told from a missing route: the link that is down covers the destination, or no other
 link could carry the family at all. Links that are down and were never set up do not count.
 What to do: `ip link set DEV up`; routes that were added by hand must be added again.";

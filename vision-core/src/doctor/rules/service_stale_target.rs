@@ -10,7 +10,8 @@ A published port or a service leads to an address that nobody has.
 How it shows: connects to the published port time out; the container behind it was made anew and has
 another address.
 How it is proved: a rule translates the address asked for, its only target is no container's address,
-and nobody answers for it on the link.
+and nobody answers for it on the link. It is likely where routers further on send the packets round, or say
+that nobody is there, and no namespace in sight has the address.
 What to do: renew the rule: restart what wrote it, or publish the port again.";
 
 static META: RuleMeta =

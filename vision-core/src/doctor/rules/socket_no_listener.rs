@@ -21,7 +21,8 @@ How it is proved: the destination's own socket table, where it can be seen, has 
 port, and its counter moved with the probe. From outside alone it is `likely`: a filter may refuse
 in the destination's name. A TCP port that is refused by ICMP was refused by a filter, not by a
 missing listener.
-What to do: start the service, or correct the port.";
+Where a rule redirects the packets to a port of the namespace itself, as a sidecar's does, it is that port.
+What to do: start the service or the sidecar, or correct the port.";
 
 static META: RuleMeta =
     RuleMeta { cause: Cause::SocketNoListener, needs: Sections::SOCKETS, docs: DOCS };

@@ -71,6 +71,13 @@ impl Cluster {
         Ok(Site::at(&self.a).keep(listen(&self.b, 80)?).ask("10.96.0.10:80"))
     }
 
+    /// Takes the router's way to a pod's network away.
+    fn forget(&self, pod: &Node) -> Result<()> {
+        let net = beside(pod, 0);
+        self.r.try_sh(&format!("ip route del $(ip route | grep -o '^{net}[^ ]*')"))?;
+        Ok(())
+    }
+
     /// Sends what is for the other pod back to the router where the node has no better way.
     fn default_to_router(&self) -> Result<()> {
         self.m.try_sh("ip route add default via $(ip -4 route | sed -n 's/.* via \\([0-9.]*\\) dev eth0.*/\\1/p' | head -n1)")?;
@@ -90,7 +97,7 @@ fn served_unreachable(lab: &Lab) -> Built {
 
 fn served_unrouted(lab: &Lab) -> Built {
     let it = Cluster::serving(lab)?;
-    it.r.try_sh(&format!("ip route del $(ip route | grep -o '^{}[^ ]*')", beside(&it.b, 0)))?;
+    it.forget(&it.b)?;
     Ok(it.ask()?.blame(&it.r))
 }
 
@@ -102,7 +109,7 @@ fn served_blackhole(lab: &Lab) -> Built {
 
 fn served_one_way(lab: &Lab) -> Built {
     let it = Cluster::serving(lab)?;
-    it.r.try_sh(&format!("ip route del $(ip route | grep -o '^{}[^ ]*')", beside(&it.a, 0)))?;
+    it.forget(&it.a)?;
     Ok(it.ask()?.blame(&it.r))
 }
 
@@ -111,14 +118,12 @@ fn served_round(lab: &Lab) -> Built {
     let it = Cluster::new(lab)?;
     it.default_to_router()?;
     let gone = "10.99.7.7";
-    it.n.try_sh(&format!(
-        "ip route add {gone}/32 via $(ip route get {} | grep -o 'via [^ ]*' | cut -d' ' -f2)",
-        it.b.v4()
-    ))?;
-    it.r.try_sh(&format!(
-        "ip route add {gone}/32 via $(ip route get {} | grep -o 'via [^ ]*' | cut -d' ' -f2)",
-        it.b.v4()
-    ))?;
+    for node in [&it.n, &it.r] {
+        node.try_sh(&format!(
+            "ip route add {gone}/32 via $(ip route get {} | grep -o 'via [^ ]*' | cut -d' ' -f2)",
+            it.b.v4()
+        ))?;
+    }
     kube(&it.n, &[(gone.parse()?, 80)])?;
     Ok(Site::at(&it.a).ask("10.96.0.10:80").blame(&it.n))
 }

@@ -256,3 +256,25 @@ fn musl_stops_at_a_name_without_address_where_glibc_goes_on() {
     let (result, _) = resolve(&Resolve::new("db"), &cluster(), |q| zone(known, q));
     assert_eq!((result.outcome, names(&result).len()), (ResolveOutcome::Found, 2));
 }
+
+#[test]
+fn an_answer_that_was_cut_and_cannot_be_had_whole_is_none_to_glibc() {
+    let network = |known: &'static [&'static str]| {
+        move |q: &Sent| {
+            if q.tcp {
+                return Vec::new();
+            }
+            let first = q.question().rtype == RecordType::A;
+            let mut reply = q.reply(0, if first { known } else { &[] });
+            reply[2] |= if first { 2 } else { 0 };
+            vec![(ms(1), React::Reply(reply))]
+        }
+    };
+    let outcome = |libc: Libc, known| {
+        let config = ResolverConfig { search: Vec::new(), ..cluster() };
+        resolve(&Resolve::new("db.example").libc(libc), &config, network(known)).0.outcome
+    };
+    assert_eq!(outcome(Libc::Glibc, &[]), ResolveOutcome::TryAgain);
+    assert_eq!(outcome(Libc::Glibc, &["192.0.2.7"]), ResolveOutcome::TryAgain);
+    assert_eq!(outcome(Libc::Musl, &["192.0.2.7"]), ResolveOutcome::Found);
+}
