@@ -76,6 +76,8 @@ causes! {
     MtuVethMismatch = "mtu.veth-mismatch";
     /// A bridge port on the way takes less than the sender's link.
     MtuBridgeTooSmall = "mtu.bridge-too-small";
+    /// A tunnel takes packets that do not fit the network below with its headers before them.
+    MtuOverlayOverhead = "mtu.overlay-overhead";
     /// The kernel remembers a smaller MTU than the path has by now.
     MtuStaleException = "mtu.stale-exception";
     /// Large packets vanish on the way, and nobody says so.
@@ -202,6 +204,8 @@ causes! {
     SocketReceiveBufferFull = "socket.receive-buffer-full";
     /// IPv6 is switched off.
     Ipv6Disabled = "ipv6.disabled";
+    /// The default route that router advertisements bring is gone.
+    Ipv6NoRouter = "ipv6.no-router";
 }
 
 impl Cause {

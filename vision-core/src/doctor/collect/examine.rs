@@ -190,6 +190,8 @@ fn reach(addr: IpAddr, service: Service, prober: &mut Prober<'_>) -> Result<()> 
             knock(addr, service, prober)?;
         }
         prober.other_ways(addr)?;
+    } else if let Some(port) = service.tcp_port() {
+        prober.once_more(addr, port)?;
     }
     prober.full_size(addr)?;
     prober.all_paths(addr)

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::probes::Prober;
 use super::survey::Survey;
-use super::walls::{Probed, masked};
+use super::walls::{self, Probed, masked};
 use super::{TABLES, push_round};
 use crate::base::{Budget, Result};
 use crate::doctor::Wire;
@@ -35,11 +35,16 @@ pub(super) fn follow(
     let own = source;
     let mut packet = source.and_then(|source| Probed::asked_about(case, source, dst));
     let (mut towards, mut behind_services, mut ends) = (dst, Vec::new(), vec![dst]);
+    // What the target sends to may be translated before it leaves.
+    if let Some(sent) = &packet {
+        behind_services = own_targets(case, survey, at, sent, budget)?;
+        ends.extend(behind_services.iter().map(|(_, led)| led.dst.addr));
+        answer = answer.filter(|_| behind_services.is_empty());
+    }
     for _ in 0..MAX_HOPS {
         let Some((ifindex, next)) = way_on(answer.as_ref(), towards) else {
             // Where a service leads to is followed after the address itself.
             let Some((from, led)) = behind_services.pop() else { break };
-            let led: Probed = led;
             (at, towards, source) = (from, led.dst.addr, Some(led.src));
             packet = Some(led);
             answer = route_of(case, at, towards);
@@ -62,11 +67,7 @@ pub(super) fn follow(
         let iif = ingress(case, (at, ifindex), next, holder).filter(|_| !arrived);
         let ends_at = (Some(towards), source);
         answer = look_from(case, survey, (holder, role, iif), ends_at, packet.as_ref(), budget)?;
-        let back =
-            source.and_then(|source| way_on(route_of(case, holder, source).as_ref(), source));
-        if let Some((ifindex, next)) = back {
-            survey.wire(case, (holder, ifindex), next, budget);
-        }
+        wire_back(case, survey, holder, source, budget);
         at = holder;
         let Some(sent) = &mut packet else { continue };
         if let Some(mask) = survey.site(at, budget).and_then(|site| masked(site, sent, budget)) {
@@ -75,8 +76,7 @@ pub(super) fn follow(
         let targets = serve(case, survey, at, sent, budget)?;
         if !targets.is_empty() {
             ends.extend(targets.iter().map(|target| target.addr));
-            let led = targets.into_iter().map(|dst| (at, Probed { dst, ..sent.clone() }));
-            behind_services.extend(led);
+            behind_services.extend(led(at, sent, targets));
             answer = None;
         }
     }
@@ -86,6 +86,41 @@ pub(super) fn follow(
     }
     follow_back(case, survey, (dst, source), budget)?;
     bridges(case, survey, (dst, own), budget)
+}
+
+/// Learns the way of the frames that a namespace answers with.
+fn wire_back(
+    case: &mut CaseFile,
+    survey: &mut Survey,
+    id: NetnsId,
+    source: Option<IpAddr>,
+    budget: &Budget,
+) {
+    let back = source.and_then(|source| way_on(route_of(case, id, source).as_ref(), source));
+    if let Some((ifindex, next)) = back {
+        survey.wire(case, (id, ifindex), next, budget);
+    }
+}
+
+/// A packet as it goes on from a namespace that translates it.
+fn led(id: NetnsId, sent: &Probed, targets: Vec<Endpoint>) -> Vec<(NetnsId, Probed)> {
+    targets.into_iter().map(|dst| (id, Probed { dst, ..sent.clone() })).collect()
+}
+
+/// Where the target's own rules lead a packet of its own.
+fn own_targets(
+    case: &mut CaseFile,
+    survey: &mut Survey,
+    id: NetnsId,
+    sent: &Probed,
+    budget: &Budget,
+) -> Result<Vec<(NetnsId, Probed)>> {
+    let Some(site) = survey.site(id, budget) else { return Ok(Vec::new()) };
+    if site.walls.is_none() {
+        site.walls = Some(walls::Before::read(site, budget).0);
+    }
+    let targets = serve(case, survey, id, sent, budget)?;
+    Ok(led(id, sent, targets))
 }
 
 /// The link that packets for a neighbour come into its namespace by.
@@ -188,7 +223,7 @@ fn follow_back(
     Ok(())
 }
 
-/// Who has, behind the default gateway of a namespace, an address that nobody on the own link
+/// Who has, behind the gateway that a wider route names, an address that nobody on the own link
 /// answers for.
 fn behind_gateway(
     case: &CaseFile,
@@ -197,7 +232,7 @@ fn behind_gateway(
     addr: IpAddr,
     budget: &Budget,
 ) -> Option<Elsewhere> {
-    let (ifindex, gateway) = gateway_of(case, at)?;
+    let (ifindex, gateway) = gateway_for(case, at, addr)?;
     let mut router = survey.holder((at, ifindex), gateway, None, budget)?;
     for _ in 0..MAX_HOPS {
         if let Some(found) = survey.elsewhere(router, addr, budget) {
@@ -255,9 +290,10 @@ fn serve(
         prober.solicit_next_hop(target.addr)?;
     }
     prober.file(case, index);
-    // Its packets are translated before they are routed: where the address itself would go is moot.
+    // Packets that are passed on are translated before they are routed: where the address itself would
+    // go is moot.
     let round = case.vantages.get_mut(index).and_then(|v| v.rounds.last_mut());
-    if let Some(round) = round.filter(|_| !targets.is_empty()) {
+    if let Some(round) = round.filter(|_| !targets.is_empty() && index > 0) {
         let moot =
             |probe: &ProbeRecord| matches!(probe, ProbeRecord::Route(r) if r.query.dst == dst);
         round.probes.retain(|probe| !moot(probe));
@@ -265,12 +301,14 @@ fn serve(
     Ok(targets)
 }
 
-/// The default gateway of a namespace of the case, with the link it is on.
-fn gateway_of(case: &CaseFile, id: NetnsId) -> Option<(u32, IpAddr)> {
+/// The gateway of the longest route of a namespace that has one and covers an address, with its link.
+fn gateway_for(case: &CaseFile, id: NetnsId, addr: IpAddr) -> Option<(u32, IpAddr)> {
     let vantage = case.vantages.iter().find(|v| v.netns == id)?;
     let routes = &vantage.state()?.routes.as_ref()?.items;
-    let mut defaults = routes.iter().filter(|route| route.is_default());
-    defaults.find_map(|route| Some((route.oif_ifindex?, route.gateway?)))
+    let covering =
+        routes.iter().filter(|route| route.gateway.is_some() && route.dst.contains(addr));
+    let route = covering.max_by_key(|route| route.dst.bits())?;
+    Some((route.oif_ifindex?, route.gateway?))
 }
 
 /// The link and the neighbour a look-up hands packets to.

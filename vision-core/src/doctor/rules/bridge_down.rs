@@ -1,10 +1,11 @@
-use super::text::{link_state, shown};
+use super::link_down::{culprit, is_joining};
+use super::text::{Draft, evidence, link_state, link_subject, look_up, shown, symptom};
 use super::wires::{Stretch, along};
 use super::{Answer, Rule, RuleMeta};
-use crate::doctor::scene::Scene;
+use crate::doctor::scene::{Flow, Hop, Scene};
 use crate::doctor::wire::WireLink;
-use crate::doctor::{Cause, Risk};
-use crate::inventory::Sections;
+use crate::doctor::{Cause, Confidence, Risk};
+use crate::inventory::{Link, Sections};
 
 const DOCS: &str = "\
 The bridge that joins the containers is administratively down: it passes nothing, though every port
@@ -26,11 +27,34 @@ impl Rule for BridgeDown {
     }
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
-        along(scene, "the bridges on the way are up", finding)
+        let mut hits = Vec::new();
+        for (n, flow, position, hop) in scene.failing_hops() {
+            let found = culprit(flow, hop).filter(|(link, _)| is_joining(hop.vantage, link));
+            hits.extend(
+                found.map(|(link, sure)| routes_gone(flow, hop, link, sure).hit(n, position)),
+            );
+        }
+        match along(scene, "the bridges on the way are up", finding) {
+            Answer::Confirmed(more) => Answer::Confirmed(hits.into_iter().chain(more).collect()),
+            otherwise => Answer::from_hits(hits, || otherwise),
+        }
     }
 }
 
-fn finding(stretch: &Stretch<'_>) -> Option<super::text::Draft> {
+/// The host's own routes over the bridge are gone with it.
+fn routes_gone(flow: &Flow<'_>, hop: &Hop<'_>, link: &Link, sure: Confidence) -> Draft {
+    let (place, name) = (&hop.vantage.name, shown(&link.name));
+    let summary = format!("{place}: the bridge {name} is down, so there is no way to {}", flow.dst);
+    let state = evidence(hop, hop.at, format!("state of {name}"), link_state(link));
+    Draft::new(META.cause, hop, link_subject(link), summary)
+        .confidence(sure)
+        .all(flow.hops.first().map(|target| symptom(flow, target)))
+        .evidence(look_up(hop))
+        .evidence(state)
+        .command(format!("ip link set {name} up"), Risk::Safe)
+}
+
+fn finding(stretch: &Stretch<'_>) -> Option<Draft> {
     // A bridge that goes down loses its IPv6 addresses: the way need not arrive.
     let down = |step: &&WireLink| step.is_bridge() && !step.link.is_up();
     let bridge = stretch.wire.way.iter().find(down)?;

@@ -1,6 +1,7 @@
 use super::text::{Draft, evidence, link_state, link_subject, look_up, shown, symptom};
 use super::wires::cut_off;
 use super::{Answer, Hit, Rule, RuleMeta};
+use crate::doctor::case::Vantage;
 use crate::doctor::scene::{Flow, Hop, Purpose, Scene, has_address};
 use crate::doctor::{Cause, Confidence, Risk};
 use crate::inventory::{Link, Sections};
@@ -28,7 +29,8 @@ impl Rule for LinkDown {
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let mut hits = Vec::new();
         for (n, flow, position, hop) in scene.failing_hops() {
-            if let Some((link, confidence)) = culprit(flow, hop) {
+            let found = culprit(flow, hop).filter(|(link, _)| !is_joining(hop.vantage, link));
+            if let Some((link, confidence)) = found {
                 hits.push(finding(flow, hop, link, confidence).hit(n, position));
             }
         }
@@ -49,7 +51,7 @@ impl Rule for LinkDown {
 }
 
 /// The link whose being down explains why the hop has no way, and how sure that is.
-fn culprit<'a>(flow: &Flow<'_>, hop: &Hop<'a>) -> Option<(&'a Link, Confidence)> {
+pub(super) fn culprit<'a>(flow: &Flow<'_>, hop: &Hop<'a>) -> Option<(&'a Link, Confidence)> {
     let anywhere = flow.purpose == Purpose::Anywhere;
     let down = || hop.vantage.links().iter().filter(|l| !l.is_up() && !l.is_loopback());
     let addrs = hop.vantage.addrs();
@@ -79,6 +81,12 @@ fn culprit<'a>(flow: &Flow<'_>, hop: &Hop<'a>) -> Option<(&'a Link, Confidence)>
         }
         _ => None,
     }
+}
+
+/// Tells whether a link is a bridge with ports: what is behind those is lost with it.
+pub(super) fn is_joining(vantage: &Vantage, link: &Link) -> bool {
+    let is_port = |port: &Link| port.master_ifindex == Some(link.ifindex);
+    link.kind.as_deref() == Some("bridge") && vantage.links().iter().any(is_port)
 }
 
 /// Kernel modules leave one idle device of some kinds in every namespace.

@@ -38,6 +38,7 @@ mod firewall_reject;
 mod firewall_remote;
 mod firewall_rule_drop;
 mod ipv6_disabled;
+mod ipv6_no_router;
 mod link_bad_checksum;
 mod link_down;
 mod link_loopback_down;
@@ -45,6 +46,7 @@ mod link_missing;
 mod link_peer_down;
 mod mtu_black_hole;
 mod mtu_bridge_too_small;
+mod mtu_overlay_overhead;
 mod mtu_stale_exception;
 mod mtu_veth_mismatch;
 mod narrow;
@@ -177,6 +179,7 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &addr_none::AddrNone,
     &addr_tentative::AddrTentative,
     &addr_duplicate::AddrDuplicate,
+    &ipv6_no_router::Ipv6NoRouter,
     &route_blackhole::RouteBlackhole,
     &route_unreachable::RouteUnreachable,
     &route_none::RouteNone,
@@ -226,6 +229,7 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &nat_masquerade_missing::NatMasqueradeMissing,
     &mtu_veth_mismatch::MtuVethMismatch,
     &mtu_bridge_too_small::MtuBridgeTooSmall,
+    &mtu_overlay_overhead::MtuOverlayOverhead,
     &mtu_stale_exception::MtuStaleException,
     &mtu_black_hole::MtuBlackHole,
     &dns_no_nameserver::DnsNoNameserver,

@@ -128,7 +128,7 @@ fn dropped(scene: &Scene<'_>, target: &Hop<'_>, ends: [&WireLink; 2]) -> Option<
             let stats = link.stats.as_ref()?;
             Some(if n == 0 { stats.tx_dropped } else { stats.rx_dropped })
         };
-        let by = moved(vantage, step.link.ifindex, count).filter(|by| *by > 0)?;
+        let by = link_moved(vantage, step.link.ifindex, count).filter(|by| *by > 0)?;
         let (end, name) = (if n == 0 { "tx" } else { "rx" }, shown(&step.link.name));
         let asked = format!("{end} dropped of {name}");
         let mut fact = evidence(target, target.at, asked, format!("moved by {by}"));
@@ -137,7 +137,12 @@ fn dropped(scene: &Scene<'_>, target: &Hop<'_>, ends: [&WireLink; 2]) -> Option<
     })
 }
 
-fn moved(vantage: &Vantage, ifindex: u32, count: impl Fn(&Link) -> Option<u64>) -> Option<u64> {
+/// By how much a counter of a link moved in the round in which it moved most.
+pub(super) fn link_moved(
+    vantage: &Vantage,
+    ifindex: u32,
+    count: impl Fn(&Link) -> Option<u64>,
+) -> Option<u64> {
     let of = |links: Option<&crate::inventory::Dump<Link>>| {
         links?.items.iter().find(|link| link.ifindex == ifindex).and_then(&count)
     };

@@ -2,7 +2,7 @@ use super::text::{Draft, evidence, look_up, shown, symptom};
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::scene::{Flow, Hop, Scene};
 use crate::doctor::{Cause, SubjectKind};
-use crate::inventory::{Link, RouteKind, Sections};
+use crate::inventory::{Link, Route, RouteKind, Sections};
 
 const DOCS: &str = "\
 A local network overlaps a remote one: the longest matching route is that of a local bridge or
@@ -43,14 +43,17 @@ impl Rule for RouteOverlap {
     }
 }
 
-/// The link of the default route, if it is another one.
-fn other_way<'a>(hop: &Hop<'a>, link: &Link) -> Option<&'a Link> {
+/// The next wider route by a gateway, and its link, if that is another one.
+fn other_way<'a>(hop: &Hop<'a>, link: &Link) -> Option<(&'a Route, &'a Link)> {
     let routes = &hop.vantage.state()?.routes.as_ref()?.items;
-    let mut defaults = routes.iter().filter(|route| {
-        route.is_default() && route.family == hop.family() && route.kind == RouteKind::Unicast
+    let wider = routes.iter().filter(|route| {
+        route.kind == RouteKind::Unicast
+            && route.gateway.is_some()
+            && route.dst.contains(hop.towards)
     });
-    let ifindex = defaults.find_map(|route| route.gateway.and(route.oif_ifindex))?;
-    hop.vantage.link(ifindex).filter(|other| other.ifindex != link.ifindex)
+    let route = wider.max_by_key(|route| route.dst.bits())?;
+    let other = hop.vantage.link(route.oif_ifindex?)?;
+    (other.ifindex != link.ifindex).then_some((route, other))
 }
 
 fn finding(scene: &Scene<'_>, flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
@@ -62,7 +65,7 @@ fn finding(scene: &Scene<'_>, flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
     }
     let search = scene.case.search.as_ref()?;
     let owner = search.elsewhere.iter().find(|found| found.addr.addr() == hop.towards)?;
-    let default = other_way(hop, link)?;
+    let (wider, other) = other_way(hop, link)?;
     let (name, place) = (shown(&link.name), &hop.vantage.name);
     let summary = format!(
         "{place}: {} is taken for a neighbour on {name}, whose network overlaps the one it is in",
@@ -72,12 +75,15 @@ fn finding(scene: &Scene<'_>, flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
     let mut seen =
         evidence(hop, hop.at, format!("owner of {}", hop.towards), owner.addr.to_string());
     seen.place.clone_from(&owner.place);
-    let asked = format!("default route of {place}");
+    let asked = match wider.is_default() {
+        true => format!("default route of {place}"),
+        false => format!("route {} of {place}", wider.dst),
+    };
     Some(
         Draft::new(META.cause, hop, kind, summary)
             .all(flow.hops.first().map(|target| symptom(flow, target)))
             .evidence(look_up(hop))
-            .evidence(evidence(hop, hop.at, asked, format!("dev {}", shown(&default.name))))
+            .evidence(evidence(hop, hop.at, asked, format!("dev {}", shown(&other.name))))
             .evidence(seen)
             .prose(format!("give the network of {name} another range")),
     )

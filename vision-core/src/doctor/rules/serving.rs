@@ -34,7 +34,9 @@ fn served<'a>(scene: &Scene<'a>, flow: &Flow<'a>) -> Option<Served<'a>> {
                 targets.push(*target);
             }
         }
-        let given = entries(walls, flow).find(|entry| entry.reply.src != flow.dst);
+        // Of several connects, the one that failed tells.
+        let led = || entries(walls, flow).filter(|entry| entry.reply.src != flow.dst);
+        let given = led().find(|entry| entry.is_unreplied()).or_else(|| led().next());
         let leads = |rule: &&MetRule| {
             let to = given.map(|entry| entry.reply.src);
             rule.to.iter().any(|target| to.is_none_or(|to| to == target.addr))
@@ -46,6 +48,11 @@ fn served<'a>(scene: &Scene<'a>, flow: &Flow<'a>) -> Option<Served<'a>> {
 }
 
 impl Served<'_> {
+    /// Tells whether it is a port of the host's own address that leads to one target.
+    fn is_published(&self, flow: &Flow<'_>) -> bool {
+        self.targets.len() == 1 && self.hop.vantage.owns(flow.dst)
+    }
+
     /// Tells whether a target was asked for on the link and nobody answered.
     fn is_silent(&self, target: IpAddr) -> bool {
         let vantage = self.hop.vantage;
@@ -104,7 +111,8 @@ pub(super) fn each<'a>(
         if let Some((draft, position)) = test(flow) {
             let proved = draft.finding.confidence == Confidence::Proved;
             let mut hit = draft.hit(n, position);
-            let weighed = [Cause::ServiceNoRule, Cause::ServiceStaleTarget];
+            let weighed =
+                [Cause::ServiceNoRule, Cause::ServiceStaleTarget, Cause::ServiceDeadEndpoint];
             hit.overrides = proved || weighed.contains(&hit.finding.cause);
             hits.push(hit);
         }
@@ -168,8 +176,12 @@ pub(super) fn dead(scene: &Scene<'_>, cause: Cause) -> Answer {
                     confidence,
                 )
             }
-            None => refusing(scene, flow, &served)?,
+            None => refusing(scene, flow, &served).or_else(|| led_nowhere(scene, flow, &served))?,
         };
+        // Of a published port whose only target is in sight, what ails that one is the cause.
+        if served.is_published(flow) && owner(scene, target).is_some() {
+            return None;
+        }
         let place = &served.hop.vantage.name;
         let n = served.targets.len();
         let one = if n == 1 { "the endpoint".to_owned() } else { format!("one of {n} endpoints") };
@@ -205,6 +217,32 @@ fn end_of<'a>(scene: &Scene<'a>, served: &Served<'a>) -> Option<(&'a Vantage, Ip
         _ => return None,
     };
     Some((owner(scene, target.addr)?, target.addr, target.port?))
+}
+
+/// One of several endpoints to which a router has no way, or sends the packets round: the one that the
+/// probe was given, or the only one that nobody in sight has.
+fn led_nowhere<'a>(scene: &Scene<'a>, flow: &Flow<'a>, served: &Served<'a>) -> Option<Dead> {
+    let Outcome::Unreachable(icmp) = flow.outcome else { return None };
+    let held = |addr| scene.case.search.as_ref().is_some_and(|search| search.held.contains(&addr));
+    let nobodys = |addr: &IpAddr| !held(*addr) && owner(scene, *addr).is_none();
+    let mut lost = served.targets.iter().map(|target| target.addr).filter(nobodys);
+    let given = served.given.filter(|entry| entry.is_unreplied()).map(|entry| entry.reply.src);
+    let target = given.filter(nobodys).or_else(|| lost.next().filter(|_| lost.next().is_none()))?;
+    let refused = |hop: &Hop<'_>| hop.towards == target && hop.refusal().is_some();
+    if served.targets.len() < 2 || flow.hops.iter().any(refused) {
+        return None;
+    }
+    let seen = (format!("packets to {target}"), icmp.text());
+    Some((target, "is nobody's address in sight", seen, Confidence::Likely))
+}
+
+/// Who has, in sight, the only target of a published port that was asked for.
+pub(super) fn published<'a>(
+    scene: &Scene<'a>,
+    flow: &Flow<'a>,
+) -> Option<(&'a Vantage, IpAddr, u16)> {
+    let served = served(scene, flow).filter(|served| served.is_published(flow))?;
+    end_of(scene, &served)
 }
 
 /// An endpoint in sight that has no listener on its port, and said so.
@@ -298,7 +336,8 @@ pub(super) struct Plain<'a> {
     pub(super) hop: Hop<'a>,
     position: usize,
     source: IpAddr,
-    mask: &'a str,
+    /// Whom the host masks, if anybody.
+    mask: Option<&'a str>,
     /// The connection table has the probe untranslated and unanswered.
     tracked: bool,
     /// The destination has no route to the source.
@@ -308,10 +347,11 @@ pub(super) struct Plain<'a> {
 pub(super) fn left_plain<'a>(scene: &Scene<'a>, flow: &Flow<'a>) -> Option<Plain<'a>> {
     let source = flow.hops.first()?.route()?.prefsrc.filter(|addr| is_private(*addr))?;
     let all = scene.case.vantages.iter().enumerate().skip(1);
-    let mut routed = all.filter(|(_, vantage)| vantage.role != VantageRole::Bridge);
-    let (position, vantage, mask) = routed.find_map(|(position, vantage)| {
-        Some((position, vantage, walls_of(vantage)?.masks.as_deref()?))
-    })?;
+    let routed = all.filter(|(_, vantage)| vantage.role != VantageRole::Bridge);
+    let mut masking = routed.filter_map(|(position, vantage)| {
+        Some((position, vantage, Some(walls_of(vantage)?.masks.as_deref()?)))
+    });
+    let (position, vantage, mask) = masking.next().or_else(|| door(flow, source))?;
     let walls = walls_of(vantage)?;
     let translated =
         met(walls, flow).any(|rule| rule.hook == "postrouting" && rule.outcome == "translate");
@@ -325,17 +365,33 @@ pub(super) fn left_plain<'a>(scene: &Scene<'a>, flow: &Flow<'a>) -> Option<Plain
     // What the host could hand to nobody never left.
     let unheard = hop.solicited().is_some_and(|report| report.answers.is_empty());
     let kept = unheard || hop.egress().is_some_and(|link| !link.has_carrier());
-    if kept || translated || !silent || !(tracked || lost) || vantage.owns(flow.dst) {
+    // Of one that masks nobody it takes a destination that cannot answer to show that it should.
+    let shown = lost || tracked && mask.is_some();
+    if kept || translated || !silent || !shown || vantage.owns(flow.dst) {
         return None;
     }
     Some(Plain { hop, position, source, mask, tracked, lost })
+}
+
+/// The host by which the packets leave a network of its own for others: it masks nobody and has the
+/// source on a bridge and the destination next to it, or the destination is no private address.
+fn door<'a>(flow: &Flow<'a>, source: IpAddr) -> Option<(usize, &'a Vantage, Option<&'a str>)> {
+    let (position, hop) = flow.hops.iter().enumerate().nth(1)?;
+    walls_of(hop.vantage)?;
+    let mut addrs = hop.vantage.addrs().iter().filter(|addr| addr.prefix().contains(source));
+    let bridged = addrs.any(|addr| {
+        let link = hop.vantage.link(addr.ifindex);
+        link.is_some_and(|link| link.kind.as_deref() == Some("bridge"))
+    });
+    let beside = hop.next_hop() == Some(flow.dst);
+    (!is_private(flow.dst) || bridged && beside).then_some((position, hop.vantage, None))
 }
 
 impl Plain<'_> {
     /// What shows it.
     pub(super) fn evidence(&self, flow: &Flow<'_>) -> impl Iterator<Item = Evidence> {
         let fact = |asked: &str, seen: String| evidence(&self.hop, flow.at, asked, seen);
-        let masked = fact("masked sources", self.mask.to_owned());
+        let masked = fact("masked sources", self.mask.unwrap_or("none").to_owned());
         let tracked = self.tracked.then(|| {
             let seen = format!("from {}, untranslated, unanswered", self.source);
             fact("connection table, the probe", seen)
@@ -356,12 +412,15 @@ pub(super) fn unmasked(scene: &Scene<'_>, cause: Cause) -> Answer {
         if let Some(target) = flow.hops.first() {
             draft = draft.evidence(symptom(flow, target));
         }
-        let proved = plain.tracked && plain.lost;
+        let proved = plain.lost && (plain.tracked || plain.mask.is_none());
         let confidence = if proved { Confidence::Proved } else { Confidence::Likely };
         let draft = draft
             .all(plain.evidence(flow))
             .confidence(confidence)
-            .prose(format!("add the network of {source} to the rule that masquerades"));
+            .prose(match plain.mask {
+                Some(_) => format!("add the network of {source} to the rule that masquerades"),
+                None => format!("masquerade what leaves {place} from the network of {source}, or give {} a route back", flow.dst),
+            });
         Some((draft, plain.position))
     })
 }

@@ -18,7 +18,8 @@ static META: RuleMeta =
 static NARROW: Narrow = Narrow {
     cause: Cause::SocketFamilyOnly,
     applies: |sock, flow| {
-        !sock.local.is_loopback() && Family::of(sock.local) != Family::of(flow.dst)
+        let outside = !sock.local.is_loopback() || flow.dst.is_loopback();
+        outside && Family::of(sock.local) != Family::of(flow.dst)
     },
     does: "listens on the other IP version only",
     fix: "have the service listen on both IP versions",

@@ -2,6 +2,7 @@ use std::net::IpAddr;
 
 use super::filtered::named;
 use super::redirected::{Redirected, nowhere};
+use super::serving::published;
 use super::text::{Draft, evidence, look_up, symptom};
 use super::{Answer, Hit, Rule, RuleMeta};
 use crate::base::Family;
@@ -50,9 +51,12 @@ impl Rule for SocketNoListener {
             let Some(target) = flow.hops.first() else {
                 continue;
             };
-            let owner = scene.owner(flow.dst);
+            let (owner, addr, port) = match published(scene, flow) {
+                Some((owner, addr, port)) => (Some(owner), addr, port),
+                None => (scene.owner(flow.dst), flow.dst, port),
+            };
             let all = owner.map_or_else(Vec::new, |owner| listeners(owner, protocol, port));
-            if let Some(sock) = all.iter().find(|s| s.accepts(flow.dst) || is_narrow(s, flow.dst)) {
+            if let Some(sock) = all.iter().find(|s| s.accepts(addr) || is_narrow(s, addr)) {
                 let (addr, port) = sock.local_endpoint();
                 listening = Some(format!("{addr} port {port} is listened on"));
             } else if owner.is_none() && is_forged(flow, target)
@@ -60,7 +64,7 @@ impl Rule for SocketNoListener {
             {
                 forged = Some(flow.dst);
             } else {
-                let draft = finding(flow, target, owner, protocol, port);
+                let draft = finding(flow, target, owner, (protocol, addr, port));
                 hits.push(draft.hit(n, flow.hops.len()));
             }
         }
@@ -96,10 +100,8 @@ pub(super) fn refused_port(flow: &Flow<'_>) -> Option<(SockProtocol, u16)> {
 
 /// A listener that is there but for others: a cause of its own.
 fn is_narrow(sock: &Sock, dst: IpAddr) -> bool {
-    match sock.local.is_loopback() {
-        true => !dst.is_loopback(),
-        false => Family::of(sock.local) != Family::of(dst),
-    }
+    let inside = sock.local.is_loopback() && !dst.is_loopback();
+    inside || Family::of(sock.local) != Family::of(dst)
 }
 
 /// Tells whether the owner's counters were read and show that it refused nothing.
@@ -134,16 +136,15 @@ fn finding(
     flow: &Flow<'_>,
     target: &Hop<'_>,
     owner: Option<&Vantage>,
-    protocol: SockProtocol,
-    port: u16,
+    (protocol, addr, port): (SockProtocol, IpAddr, u16),
 ) -> Draft {
     let seen = owner.filter(|owner| owner.state().is_some_and(|s| s.sockets.is_some()));
-    let place = seen.map_or_else(|| flow.dst.to_string(), |owner| owner.name.clone());
-    let summary = match flow.dst.is_loopback() || seen.is_none() {
-        true => format!("nobody listens on {protocol} port {port} of {}", flow.dst),
-        false => format!("nobody listens on {protocol} port {port} in {place} ({})", flow.dst),
+    let place = seen.map_or_else(|| addr.to_string(), |owner| owner.name.clone());
+    let summary = match addr.is_loopback() || seen.is_none() {
+        true => format!("nobody listens on {protocol} port {port} of {addr}"),
+        false => format!("nobody listens on {protocol} port {port} in {place} ({addr})"),
     };
-    let kind = SubjectKind::Socket { protocol: protocol.to_string(), address: flow.dst, port };
+    let kind = SubjectKind::Socket { protocol: protocol.to_string(), address: addr, port };
     let mut draft = Draft::new(META.cause, target, kind, summary).evidence(symptom(flow, target));
     let counter = seen.and_then(|owner| reaction(owner, protocol, flow));
     let proved = seen.is_some() && counter.is_some();
@@ -160,7 +161,7 @@ fn finding(
         });
     } else {
         draft.finding.subject.netns = None;
-        draft.finding.subject.place = flow.dst.to_string();
+        draft.finding.subject.place = addr.to_string();
         draft = draft.evidence(look_up(target)).evidence(evidence(
             target,
             flow.at,

@@ -29,6 +29,14 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(NO_V6, "chain, off on eth0, v6 TCP, by pid", v6_off_on_link).seen(),
     Scenario::fault(NO_V6, "bridge, name with a v6 address only", v6_off_by_name)
         .related(&["addr.none", "route.none"]),
+    Scenario::fault(
+        "ipv6.no-router",
+        "chain, forwarding on since the address was advertised",
+        deaf,
+    )
+    .seen(),
+    Scenario::fault("ipv6.no-router", "chain, the router no longer says that it is one", unsaid),
+    Scenario::fault("route.none", "chain, forwarding on and a configured v6 address", configured),
     Scenario::healthy("IPv6 off, v4 asked", v6_off_unused).seen(),
     Scenario::healthy("IPv6 off, name with both addresses", v6_off_both).seen(),
     Scenario::healthy("a duplicate v6 address that is not used", dad_failed_unused).seen(),
@@ -134,6 +142,35 @@ fn v6_off(lab: &Lab) -> Built {
     let [a, b] = lab.pair()?;
     lab.fault(&a, Fault::Ipv6Disabled)?;
     Ok(Site::at(&a).ask(b.v6()))
+}
+
+/// An address as a router advertisement leaves it, without the default route that came with it.
+fn advertised(lab: &Lab, lifetime: &str) -> Result<[Node; 2]> {
+    let [a, _, b] = lab.chain(["a", "r", "b"])?;
+    a.try_sh(&format!(
+        "ip -6 route flush proto boot; ip addr change {}/64 dev eth0 {lifetime}",
+        a.v6()
+    ))?;
+    Ok([a, b])
+}
+
+const LEASED: &str = "valid_lft 86400 preferred_lft 14400";
+
+fn deaf(lab: &Lab) -> Built {
+    let [a, b] = advertised(lab, LEASED)?;
+    a.sysctl("net/ipv6/conf/all/forwarding", "1")?;
+    Ok(Site::at(&a).ask_tcp(b.v6(), 443).blame(&a))
+}
+
+fn unsaid(lab: &Lab) -> Built {
+    let [a, b] = advertised(lab, LEASED)?;
+    Ok(Site::at(&a).ask(b.v6()).blame(&a))
+}
+
+fn configured(lab: &Lab) -> Built {
+    let [a, b] = advertised(lab, "valid_lft forever preferred_lft forever")?;
+    a.sysctl("net/ipv6/conf/all/forwarding", "1")?;
+    Ok(Site::at(&a).ask_tcp(b.v6(), 443).blame(&a))
 }
 
 fn v6_off_on_link(lab: &Lab) -> Built {

@@ -30,6 +30,7 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(FAMILY, "wire, v6only, v4 asked, by name", family_v6_only).seen(),
     Scenario::fault(FAMILY, "bridge, v4 address only, v6 UDP asked", family_udp).seen(),
     Scenario::fault(FAMILY, "localhost's v6 address, service on 0.0.0.0", family_own),
+    Scenario::fault(FAMILY, "localhost's v6 address, service on 127.0.0.1", family_own_loopback),
     Scenario::fault(NONE, "listens on another address of the host", other_address).seen(),
     Scenario::fault(NONE, "loopback asked, service on the interface only", interface_only).seen(),
     Scenario::fault(NONE, "TCP asked, UDP listens", other_protocol).seen(),
@@ -111,6 +112,12 @@ fn family_udp(lab: &Lab) -> Built {
     let (web, db) = (bridge.container("web"), bridge.container("db"));
     let server = UdpServer::start(db, &format!("{}:8125", db.v4()), UdpBehaviour::Echo)?;
     Ok(Site::at(web).keep(server).ask_udp(db.v6(), 8125).blame(db))
+}
+
+fn family_own_loopback(lab: &Lab) -> Built {
+    let [a, _] = lab.pair()?;
+    let server = TcpServer::start(&a, "127.0.0.1:8080", TcpBehaviour::Accept)?;
+    Ok(Site::at(&a).keep(server).ask("[::1]:8080").blame(&a))
 }
 
 fn family_own(lab: &Lab) -> Built {

@@ -28,6 +28,9 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(CLOSED, "routed, dropped underneath", underneath)
         .or(&["firewall.rule-drop"])
         .seen(),
+    Scenario::fault("mtu.overlay-overhead", "routed, no room for the tunnel's headers", no_room)
+        .seen(),
+    Scenario::healthy("routed, outer packets may be fragmented", fragmented).seen(),
     Scenario::fault("firewall.rule-drop", "behind a tunnel", behind).seen(),
     Scenario::fault("firewall.rule-drop", "behind a tunnel, another cluster like this", beside)
         .seen(),
@@ -171,6 +174,23 @@ fn underneath(lab: &Lab) -> Built {
         "nft 'table ip f { chain c { type filter hook input priority 0; udp dport 8472 drop; }; }'",
     )?;
     it.ask_routed()
+}
+
+/// The network below takes less than when the tunnels were made.
+fn narrowed_below(lab: &Lab, options: &str) -> Result<Overlay> {
+    let it = Overlay::routed(lab, options)?;
+    it.n.try_sh("ip link set eth1 mtu 1440")?;
+    it.m.try_sh("ip link set eth0 mtu 1440")?;
+    Ok(it)
+}
+
+fn no_room(lab: &Lab) -> Built {
+    let it = narrowed_below(lab, "id 77 dstport 8472 df set")?;
+    Ok(it.ask_routed()?.blame(&it.m))
+}
+
+fn fragmented(lab: &Lab) -> Built {
+    narrowed_below(lab, SAME)?.ask_routed()
 }
 
 fn behind(lab: &Lab) -> Built {

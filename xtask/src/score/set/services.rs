@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use vision_lab::{Lab, Node, TcpBehaviour, TcpServer};
+use vision_lab::{Bridge, Lab, Node, TcpBehaviour, TcpServer};
 
 use super::Built;
 use crate::{
@@ -26,6 +26,12 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(STALE, "published port of a container that is gone", stale_target).seen(),
     Scenario::fault(STALE, "published port by legacy iptables", stale_legacy).seen(),
     Scenario::healthy("published port by legacy iptables", published_legacy).seen(),
+    Scenario::fault(DEAD, "one of two endpoints, in turn, is gone", one_of_two).seen(),
+    Scenario::fault("socket.no-listener", "published port, from outside", published_refused).seen(),
+    Scenario::fault("socket.no-listener", "published port, from the host itself", published_here)
+        .seen(),
+    Scenario::fault("bridge.down", "behind a published port", published_off).seen(),
+    Scenario::fault("nat.masquerade-missing", "no rule at all", never_masked).seen(),
     Scenario::fault("nat.masquerade-missing", "the rule is for another network", unmasked)
         .related(&["route.none", "route.return-missing"])
         .seen(),
@@ -111,6 +117,58 @@ fn stale_target(lab: &Lab) -> Built {
         beside(web, 99)
     ))?;
     Ok(Site::at(outside).ask_tcp(beside(outside, 1), 8080).blame(&bridge.host))
+}
+
+/// Every second connect is led to an address that nobody has.
+fn one_of_two(lab: &Lab) -> Built {
+    let [a, r, b] = lab.chain(["a", "r", "b"])?;
+    kube(&r, &[(b.v4(), 80), (beside(&b, 77), 80)])?;
+    r.try_sh(
+        "iptables-nft -t nat -R KUBE-SVC-A 1 -m statistic --mode nth --every 2 --packet 0 -j KUBE-SEP-0",
+    )?;
+    Ok(Site::at(&a).keep(listen(&b, 80)?).ask("10.96.0.10:80").blame(&r))
+}
+
+/// A host whose port 8080 leads to port 80 of its container, for others and for itself.
+fn to_the_container(lab: &Lab) -> Result<Bridge> {
+    let bridge = lab.bridge_with_uplink("host", &["web"])?;
+    let web = bridge.container("web").v4();
+    for hook in ["PREROUTING", "OUTPUT"] {
+        bridge.host.try_sh(&format!(
+            "iptables-nft -t nat -A {hook} -m addrtype --dst-type LOCAL -p tcp --dport 8080 -j DNAT --to-destination {web}:80"
+        ))?;
+    }
+    Ok(bridge)
+}
+
+fn published_refused(lab: &Lab) -> Built {
+    let bridge = to_the_container(lab)?;
+    let (web, outside) = (bridge.container("web"), bridge.outside());
+    Ok(Site::at(outside).ask_tcp(beside(outside, 1), 8080).blame(web))
+}
+
+fn published_here(lab: &Lab) -> Built {
+    let bridge = to_the_container(lab)?;
+    let (web, outside) = (bridge.container("web"), bridge.outside());
+    Ok(Site::at(&bridge.host).ask_tcp(beside(outside, 1), 8080).blame(web))
+}
+
+fn published_off(lab: &Lab) -> Built {
+    let bridge = to_the_container(lab)?;
+    let (web, outside) = (bridge.container("web"), bridge.outside());
+    let server = listen(web, 80)?;
+    bridge.host.try_sh("ip link set br0 down")?;
+    let site = Site::at(outside).keep(server).ask_tcp(beside(outside, 1), 8080);
+    Ok(site.blame(&bridge.host))
+}
+
+/// Nobody is masked, and nobody outside knows the container's network.
+fn never_masked(lab: &Lab) -> Built {
+    let bridge = lab.bridge_with_uplink("host", &["web"])?;
+    let (web, outside) = (bridge.container("web"), bridge.outside());
+    let server = listen(outside, 443)?;
+    bridge.host.try_sh("nft 'flush chain inet lab_nat post'")?;
+    Ok(Site::at(web).keep(server).ask_tcp(outside.v4(), 443).blame(&bridge.host))
 }
 
 /// The host masks another network than the container's, and nobody outside knows the container's.
