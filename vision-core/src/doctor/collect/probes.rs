@@ -303,7 +303,8 @@ impl<'a> Prober<'a> {
     /// be several endpoints, and one connect in n shows the dead one.
     pub(super) fn once_more(&mut self, addr: IpAddr, port: u16) -> Result<()> {
         let beyond = self.next_hop(addr).is_some_and(|(next, _)| next != addr);
-        for _ in 0..if beyond { MORE } else { 0 } {
+        let times = if beyond { MORE } else { 0 };
+        for _ in 0..times {
             self.tcp(addr, &[port])?;
             let open = matches!(self.records.last(), Some(ProbeRecord::Tcp(report))
                 if report.attempts.iter().any(|attempt| attempt.outcome.is_open()));

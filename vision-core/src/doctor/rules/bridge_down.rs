@@ -14,7 +14,7 @@ has its carrier.
 How it shows: ARP and neighbour solicitation stay unanswered on a link that is up; from the
 container alone it cannot be told from a gateway that is gone.
 How it is proved: the bridge on the way of the frames is not UP, and the neighbour behind it was
-asked live and stayed silent.
+asked live and stayed silent; or the host that has it was asked for the way, and its route over the bridge is gone.
 What to do: ip link set BRIDGE up.";
 
 static META: RuleMeta = RuleMeta { cause: Cause::BridgeDown, needs: Sections::LINKS, docs: DOCS };

@@ -10,8 +10,10 @@ Packets leave with a private source that the far side has no way back to.
 How it shows: connects to the outside time out; the server sees the SYNs.
 How it is told: the last host in sight translates sources of other networks, has passed the packets on,
 and translated this one not: its connection table shows the connection untranslated and unanswered, or
-the destination has no route back. It is `proved` where the destination can be seen to lack the route.
-What to do: add the network to the rule that masquerades.";
+the destination has no route back. One that translates nobody is blamed only where the destination can be
+seen to lack the route, and either is no private address or next to the host whose bridge has the source.
+It is `proved` where the destination can be seen to lack the route.
+What to do: add the network to the rule that masquerades, or give the destination a route back.";
 
 static META: RuleMeta =
     RuleMeta { cause: Cause::NatMasqueradeMissing, needs: Sections::COUNTERS, docs: DOCS };
