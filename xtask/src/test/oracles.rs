@@ -29,6 +29,7 @@ const ORACLES: &[(&str, &str)] = &[
     ("drill", "ldnsutils"),
     ("dnsmasq", "dnsmasq-base"),
     ("nsd", "nsd"),
+    ("unbound", "unbound"),
     ("ps", "procps"),
     ("script", "bsdutils"),
     ("unshare", "util-linux"),
