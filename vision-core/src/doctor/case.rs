@@ -220,6 +220,20 @@ pub struct Search {
     /// to lead there.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub held: Vec<IpAddr>,
+    /// Addresses that more than one namespace in sight has and was heard to answer for.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub shared: Vec<Shared>,
+}
+
+/// An address that several namespaces answer for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Shared {
+    /// The address.
+    pub addr: IpAddr,
+    /// What the namespaces are called.
+    pub places: Vec<String>,
 }
 
 /// An address that is held by a namespace of another network.

@@ -22,7 +22,7 @@ mod wire;
 
 pub use case::{
     CaseFile, Elsewhere, FullSizeRecord, Overflowed, ProbeRecord, Probing, Round, RouteRecord,
-    Search, Vantage, VantageRole,
+    Search, Shared, Vantage, VantageRole,
 };
 pub use cause::Cause;
 pub use collect::{Vantages, collect, diagnose};

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Cause;
-use super::case::{CaseFile, FullSizeRecord, Probing};
+use super::case::{CaseFile, FullSizeRecord, ProbeRecord, Probing};
 use super::engine::judge;
 use super::report::{Confidence, Severity, Verdict};
 use super::rules::stalled;
@@ -62,7 +62,7 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
         scene.target.full_size(flow.dst).is_some_and(FullSizeRecord::loses_fragments)
     };
     let open = scene.destinations().any(|flow| held(flow) || torn(flow))
-        || scene.flows.iter().any(|flow| flow.doubtful);
+        || scene.flows.iter().any(|flow| flow.doubtful || is_disputed(&scene, flow));
     let well = diagnosis.verdict == Verdict::Healthy && !open;
     if well || proved {
         return Vec::new();
@@ -79,6 +79,10 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
         if record.is_some_and(|r| r.is_swallowed() || r.loses_fragments()) {
             steps.push(Step::Follow { dst: flow.dst });
         }
+    }
+    // Whether two machines answer or one by two links is in sight only there.
+    for flow in scene.flows.iter().filter(|flow| is_disputed(&scene, flow)) {
+        steps.push(Step::Follow { dst: flow.dst });
     }
     // What keeps a connection from going on is in sight only there.
     for flow in scene.destinations().filter(|flow| !flow.outcome.failed()) {
@@ -98,6 +102,16 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
         }
     }
     steps
+}
+
+/// Tells whether a gateway works and was answered for from more than one link-layer address.
+fn is_disputed(scene: &Scene<'_>, flow: &Flow<'_>) -> bool {
+    let works = flow.purpose == Purpose::Gateway && flow.outcome == Outcome::Works;
+    works
+        && scene.target.probes().any(|probe| {
+            matches!(probe, ProbeRecord::Neigh(report)
+                if report.to == flow.dst && report.holders().len() > 1)
+        })
 }
 
 /// Tells whether other sockets of the target send datagrams there, or could: they may be stuck on an

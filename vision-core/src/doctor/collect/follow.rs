@@ -8,7 +8,7 @@ use super::walls::{self, Probed, masked};
 use super::{TABLES, push_round};
 use crate::base::{Budget, Result};
 use crate::doctor::Wire;
-use crate::doctor::case::{CaseFile, Elsewhere, ProbeRecord, Vantage, VantageRole};
+use crate::doctor::case::{CaseFile, Elsewhere, ProbeRecord, Shared, Vantage, VantageRole};
 use crate::doctor::walls::Endpoint;
 use crate::inventory::{RouteAnswer, RouteKind};
 use crate::netns::NetnsId;
@@ -84,8 +84,28 @@ pub(super) fn follow(
     for end in ends {
         cut_off(case, survey, (end, source), budget)?;
     }
+    shared(case, survey);
     follow_back(case, survey, (dst, source), budget)?;
     bridges(case, survey, (dst, own), budget)
+}
+
+/// Files who has the addresses that several machines were heard to answer for.
+fn shared(case: &mut CaseFile, survey: &Survey) {
+    let target = case.vantages.first();
+    let reports = target.into_iter().flat_map(Vantage::probes).filter_map(|probe| match probe {
+        ProbeRecord::Neigh(report) => Some((report.to, report.holders())),
+        _ => None,
+    });
+    let mut found: Vec<Shared> = Vec::new();
+    for (addr, answered) in reports.filter(|(_, answered)| answered.len() > 1) {
+        let places = survey.sharers(addr, &answered);
+        if places.len() > 1 && !found.iter().any(|known| known.addr == addr) {
+            found.push(Shared { addr, places });
+        }
+    }
+    if let Some(search) = &mut case.search {
+        search.shared = found;
+    }
 }
 
 /// Learns the way of the frames that a namespace answers with.

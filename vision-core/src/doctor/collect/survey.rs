@@ -42,6 +42,7 @@ impl Survey {
                 gaps: Vec::new(),
                 elsewhere: Vec::new(),
                 held: Vec::new(),
+                shared: Vec::new(),
             },
         };
         survey.enter(target, budget);
@@ -150,6 +151,19 @@ impl Survey {
             all.filter(|(_, a)| a.local == addr).map(|(id, a)| (id, a.ifindex)).collect();
         found.sort_unstable_by_key(|port| port.1);
         found
+    }
+
+    /// The namespaces that have an address on links with the link-layer addresses that answered for it.
+    pub(super) fn sharers(&self, addr: IpAddr, answered: &[LinkAddr]) -> Vec<String> {
+        let answers = |port: &Port| {
+            let own = self.map.link(*port).and_then(|link| link.address);
+            own.is_some_and(|own| answered.contains(&own))
+        };
+        let mut all: Vec<NetnsId> =
+            self.holders(addr).into_iter().filter(answers).map(|port| port.0).collect();
+        all.sort_unstable();
+        all.dedup();
+        all.into_iter().map(|id| self.name(id)).collect()
     }
 
     pub(super) fn owns(&self, id: NetnsId, addr: IpAddr, on: Option<u32>) -> bool {

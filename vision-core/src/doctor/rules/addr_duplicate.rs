@@ -15,7 +15,8 @@ Two machines on the link claim the same address.
 How it shows: connections work for some and break or are reset for others; an IPv6 address found
 to be a duplicate is not used at all (`dadfailed`).
 How it is proved: one ARP request is answered by two link-layer addresses, or somebody answers for
-an address of this namespace, or the kernel's own duplicate detection failed.
+an address of this namespace, or the kernel's own duplicate detection failed. Where all works, two answers
+are a note, for one machine may answer through two links; a warning where two namespaces in sight have it.
 What to do: find the other machine by its link-layer address and give one of the two another address.";
 
 static META: RuleMeta = RuleMeta {
@@ -51,8 +52,18 @@ impl Rule for AddrDuplicate {
                 report.holders().into_iter().filter(|mac| !own || !mine(mac)).collect();
             if holders.len() > 1 || own && !holders.is_empty() {
                 let (flow, severity) = flow_about(scene, report.to);
-                let mut hit = two_holders(&here, report, own).hit(flow, 0);
-                hit.finding.severity = severity;
+                let mut shared = scene.case.search.iter().flat_map(|search| &search.shared);
+                let shared = shared.find(|shared| shared.addr == report.to);
+                let draft = two_holders(&here, report, own).all(shared.map(|shared| {
+                    let asked = format!("namespaces that have {}", report.to);
+                    evidence(&here, scene.case.at, asked, shared.places.join(", "))
+                }));
+                let mut hit = draft.hit(flow, 0);
+                // One machine may answer through two of its links; two machines in sight are a fault.
+                hit.finding.severity = match shared {
+                    Some(_) => severity.min(Severity::Warning),
+                    None => severity,
+                };
                 hits.push(hit);
             }
         }

@@ -82,6 +82,7 @@ fn finding<'a>(scene: &Scene<'a>, flow: &Flow<'a>, hop: &Hop<'a>) -> Option<Draf
     }
     // Others are masked on their way, and this one is not meant to be seen out there.
     let plain = left_plain(scene, flow)?;
-    let what = format!("which {} does not mask as it does others", plain.hop.vantage.name);
+    let others = plain.mask.map_or("", |_| " as it does others");
+    let what = format!("which {} does not mask{others}", plain.hop.vantage.name);
     Some(draft(what).all(plain.evidence(flow)).confidence(Confidence::Likely))
 }

@@ -337,7 +337,7 @@ pub(super) struct Plain<'a> {
     position: usize,
     source: IpAddr,
     /// Whom the host masks, if anybody.
-    mask: Option<&'a str>,
+    pub(super) mask: Option<&'a str>,
     /// The connection table has the probe untranslated and unanswered.
     tracked: bool,
     /// The destination has no route to the source.

@@ -21,6 +21,12 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(TWICE, "bridge, own v4 address taken, nothing asked", own_taken),
     Scenario::fault(TWICE, "bridge, own v4 address taken, nothing asked", own_taken).seen(),
     Scenario::fault(TWICE, "bridge, a container took the gateway's address", gateway_taken).seen(),
+    Scenario::fault(
+        TWICE,
+        "bridge, a container has the gateway's address, nothing asked",
+        gateway_shared,
+    )
+    .seen(),
     Scenario::fault(TWICE, "wire, v6 refused by detection, TCP", dad_failed),
     Scenario::fault(TWICE, "wire, v6 refused by detection, by name", dad_failed_by_name).seen(),
     Scenario::fault(WAITS, "wire, v6, a hundred probes before use", tentative),
@@ -46,6 +52,11 @@ pub(super) const ALL: &[Scenario] = &[
         "one machine with two interfaces on the same bridge, nothing asked",
         two_legs_health,
     ),
+    Scenario::healthy(
+        "one machine with two interfaces on the same bridge, nothing asked",
+        two_legs_health,
+    )
+    .seen(),
 ];
 
 fn peer_twice(lab: &Lab) -> Built {
@@ -77,6 +88,17 @@ fn gateway_taken(lab: &Lab) -> Built {
         crate::score::container::mac(db, "eth0")?
     ))?;
     Ok(Site::in_process(web.sleeper()).ask_tcp(bridge.outside().v4(), 443))
+}
+
+/// Whoever asks for the gateway hears two machines.
+fn gateway_shared(lab: &Lab) -> Built {
+    let bridge = lab.bridge_with_uplink("host", &["web", "db"])?;
+    let (web, db) = (bridge.container("web"), bridge.container("db"));
+    let dns = nameserver(bridge.outside(), bridge.outside())?;
+    let process = with_dns(web, bridge.outside().v4())?;
+    db.try_sh(&format!("ip addr add {}/24 dev eth0", web.gateway_v4()))?;
+    web.try_sh("ip neigh flush dev eth0")?;
+    Ok(Site::in_process(process).keep(dns))
 }
 
 /// Two nodes on a wire; the second detects duplicates, and has the first one's address besides a v4 one.
