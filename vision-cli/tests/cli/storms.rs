@@ -81,10 +81,7 @@ fn a_pause_of_the_whole_process_is_no_loss() {
     let summary: Value = serde_json::from_slice(&out).expect("JSON");
     let report = &summary["report"];
     assert_eq!(report["summary"]["loss_percent"], 0.0, "{report}");
-    // The machine may stall as well, for less.
-    let stalls = report["stalls"].as_array().expect("a list");
-    let long = |stall: &&Value| stall["lasted_ns"].as_u64().is_some_and(|ns| ns > 1_200_000_000);
-    assert_eq!(stalls.iter().filter(long).count(), 1, "{report}");
+    assert_eq!(report["stalls"].as_array().map(Vec::len), Some(1), "{report}");
 }
 
 #[test]

@@ -138,9 +138,8 @@ fn a_report_has_the_figures_of_mtr() {
         assert_eq!((hop.sent, hop.loss_percent), (10, 0.0));
         let rtt = hop.rtt.expect("answers");
         let theirs = hub["Avg"].as_f64().expect("a number") * 1e6;
-        // mtr takes the time in user space, later than the kernel's stamp. One of ten may meet a stall.
-        let usual = (rtt.avg_ns * 10).saturating_sub(rtt.worst_ns) / 9;
-        assert!((usual as f64) < theirs + 200_000.0, "{rtt:?} against {hub}");
+        // mtr takes the time in user space, later than the kernel's stamp.
+        assert!((rtt.avg_ns as f64) < theirs + 200_000.0, "{rtt:?} against {hub}");
         assert!(rtt.best_ns <= rtt.avg_ns && rtt.avg_ns <= rtt.worst_ns);
     }
 }
