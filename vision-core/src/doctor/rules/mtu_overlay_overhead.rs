@@ -14,7 +14,7 @@ or their fragments are lost, and the sender is not told.
 
 How it shows: within a node all is well; to other nodes connections open and large transfers hang.
 How it is proved: two large echo requests stay unanswered while small ones are answered, and the packets
-pass a VXLAN interface whose MTU and headers together exceed the MTU of the interface below.
+pass a VXLAN interface whose MTU and headers together exceed the MTU of the interface below. Where the outer packets may be fragmented it is `likely`.
 What to do: give the tunnel's interface, and the containers behind it, an MTU that leaves room for the headers.";
 
 static META: RuleMeta =
@@ -90,9 +90,8 @@ fn finding(scene: &Scene<'_>, flow: &Flow<'_>, record: &FullSizeRecord) -> Optio
         "{place}: {name} takes packets of {own} bytes, and with the tunnel's {} bytes of headers they do not fit {under}, which takes {below}",
         tunnel.overhead
     );
-    let mut draft =
-        Draft::new(Cause::MtuOverlayOverhead, target, link_subject(tunnel.link), summary)
-            .all(swallowed(target, record));
+    let mut draft = Draft::new(META.cause, target, link_subject(tunnel.link), summary)
+        .all(swallowed(target, record));
     draft.finding.subject.netns = Some(tunnel.vantage.netns);
     draft.finding.subject.place.clone_from(place);
     draft.finding.severity = Severity::Warning;
