@@ -1,6 +1,10 @@
 //! What the project does to itself: `cargo xtask test`, `ceilings` and `doctor-score`.
 
 mod ceilings;
+#[cfg(feature = "pages")]
+mod pages;
+#[cfg(not(feature = "pages"))]
+#[path = "no_pages.rs"]
 mod pages;
 mod score;
 mod test;
@@ -35,8 +39,7 @@ fn main() -> ExitCode {
         "test" => test::run(rest),
         "ceilings" => ceilings::run(rest),
         "doctor-score" => score::run(rest),
-        "completions" => pages::completions(rest),
-        "man" => pages::man(rest),
+        "completions" | "man" => pages::run(task, rest),
         "help" | "-h" | "--help" => {
             println!("{USAGE}");
             Ok(true)

@@ -1,7 +1,7 @@
 //! `cargo xtask completions` and `cargo xtask man`: made from the command line itself.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap_complete::Shell;
 
@@ -18,20 +18,26 @@ fn folder(args: &[String], default: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-pub fn completions(args: &[String]) -> Result<bool> {
-    let folder = folder(args, "completions")?;
+pub(crate) fn run(task: &str, args: &[String]) -> Result<bool> {
+    let folder = folder(args, task)?;
+    match task {
+        "man" => man(&folder),
+        _ => completions(&folder),
+    }
+}
+
+fn completions(folder: &Path) -> Result<bool> {
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         let mut command = vision_cli::command_line();
-        let path = clap_complete::generate_to(shell, &mut command, "vision", &folder)?;
+        let path = clap_complete::generate_to(shell, &mut command, "vision", folder)?;
         println!("{}", path.display());
     }
     Ok(true)
 }
 
-pub fn man(args: &[String]) -> Result<bool> {
-    let folder = folder(args, "man")?;
-    clap_mangen::generate_to(vision_cli::command_line(), &folder)?;
-    for entry in fs::read_dir(&folder)? {
+fn man(folder: &Path) -> Result<bool> {
+    clap_mangen::generate_to(vision_cli::command_line(), folder)?;
+    for entry in fs::read_dir(folder)? {
         println!("{}", entry?.path().display());
     }
     Ok(true)
@@ -45,8 +51,8 @@ mod tests {
     fn every_verb_has_a_page_and_is_completed() {
         let folder = std::env::temp_dir().join(format!("vision-pages-{}", std::process::id()));
         let args = [folder.display().to_string()];
-        assert!(completions(&args).expect("written"));
-        assert!(man(&args).expect("written"));
+        assert!(run("completions", &args).expect("written"));
+        assert!(run("man", &args).expect("written"));
         let bash = fs::read_to_string(folder.join("vision.bash")).expect("completions");
         let pages: Vec<_> = fs::read_dir(&folder)
             .expect("the folder")

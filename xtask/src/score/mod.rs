@@ -104,8 +104,10 @@ impl Options {
 
 /// Builds the command line and returns its path.
 fn build() -> Result<PathBuf> {
+    // A test named beside it brings in the features of test dependencies: the build is the one the tests use.
     let status = Command::new(cargo())
-        .args(["build", "--quiet", "--package", "vision-cli"])
+        .args(["build", "--quiet", "--workspace", "--all-features", "--bin", "vision"])
+        .args(["--test", "layering"])
         .current_dir(root())
         .status()?;
     if !status.success() {

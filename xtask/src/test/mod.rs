@@ -69,7 +69,8 @@ fn everything(forbid: bool) -> Result<Sums> {
         sums.add(&run_one(&binary, &[], forbid)?);
     }
     let mut docs = Command::new(cargo());
-    docs.args(["test", "--quiet", "--doc", "--workspace", "--no-fail-fast"]).current_dir(root());
+    docs.args(["test", "--quiet", "--doc", "--workspace", "--all-features", "--no-fail-fast"])
+        .current_dir(root());
     sums.add(&output::follow(&mut docs)?);
     if forbid && sums.skipped > 0 {
         return Ok(sums.and_skips_are_failures());

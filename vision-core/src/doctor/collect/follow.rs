@@ -28,10 +28,7 @@ pub(super) fn follow(
         return Ok(());
     };
     let (mut at, mut answer) = (target.netns, target.route(dst).map(|r| r.answer.clone()));
-    let mut source = match &answer {
-        Some(RouteAnswer::Route(route)) => route.prefsrc,
-        _ => None,
-    };
+    let mut source = answer.as_ref().and_then(RouteAnswer::route).and_then(|r| r.prefsrc);
     let own = source;
     let mut packet = source.and_then(|source| Probed::asked_about(case, source, dst));
     let (mut towards, mut behind_services, mut ends) = (dst, Vec::new(), vec![dst]);
