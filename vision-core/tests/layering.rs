@@ -17,7 +17,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     (
         "probe",
         "base sys netns socket wire inventory",
-        "nix socket2 hdrhistogram rustls webpki_roots",
+        "nix socket2 hdrhistogram rustls webpki webpki_roots",
     ),
     ("doctor", "base netns wire inventory probe firewall", "nix serde_json"),
     ("capture", "base sys netns netlink wire", "nix socket2 flate2 ruzstd"),
@@ -26,8 +26,9 @@ const ROOMS: &[(&str, &str, &str)] = &[
 /// Foreign crates that these files only may name.
 const DOORS: &[(&str, &str)] = &[
     ("hickory_proto", "wire/dns/rdata/foreign.rs wire/dns/verify.rs"),
-    ("rustls", "probe/dns/secure.rs"),
-    ("webpki_roots", "probe/dns/secure.rs"),
+    ("rustls", "probe/dns/secure.rs probe/tls/hello.rs"),
+    ("webpki", "probe/tls/hello.rs"),
+    ("webpki_roots", "probe/dns/secure.rs probe/tls/hello.rs"),
     ("netlink_sys", "netlink/socket.rs"),
     ("httparse", "netns/runtime/http.rs"),
     ("h2", "netns/runtime/cri/link.rs"),

@@ -39,7 +39,9 @@ pub use flag::AtEnd;
 pub use node::Node;
 pub use process::Proc;
 pub use relay::{Relay, RelaySpec};
-pub use server::{TcpBehaviour, TcpServer, UdpBehaviour, UdpServer};
+pub use server::{
+    Authority, Certificate, Signed, TcpBehaviour, TcpServer, TlsServer, UdpBehaviour, UdpServer,
+};
 pub use topology::Bridge;
 
 /// A set of namespaces that belong together.

@@ -1,10 +1,11 @@
 //! One line per area: what was looked at and how it stands. Pure.
 
-use super::Question;
 use super::case::Vantage;
+use super::greeting::{Greeting, greeting};
 use super::report::{Area, AreaState, Class, Finding, Severity, Unchecked, Verdict};
 use super::scene::{Flow, Outcome, Purpose, Scene};
 use super::stop::walls_of;
+use super::{Question, Service};
 use crate::inventory::Link;
 
 pub(super) fn areas(
@@ -19,11 +20,43 @@ pub(super) fn areas(
         .map(|class| bad(findings, class).unwrap_or_else(|| quiet(scene, class)))
         .collect();
     areas.push(firewall(scene, verdict, findings, unchecked));
+    areas.extend(spoken(scene, findings));
     // Of interest only where something is wrong with them.
-    for class in [Class::Conntrack, Class::Nat, Class::Service, Class::Overlay] {
+    for class in [Class::Conntrack, Class::Nat, Class::Service, Class::Overlay, Class::App] {
         areas.extend(bad(findings, class));
     }
     areas
+}
+
+/// What was said over the connections, where the question is about that.
+fn spoken(scene: &Scene<'_>, findings: &[Finding]) -> Option<Area> {
+    let Question::Reach { service, .. } = scene.case.question else { return None };
+    let (class, found) = match service {
+        Service::Tls(_) => (Class::Tls, bad(findings, Class::Tls)),
+        Service::Http(_) => (Class::Http, bad(findings, Class::Http)),
+        Service::Https(_) => {
+            (Class::Tls, bad(findings, Class::Tls).or_else(|| bad(findings, Class::Http)))
+        }
+        Service::Host | Service::Tcp(_) | Service::Udp(_) => return None,
+    };
+    if found.is_some() {
+        return found;
+    }
+    let all = || scene.destinations().map(|flow| greeting(scene, flow));
+    let good = all().find_map(|greeting| match greeting {
+        Greeting::Good(text) => Some((AreaState::Ok, text)),
+        _ => None,
+    });
+    let poor = || {
+        all().find_map(|greeting| match greeting {
+            Greeting::Bad(text) => Some((AreaState::Unchecked, text)),
+            _ => None,
+        })
+    };
+    let (state, text) = good.or_else(poor).unwrap_or_else(|| {
+        (AreaState::Unchecked, "there was no connection to ask over".to_owned())
+    });
+    Some(Area { class, state, text })
 }
 
 /// An area with a finding that is more than a note.

@@ -10,7 +10,7 @@ use crate::inventory::{
 };
 use crate::netns::NetnsId;
 use crate::probe::{DnsReport, EchoOutcome, Resolution};
-use crate::probe::{NeighReport, PingReport, TcpReport, UdpReport};
+use crate::probe::{NeighReport, PingReport, TcpReport, TlsReport, UdpReport};
 
 /// Everything that was seen while looking for a cause: plain data that can be saved and judged again.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,6 +142,38 @@ pub enum ProbeRecord {
     Udp(UdpReport),
     /// Packets as large as the first link takes.
     FullSize(FullSizeRecord),
+    /// A TLS handshake.
+    Tls(TlsReport),
+    /// A request of HTTP/1.1 for the root of what the port serves.
+    Http(TcpReport),
+    /// The proxy that programs of the target are told to use.
+    Proxy(ProxyRecord),
+}
+
+/// A proxy, and whether it can be connected to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct ProxyRecord {
+    /// The environment variable that names it, such as `http_proxy`.
+    pub variable: String,
+    /// The process that has it in its environment, if it is another than the one that asked.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub pid: Option<u32>,
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// A connect to each of its addresses; none if its name has none.
+    pub connects: Vec<TcpReport>,
+}
+
+impl ProxyRecord {
+    /// Tells whether no address of it takes a connection.
+    pub(crate) fn is_dead(&self) -> bool {
+        let mut attempts = self.connects.iter().flat_map(|report| &report.attempts);
+        !attempts.any(|attempt| attempt.outcome.is_open())
+    }
 }
 
 /// Echo requests as large as the first link takes, and small ones where those stayed unanswered.

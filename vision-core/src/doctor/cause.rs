@@ -206,6 +206,20 @@ causes! {
     Ipv6Disabled = "ipv6.disabled";
     /// The default route that router advertisements bring is gone.
     Ipv6NoRouter = "ipv6.no-router";
+    /// The certificate's time is over, or has not come, by the clock of this host.
+    TlsExpired = "tls.expired";
+    /// The certificate is for other names.
+    TlsNameMismatch = "tls.name-mismatch";
+    /// Nobody who is trusted has signed the certificate.
+    TlsUntrusted = "tls.untrusted";
+    /// What answers does not speak TLS.
+    TlsNotTls = "tls.not-tls";
+    /// The service takes the beginning of a TLS handshake and says nothing.
+    TlsSilent = "tls.silent";
+    /// The proxy that a process is told to use takes no connections.
+    HttpProxyDead = "http.proxy-dead";
+    /// The network is quick and the service slow.
+    AppSlow = "app.slow";
 }
 
 impl Cause {

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use super::areas::areas;
 use super::case::{CaseFile, FullSizeRecord, ProbeRecord, Probing};
+use super::greeting::{Greeting, greeting, handshake, is_beyond, proxy};
 use super::report::{
     Class, Confidence, Consequence, Diagnosis, Finding, RuledOut, Severity, Unchecked, Verdict,
 };
 use super::rules::{self, Answer, Hit, SAID_LAST};
 use super::scene::{Flow, Outcome, Purpose, Scene};
-use super::{Cause, Question};
+use super::{Cause, Question, Service};
 use crate::inventory::{Route, Sections};
-use crate::probe::ResolveOutcome;
+use crate::probe::{CertificateFault, ResolveOutcome};
 
 /// Says what a case means. The same case always gives the same diagnosis.
 pub fn judge(case: &CaseFile) -> Diagnosis {
@@ -25,7 +26,7 @@ pub fn judge(case: &CaseFile) -> Diagnosis {
     let findings: Vec<Finding> = roots.into_iter().map(|(_, finding)| finding).collect();
     let verdict = verdict(&scene, &findings);
     let mut unchecked = heard.unchecked;
-    unchecked.extend(unseen(&scene, verdict));
+    unchecked.extend(unseen(&scene, verdict, &findings));
     Diagnosis {
         verdict,
         areas: areas(&scene, verdict, &findings, &unchecked),
@@ -107,6 +108,8 @@ fn roots(scene: &Scene<'_>, mut hits: Vec<(usize, Hit)>) -> Vec<(usize, Finding)
     });
     let mut explained = HashSet::new();
     let mut found: Vec<(usize, Finding)> = Vec::new();
+    let (beyond, hits): (Vec<_>, Vec<_>) =
+        hits.into_iter().partition(|(_, hit)| is_beyond(hit.finding.cause));
     for (_, mut hit) in hits {
         // Of what breaks nothing, each stands for itself.
         if hit.flow != SAID_LAST && !explained.insert(hit.flow) {
@@ -121,9 +124,28 @@ fn roots(scene: &Scene<'_>, mut hits: Vec<(usize, Hit)>) -> Vec<(usize, Finding)
             found.push((hit.flow, hit.finding));
         }
     }
+    beyond.into_iter().for_each(|(_, hit)| add_beyond(&mut found, hit));
     // Stable: within a severity the order of the flows stays.
     found.sort_by_key(|(_, finding)| finding.severity);
     found
+}
+
+/// What is said over a connection is no reason where the connection has a fault of its own.
+fn add_beyond(found: &mut Vec<(usize, Finding)>, hit: Hit) {
+    // Who does not accept or read does not answer: that breaks what was asked, then.
+    let deaf = [Cause::SocketFdLimit, Cause::SocketAcceptQueueFull, Cause::SocketNotReading];
+    if let Some((_, reason)) = found.iter_mut().find(|(_, f)| deaf.contains(&f.cause)) {
+        reason.severity = reason.severity.min(hit.finding.severity);
+        return;
+    }
+    let explained = found.iter().any(|(flow, f)| {
+        let broken = f.severity == Severity::Error || is_beyond(f.cause);
+        let same = f.cause == hit.finding.cause && f.subject == hit.finding.subject;
+        *flow == hit.flow && broken || same
+    });
+    if !explained {
+        found.push((hit.flow, hit.finding));
+    }
 }
 
 fn is_vague(hit: &Hit) -> bool {
@@ -176,7 +198,9 @@ fn verdict(scene: &Scene<'_>, findings: &[Finding]) -> Verdict {
             let vanish = |flow: &Flow<'_>| {
                 scene.target.full_size(flow.dst).is_some_and(FullSizeRecord::is_swallowed)
             };
-            let works = |flow: &Flow<'_>| flow.outcome == Outcome::Works && !vanish(flow);
+            let spoke = |flow: &Flow<'_>| !matches!(greeting(scene, flow), Greeting::Bad(_));
+            let works =
+                |flow: &Flow<'_>| flow.outcome == Outcome::Works && !vanish(flow) && spoke(flow);
             match scene.destinations().any(works) {
                 true => Verdict::Healthy,
                 false => Verdict::Inconclusive,
@@ -222,21 +246,46 @@ fn consequences(scene: &Scene<'_>, root: Option<&(usize, Finding)>) -> Vec<Conse
     said.into_iter().map(|summary| Consequence { summary, of: root.cause }).collect()
 }
 
-/// What no rule of this version looks at, and what stood in the way of looking.
-fn unseen(scene: &Scene<'_>, verdict: Verdict) -> Vec<Unchecked> {
-    let mut unseen = super::areas::unread_filters(scene, verdict);
-    if let Question::Reach { service, .. } = scene.case.question {
-        let beyond = match service {
-            super::Service::Tls(_) => Some("tls"),
-            super::Service::Http(_) => Some("http"),
-            _ => None,
-        };
-        unseen.extend(beyond.map(|what| Unchecked {
-            what: what.to_owned(),
-            why: "only the TCP connection was tried".to_owned(),
-            needs: None,
-        }));
+/// What was not said over the connections, or not understood.
+fn unspoken(scene: &Scene<'_>, findings: &[Finding]) -> Vec<Unchecked> {
+    let Question::Reach { service, .. } = scene.case.question else { return Vec::new() };
+    let what = match service {
+        Service::Tls(_) => "tls",
+        Service::Http(_) | Service::Https(_) => "http",
+        Service::Host | Service::Tcp(_) | Service::Udp(_) => return Vec::new(),
+    };
+    let unchecked =
+        |why: &str| Unchecked { what: what.to_owned(), why: why.to_owned(), needs: None };
+    let mut all = Vec::new();
+    let mut spoken = scene.destinations().map(|flow| greeting(scene, flow));
+    if spoken.all(|greeting| matches!(greeting, Greeting::Unasked)) {
+        all.push(unchecked("only the TCP connection was tried"));
     }
+    for flow in scene.destinations() {
+        let named = findings.iter().any(|finding| is_beyond(finding.cause));
+        if let (Greeting::Bad(why), false) = (greeting(scene, flow), named) {
+            all.push(unchecked(&why));
+        }
+        let certificate = handshake(scene, flow).and_then(|report| report.certificate.as_ref());
+        for fault in certificate.map_or(&[][..], |it| &it.faults) {
+            if let CertificateFault::Other { why } = fault {
+                all.push(unchecked(&format!("the certificate could not be judged: {why}")));
+            }
+        }
+    }
+    if let Some(proxy) = proxy(scene).filter(|proxy| !proxy.is_dead()) {
+        let (variable, host) = (&proxy.variable, &proxy.host);
+        all.push(unchecked(&format!(
+            "programs that heed {variable} go by {host}; what it reaches was not asked"
+        )));
+    }
+    all
+}
+
+/// What no rule of this version looks at, and what stood in the way of looking.
+fn unseen(scene: &Scene<'_>, verdict: Verdict, findings: &[Finding]) -> Vec<Unchecked> {
+    let mut unseen = super::areas::unread_filters(scene, verdict);
+    unseen.extend(unspoken(scene, findings));
     let rounds = scene.case.vantages.iter().flat_map(|v| &v.rounds);
     let gaps = rounds.flat_map(|round| &round.gaps);
     let gaps = gaps.chain(scene.case.search.iter().flat_map(|search| &search.gaps));

@@ -10,6 +10,7 @@ mod collect;
 mod engine;
 mod fib;
 mod flows;
+mod greeting;
 mod plan;
 mod question;
 mod report;
@@ -21,8 +22,8 @@ mod walls;
 mod wire;
 
 pub use case::{
-    CaseFile, Elsewhere, FullSizeRecord, Overflowed, ProbeRecord, Probing, Round, RouteRecord,
-    Search, Shared, Vantage, VantageRole,
+    CaseFile, Elsewhere, FullSizeRecord, Overflowed, ProbeRecord, Probing, ProxyRecord, Round,
+    RouteRecord, Search, Shared, Vantage, VantageRole,
 };
 pub use cause::Cause;
 pub use collect::{Vantages, collect, diagnose};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Cause;
 use super::case::{CaseFile, FullSizeRecord, ProbeRecord, Probing};
 use super::engine::judge;
+use super::greeting::{Greeting, greeting};
 use super::report::{Confidence, Severity, Verdict};
 use super::rules::stalled;
 use super::scene::{Flow, Outcome, Purpose, Scene};
@@ -53,7 +54,11 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
         // Why nobody answers may be in sight further on: a filter, a link, a route.
         let deeper = matches!(
             finding.cause,
-            Cause::NeighGatewayNoAnswer | Cause::DnsServerSilent | Cause::DnsPortClosed
+            Cause::NeighGatewayNoAnswer
+                | Cause::DnsServerSilent
+                | Cause::DnsPortClosed
+                | Cause::TlsSilent
+                | Cause::AppSlow
         );
         finding.severity == Severity::Error && finding.confidence == Confidence::Proved && !deeper
     });
@@ -87,7 +92,8 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
     // What keeps a connection from going on is in sight only there.
     for flow in scene.destinations().filter(|flow| !flow.outcome.failed()) {
         let stuck = stalled(scene.target, flow.dst).next().is_some();
-        if stuck || has_senders(&scene, flow.dst) {
+        let speechless = matches!(greeting(&scene, flow), Greeting::Bad(_));
+        if stuck || speechless || has_senders(&scene, flow.dst) {
             steps.push(Step::Follow { dst: flow.dst });
         }
     }

@@ -36,17 +36,19 @@ pub enum Service {
     Tcp(u16),
     /// A UDP port: `udp:HOST:PORT`.
     Udp(u16),
-    /// A TCP port behind which TLS is spoken: `tls:HOST:PORT`, `https://…`.
+    /// A TCP port behind which TLS is spoken: `tls:HOST:PORT`.
     Tls(u16),
     /// A TCP port behind which HTTP is spoken: `http://…`.
     Http(u16),
+    /// A TCP port behind which HTTP is spoken over TLS: `https://…`.
+    Https(u16),
 }
 
 impl Service {
     /// Returns the TCP port to connect to.
     pub fn tcp_port(self) -> Option<u16> {
         match self {
-            Self::Tcp(port) | Self::Tls(port) | Self::Http(port) => Some(port),
+            Self::Tcp(port) | Self::Tls(port) | Self::Http(port) | Self::Https(port) => Some(port),
             Self::Host | Self::Udp(_) => None,
         }
     }
@@ -69,7 +71,7 @@ impl FromStr for Question {
             return url(rest, 80, Service::Http);
         }
         if let Some(rest) = text.strip_prefix("https://") {
-            return url(rest, 443, Service::Tls);
+            return url(rest, 443, Service::Https);
         }
         // A bare IPv6 address has colons and no port.
         let unbracketed = text.matches(':').count() > 1 && !text.starts_with('[');
@@ -112,6 +114,7 @@ impl fmt::Display for Question {
             Service::Udp(port) => ("udp:", port),
             Service::Tls(port) => ("tls:", port),
             Service::Http(port) => ("http://", port),
+            Service::Https(port) => ("https://", port),
         };
         let ports = vec![PortRange::one(*port)];
         write!(f, "{prefix}{}", Endpoint { host: host.clone(), ports })
@@ -150,7 +153,7 @@ mod tests {
             ("tcp:udp:4", "tcp:udp:4"),
             ("tcp:db:4", "db:4"),
             ("tls:db:443", "tls:db:443"),
-            ("https://user@db/x?y", "tls:db:443"),
+            ("https://user@db/x?y", "https://db:443"),
             ("http://[fd00::1]:8080/", "http://[fd00::1]:8080"),
         ] {
             assert_eq!(text.parse::<Question>().expect(text).to_string(), printed);

@@ -173,6 +173,13 @@ pub enum SubjectKind {
         /// The port asked.
         port: u16,
     },
+    /// An environment variable.
+    Variable {
+        /// Its name.
+        name: String,
+        /// The process that has it, if it is another than the one that asked.
+        pid: Option<u32>,
+    },
     /// A rule or a policy of a packet filter.
     Filter {
         /// `inet`, `ip`, `ip6`.
@@ -319,11 +326,17 @@ pub enum Class {
     Socket,
     /// IPv6 as such.
     Ipv6,
+    /// TLS handshakes and certificates.
+    Tls,
+    /// HTTP, and what stands in for its servers.
+    Http,
+    /// What answers behind an open port.
+    App,
 }
 
 impl Class {
     /// All of them, from the wire up.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Link,
         Self::Bridge,
         Self::Addr,
@@ -338,6 +351,9 @@ impl Class {
         Self::Dns,
         Self::Socket,
         Self::Ipv6,
+        Self::Tls,
+        Self::Http,
+        Self::App,
     ];
 
     /// Returns the area's name, the first part of its causes' slugs.
@@ -357,6 +373,9 @@ impl Class {
             Self::Dns => "dns",
             Self::Socket => "socket",
             Self::Ipv6 => "ipv6",
+            Self::Tls => "tls",
+            Self::Http => "http",
+            Self::App => "app",
         }
     }
 }

@@ -76,6 +76,8 @@ macro_rules! sections {
         }
 
         impl Sections {
+            /// Nothing.
+            pub const NONE: Self = Self(0);
             /// Everything.
             pub const ALL: Self = Self($($bit)|+);
         }

@@ -12,8 +12,21 @@ use super::proc::{self, ProcDir};
 use super::target::Process;
 use crate::base::{Error, Op, Result};
 
-/// No file a troubleshooter reads from a container is larger.
-const LIMIT_BYTES: u64 = 64 * 1024;
+/// No file of settings that a troubleshooter reads from a container is larger.
+pub(super) const LIMIT_BYTES: u64 = 64 * 1024;
+
+/// Which file is read, and how much of it at most.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) path: &'a str,
+    pub(super) limit_bytes: u64,
+}
+
+impl<'a> Wanted<'a> {
+    pub(super) fn settings(path: &'a str) -> Self {
+        Self { path, limit_bytes: LIMIT_BYTES }
+    }
+}
 
 /// A file as the target sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,17 +62,21 @@ pub enum FileOrigin {
 }
 
 /// Reads through `/proc/PID/root`, never leaving it.
-pub(super) fn read_in_process(process: &Process, id: NetnsId, path: &str) -> Result<TargetFile> {
-    read_through(process.dir(), process.pid, id, path)
+pub(super) fn read_in_process(
+    process: &Process,
+    id: NetnsId,
+    wanted: Wanted<'_>,
+) -> Result<TargetFile> {
+    read_through(process.dir(), process.pid, id, wanted)
 }
 
-fn read_through(dir: &ProcDir, pid: u32, id: NetnsId, path: &str) -> Result<TargetFile> {
+fn read_through(dir: &ProcDir, pid: u32, id: NetnsId, wanted: Wanted<'_>) -> Result<TargetFile> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
     let root = dir.open_at("root", flags).map_err(|e| Error::sys(Op::ReadFile, e))?;
-    let (bytes, file) = read_below(&root, path)?;
+    let (bytes, file) = read_below(&root, wanted)?;
     // A process that only changed its network still has this machine's file, made for another.
     let elsewhere = NetnsId::of_path(OWN).is_ok_and(|own| own != id);
-    let origin = match elsewhere && is_own_file(path, file) {
+    let origin = match elsewhere && is_own_file(wanted.path, file) {
         true => FileOrigin::Inherited,
         false => FileOrigin::Process { pid },
     };
@@ -74,28 +91,29 @@ fn is_own_file(path: &str, file: FileId) -> bool {
     std::fs::metadata(path).is_ok_and(|own| (own.dev(), own.ino()) == file)
 }
 
-pub(super) fn read_own(path: &str, origin: FileOrigin) -> Result<TargetFile> {
+pub(super) fn read_own(wanted: Wanted<'_>, origin: FileOrigin) -> Result<TargetFile> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = open("/", flags, Mode::empty()).map_err(|e| Error::sys(Op::ReadFile, e))?;
-    read_below(&root, path).map(|(bytes, _)| TargetFile { bytes, origin })
+    read_below(&root, wanted).map(|(bytes, _)| TargetFile { bytes, origin })
 }
 
 /// As `ip netns exec NAME` shows it: `/etc/netns/NAME/x` lies over `/etc/x`.
-pub(super) fn read_for_name(name: &str, id: NetnsId, path: &str) -> Result<TargetFile> {
-    if let Some(rest) = path.strip_prefix("/etc/") {
+pub(super) fn read_for_name(name: &str, id: NetnsId, wanted: Wanted<'_>) -> Result<TargetFile> {
+    if let Some(rest) = wanted.path.strip_prefix("/etc/") {
         let origin = FileOrigin::NamedNetns { name: name.to_owned() };
-        match read_own(&format!("/etc/netns/{name}/{rest}"), origin) {
+        let path = format!("/etc/netns/{name}/{rest}");
+        match read_own(Wanted { path: &path, ..wanted }, origin) {
             Err(Error::NotFound(_)) => {}
             other => return other,
         }
     }
-    read_for_namespace(id, path)
+    read_for_namespace(id, wanted)
 }
 
 /// Through the first process that lives in the namespace; else the caller's own file.
-pub(super) fn read_for_namespace(id: NetnsId, path: &str) -> Result<TargetFile> {
+pub(super) fn read_for_namespace(id: NetnsId, wanted: Wanted<'_>) -> Result<TargetFile> {
     if NetnsId::of_path(OWN).is_ok_and(|own| own == id) {
-        return read_own(path, FileOrigin::Own);
+        return read_own(wanted, FileOrigin::Own);
     }
     for pid in proc::pids().map_err(|e| Error::sys(Op::ReadProc, e))? {
         let dir = match ProcDir::open(pid) {
@@ -104,13 +122,14 @@ pub(super) fn read_for_namespace(id: NetnsId, path: &str) -> Result<TargetFile> 
             Err(_) => continue,
         };
         if dir.netns().is_ok_and(|found| found == id) && pid != std::process::id() {
-            return read_through(&dir, pid, id, path);
+            return read_through(&dir, pid, id, wanted);
         }
     }
-    read_own(path, FileOrigin::Inherited)
+    read_own(wanted, FileOrigin::Inherited)
 }
 
-fn read_below(root: &OwnedFd, path: &str) -> Result<(Vec<u8>, FileId)> {
+fn read_below(root: &OwnedFd, wanted: Wanted<'_>) -> Result<(Vec<u8>, FileId)> {
+    let Wanted { path, limit_bytes } = wanted;
     let fd = open_below(root, path).map_err(|e| match e {
         Errno::ENOENT | Errno::ENOTDIR => Error::NotFound(path.to_owned()),
         Errno::ELOOP | Errno::EXDEV => Error::invalid("file", format!("{path} leads outside")),
@@ -120,8 +139,10 @@ fn read_below(root: &OwnedFd, path: &str) -> Result<(Vec<u8>, FileId)> {
     if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
         return Err(Error::invalid("file", format!("{path} is no regular file")));
     }
-    let bytes = read_bounded(File::from(fd), LIMIT_BYTES).map_err(|e| match e.kind() {
-        io::ErrorKind::FileTooLarge => Error::invalid("file", format!("{path} exceeds 64 KiB")),
+    let bytes = read_bounded(File::from(fd), limit_bytes).map_err(|e| match e.kind() {
+        io::ErrorKind::FileTooLarge => {
+            Error::invalid("file", format!("{path} exceeds {} KiB", limit_bytes / 1024))
+        }
         _ => Error::Sys { op: Op::ReadFile, source: e },
     })?;
     Ok((bytes, (stat.st_dev, stat.st_ino)))
@@ -212,7 +233,7 @@ mod tests {
         let sparse = File::create(dir.join("etc/huge")).expect("create");
         sparse.set_len(1 << 40).expect("sparse");
         let root = dirfd(&dir);
-        let refused = |path| read_below(&root, path).expect_err(path).to_string();
+        let refused = |path| read_below(&root, Wanted::settings(path)).expect_err(path).to_string();
         assert!(refused("/etc/fifo").contains("no regular file"));
         assert!(refused("/etc/huge").contains("exceeds 64 KiB"));
         assert!(refused("/etc/missing").contains("not found"));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::file::Wanted;
 use super::handle::OWN;
 use super::proc::{ProcDir, Stat};
 use super::{Container, FileOrigin, Lookup, Netns, NetnsId, Selector, TargetFile, file, resolve};
@@ -277,6 +278,44 @@ impl Target {
     /// [`Error::NotFound`], [`Error::Invalid`] for special or oversize files,
     /// [`Error::Permission`], [`Error::TargetExited`].
     pub fn read_file(&self, path: &str, budget: &Budget) -> Result<TargetFile> {
+        self.read(Wanted::settings(path), budget)
+    }
+
+    /// The same for a file that may be larger: the authorities of certificates.
+    #[cfg(all(feature = "dns", feature = "tls"))]
+    pub(crate) fn read_large_file(&self, path: &str, budget: &Budget) -> Result<TargetFile> {
+        self.read(Wanted { path, limit_bytes: 4 * 1024 * 1024 }, budget)
+    }
+
+    /// Returns those of these environment variables that the target's process was started with; none for a
+    /// namespace that is not known by a process.
+    ///
+    /// # Errors
+    /// [`Error::Permission`], [`Error::TargetExited`].
+    #[cfg(feature = "dns")]
+    pub(crate) fn variables(&self, names: &[&str]) -> Result<Vec<(String, String)>> {
+        use std::os::unix::ffi::OsStrExt;
+
+        let found = match &self.way {
+            Way::Own => std::env::vars_os()
+                .map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat())
+                .collect(),
+            Way::Process(process) => {
+                let alive = self.files.as_ref().filter(|process| process.check_alive().is_ok());
+                let bytes = alive.unwrap_or(process).dir().read("environ");
+                let bytes = bytes.map_err(|e| Error::sys(Op::ReadProc, e))?;
+                bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect::<Vec<_>>()
+            }
+            Way::File(_) | Way::Held(_) => Vec::new(),
+        };
+        let pair = |line: &Vec<u8>| {
+            let (name, value) = std::str::from_utf8(line).ok()?.split_once('=')?;
+            names.contains(&name).then(|| (name.to_owned(), value.to_owned()))
+        };
+        Ok(found.iter().filter_map(pair).collect())
+    }
+
+    fn read(&self, path: Wanted<'_>, budget: &Budget) -> Result<TargetFile> {
         budget.remaining()?;
         self.check_alive()?;
         match (&self.way, &self.selector) {

@@ -16,13 +16,14 @@ mod spread;
 mod sweep;
 mod syn;
 mod tcp;
+mod tls;
 mod udp;
 
 use std::net::IpAddr;
 use std::time::Instant;
 
 pub use clock::{ClockOutcome, ClockProbe, ClockReport, ClockSession};
-#[cfg(feature = "tls")]
+#[cfg(all(feature = "dns", feature = "tls"))]
 pub use dns::DnsTls;
 #[cfg(feature = "dnssec")]
 pub use dns::{ChainKey, ChainLink, SetVerdict, TrustAnchor, Validate, Validity, ValidityReport};
@@ -60,6 +61,9 @@ pub use tcp::{
     ExchangeEnd, Payload, ResetTtl, TcpAttempt, TcpExchange, TcpOutcome, TcpProbe, TcpReport,
     TcpSession, TcpSummary, Until,
 };
+#[cfg(feature = "tls")]
+pub use tls::{Authorities, TlsProbe};
+pub use tls::{CertificateFault, TlsCertificate, TlsOutcome, TlsReport};
 pub use udp::{UdpOutcome, UdpPayload, UdpProbe, UdpReport};
 
 use crate::base::{Budget, Family, Result, Timestamp};

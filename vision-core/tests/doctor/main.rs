@@ -2,6 +2,8 @@
 
 mod recorded;
 mod second;
+#[cfg(feature = "tls")]
+mod spoken;
 
 use std::time::Duration;
 

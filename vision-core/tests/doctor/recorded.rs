@@ -2,10 +2,14 @@
 //! ones, the smallest of each cause.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use vision_core::Gap;
-use vision_core::doctor::{CaseFile, Diagnosis, Round, Verdict, judge, plan};
+use vision_core::doctor::{
+    CaseFile, Confidence, Diagnosis, ProbeRecord, Round, Verdict, judge, plan,
+};
 use vision_core::inventory::Sections;
+use vision_core::probe::TlsOutcome;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/cases");
 
@@ -129,6 +133,40 @@ fn a_drop_rule_whose_counter_stays_still_is_not_blamed() {
     assert!(!diagnosis.findings.iter().any(firewall), "{diagnosis:#?}");
 }
 
+/// Makes the handshakes and answers of a round as they should be.
+fn flawless(round: &mut Round) {
+    for probe in &mut round.probes {
+        match probe {
+            ProbeRecord::Tls(report) => {
+                report.outcome = TlsOutcome::Completed;
+                report.certificate.iter_mut().for_each(|it| it.faults.clear());
+            }
+            ProbeRecord::Http(report) => {
+                for exchange in report.attempts.iter_mut().filter_map(|a| a.exchange.as_mut()) {
+                    exchange.first_byte = Some(Duration::from_millis(900));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn what_may_have_been_lost_on_the_way_is_only_likely() {
+    for cause in ["tls.silent", "app.slow"] {
+        let (_, case) = cases().into_iter().find(|(name, _)| name == cause).expect(cause);
+        assert_eq!(judge(&case).findings[0].confidence, Confidence::Proved, "{cause}");
+        let text = case.to_json().expect("written");
+        let mut case: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let again =
+            &mut case["vantages"][0]["rounds"][0]["after"]["counters"]["Tcp"]["RetransSegs"];
+        *again = (again.as_i64().expect("a counter") + 3).into();
+        let diagnosis = judge(&CaseFile::from_json(&case.to_string()).expect("a case"));
+        assert_eq!(called(&diagnosis), cause);
+        assert_eq!(diagnosis.findings[0].confidence, Confidence::Likely, "{cause}");
+    }
+}
+
 /// A change of a round that takes the proof of a cause away.
 type Change = fn(&mut Round);
 
@@ -173,6 +211,23 @@ fn without_what_proves_it_a_cause_is_not_named() {
             }
         }),
         ("neigh.table-full", |round| round.overflowed.clear()),
+        ("tls.expired", flawless),
+        ("tls.name-mismatch", flawless),
+        ("tls.untrusted", flawless),
+        ("tls.silent", flawless),
+        ("tls.not-tls", flawless),
+        ("app.slow", flawless),
+        ("http.proxy-dead", |round| {
+            let connected = round.probes.iter().find_map(|probe| match probe {
+                ProbeRecord::Tcp(report) => Some(report.attempts.clone()),
+                _ => None,
+            });
+            for probe in &mut round.probes {
+                if let ProbeRecord::Proxy(record) = probe {
+                    record.connects[0].attempts = connected.clone().expect("a connect");
+                }
+            }
+        }),
         ("bridge.hairpin-off", |round| {
             if let Some(walls) = &mut round.walls {
                 walls.bridge_calls = Some(false);
@@ -227,6 +282,7 @@ fn a_table_that_could_not_be_read_never_makes_a_fault_healthy() {
             let said = called(&diagnosis);
             let warned = [
                 "mtu.overlay-overhead",
+                "app.slow",
                 "dns.slow",
                 "dns.search-amplification",
                 "dns.first-server-dead",

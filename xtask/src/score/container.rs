@@ -16,10 +16,19 @@ use crate::Result;
 
 /// Starts a process in `node` that sees these lines as `/etc/resolv.conf` and `/etc/hosts`.
 pub(super) fn container(node: &Node, resolv_conf: &[&str], hosts: &[&str]) -> Result<Proc> {
+    start(node, resolv_conf, hosts, "")
+}
+
+/// A container with a line of the hosts file and variables such as `a=b c=d`.
+pub(super) fn with_variables(node: &Node, host: &str, variables: &str) -> Result<Proc> {
+    start(node, &["# no nameserver"], &[host], variables)
+}
+
+fn start(node: &Node, resolv_conf: &[&str], hosts: &[&str], variables: &str) -> Result<Proc> {
     let hosts: Vec<&str> =
         ["127.0.0.1 localhost", "::1 localhost"].into_iter().chain(hosts.iter().copied()).collect();
     let script = format!(
-        "mount -t tmpfs none /etc; {}; {}; printf \"hosts: files dns\\n\" >/etc/nsswitch.conf; exec sleep infinity",
+        "mount -t tmpfs none /etc; {}; {}; printf \"hosts: files dns\\n\" >/etc/nsswitch.conf; exec env {variables} sleep infinity",
         write("/etc/resolv.conf", resolv_conf),
         write("/etc/hosts", &hosts),
     );
@@ -50,9 +59,16 @@ pub(super) fn with_dns(node: &Node, nameserver: impl std::fmt::Display) -> Resul
     container(node, &[&format!("nameserver {nameserver}")], &[])
 }
 
-/// A web server of sorts on a port, in both families.
+/// A web server on a port, in both families.
 pub(super) fn listen(node: &Node, port: u16) -> Result<TcpServer> {
-    Ok(TcpServer::start(node, &format!("[::]:{port}"), TcpBehaviour::Accept)?)
+    answering(node, port, Duration::ZERO)
+}
+
+/// A web server that takes its time.
+pub(super) fn answering(node: &Node, port: u16, after: Duration) -> Result<TcpServer> {
+    let bytes = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n".to_vec();
+    let behaviour = TcpBehaviour::Answer { after, bytes };
+    Ok(TcpServer::start(node, &format!("[::]:{port}"), behaviour)?)
 }
 
 /// A nameserver in both families that knows `db.example` and `api.example` by the addresses of `host`.

@@ -121,6 +121,10 @@ fn subject(subject: &Subject) -> String {
             let at = std::net::SocketAddr::new(*address, *port);
             Some(format!("{} {at}", esc(protocol)))
         }
+        SubjectKind::Variable { name, pid } => {
+            let process = pid.map(|pid| format!("process {pid} -> ")).unwrap_or_default();
+            Some(format!("{process}variable {}", esc(name)))
+        }
         SubjectKind::Filter { family, table, chain, hook, .. } => {
             let (table, chain) = (esc(table), esc(chain));
             Some(format!("hook {} -> table {} {table} -> chain {chain}", esc(hook), esc(family)))

@@ -1,6 +1,7 @@
 //! Small servers: threads of the test process with sockets opened inside a node.
 
 mod tcp;
+mod tls;
 mod udp;
 
 use std::{
@@ -25,6 +26,7 @@ use crate::{
 };
 
 pub use tcp::{TcpBehaviour, TcpServer};
+pub use tls::{Authority, Certificate, Signed, TlsServer};
 pub use udp::{UdpBehaviour, UdpServer};
 
 /// How long a server may not look whether it should stop.

@@ -5,6 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     os::fd::{AsFd, AsRawFd},
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -29,6 +30,13 @@ pub enum TcpBehaviour {
     Banner(Vec<u8>),
     /// Accepts and sends back what it reads.
     Echo,
+    /// Accepts, and answers the first bytes it reads.
+    Answer {
+        /// How long that takes.
+        after: Duration,
+        /// What it says.
+        bytes: Vec<u8>,
+    },
     /// Accepts and never reads: the window closes.
     NeverRead,
     /// Listens and never accepts: the accept queue fills.
@@ -99,6 +107,9 @@ struct Conn {
     out: Vec<u8>,
     reads: bool,
     open: bool,
+    asked: bool,
+    /// When an answer is due, once it was asked for.
+    due: Option<Instant>,
 }
 
 impl Drop for Serving {
@@ -123,6 +134,9 @@ impl Serving {
         for (conn, flags) in waiting.zip(&ready[1..]).filter(|(_, flags)| !flags.is_empty()) {
             conn.turn(*flags, echo);
         }
+        if let TcpBehaviour::Answer { after, bytes } = &self.behaviour {
+            self.conns.iter_mut().for_each(|conn| conn.answer(*after, bytes));
+        }
         self.conns.retain(|conn| conn.open);
         if ready[0].contains(PollFlags::POLLIN) {
             self.accept();
@@ -135,7 +149,8 @@ impl Serving {
         };
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         self.peers.lock().unwrap_or_else(PoisonError::into_inner).push(peer);
-        let mut conn = Conn { stream, out: Vec::new(), reads: true, open: true };
+        let mut conn =
+            Conn { stream, out: Vec::new(), reads: true, open: true, asked: false, due: None };
         match &self.behaviour {
             TcpBehaviour::CloseAtOnce => {
                 // Said aloud for the same reason as in `drop`.
@@ -150,7 +165,10 @@ impl Serving {
             }
             TcpBehaviour::Banner(bytes) => conn.out.clone_from(bytes),
             TcpBehaviour::NeverRead => conn.reads = false,
-            TcpBehaviour::Accept | TcpBehaviour::Echo | TcpBehaviour::NeverAccept { .. } => {}
+            TcpBehaviour::Accept
+            | TcpBehaviour::Echo
+            | TcpBehaviour::Answer { .. }
+            | TcpBehaviour::NeverAccept { .. } => {}
         }
         if conn.stream.set_nonblocking(true).is_ok() {
             self.conns.push(conn);
@@ -159,6 +177,18 @@ impl Serving {
 }
 
 impl Conn {
+    /// Begins to wait when it was asked something, and answers when the time has come.
+    fn answer(&mut self, after: Duration, bytes: &[u8]) {
+        let now = Instant::now();
+        if std::mem::take(&mut self.asked) && self.due.is_none() {
+            self.due = Some(now + after);
+        }
+        if self.due.is_some_and(|due| due <= now) {
+            self.due = None;
+            self.out.extend_from_slice(bytes);
+        }
+    }
+
     fn wants(&self) -> PollFlags {
         let mut flags = PollFlags::empty();
         // An echo client that never reads must not fill this process' memory.
@@ -181,7 +211,7 @@ impl Conn {
             match self.stream.read(&mut buffer) {
                 Ok(0) => self.reads = false,
                 Ok(n) if echo => self.out.extend_from_slice(&buffer[..n]),
-                Ok(_) => {}
+                Ok(_) => self.asked = true,
                 Err(error) => self.open = error.kind() == ErrorKind::WouldBlock,
             }
         }

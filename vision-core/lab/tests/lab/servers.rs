@@ -3,7 +3,7 @@
 use std::{
     io::{ErrorKind, Read, Write},
     net::{TcpStream, UdpSocket},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use vision_lab::{Lab, TcpBehaviour, TcpServer, UdpBehaviour, UdpServer, require};
@@ -31,12 +31,22 @@ fn tcp_and_udp_servers_behave() {
         start(4, TcpBehaviour::Reset),
         start(5, TcpBehaviour::NeverAccept { backlog: 1 }),
         start(6, TcpBehaviour::NeverRead),
+        start(
+            7,
+            TcpBehaviour::Answer { after: Duration::from_millis(150), bytes: b"late".to_vec() },
+        ),
     ];
     let open = |port| a.enter(|| TcpStream::connect((b.v4(), port))).expect("connected");
     assert_eq!(read_some(&mut open(1)), Err(ErrorKind::WouldBlock));
     let mut echo = open(2);
     echo.write_all(b"abc").expect("written");
     assert_eq!(read_some(&mut echo), Ok(3));
+    let mut late = open(7);
+    assert_eq!(read_some(&mut late), Err(ErrorKind::WouldBlock), "nobody asked");
+    let asked = Instant::now();
+    late.write_all(b"?").expect("written");
+    assert_eq!(read_some(&mut late), Ok(4));
+    assert!(asked.elapsed() >= Duration::from_millis(150));
     assert_eq!(read_some(&mut open(3)), Ok(0));
     assert_eq!(read_some(&mut open(4)), Err(ErrorKind::ConnectionReset));
     let _queued = [open(5), open(5)];

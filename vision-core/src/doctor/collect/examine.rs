@@ -34,8 +34,9 @@ fn whole_question(case: &CaseFile, prober: &mut Prober<'_>) -> Result<()> {
     };
     let addrs = addresses(case, host, prober)?;
     for addr in &addrs {
-        reach(*addr, *service, prober)?;
+        reach(*addr, (host, *service), prober)?;
     }
+    prober.proxy(host, *service)?;
     // Without an address, what matters is the way to the nameservers.
     if addrs.is_empty() {
         for server in prober.servers() {
@@ -57,8 +58,8 @@ fn second_round(case: &CaseFile, steps: &[Step], prober: &mut Prober<'_>) -> Res
                 prober.ask_server(*dst, asked_name(case), wait, 1)?;
             }
             Step::Follow { dst } => match &case.question {
-                Question::Reach { service, .. } => {
-                    reach(*dst, *service, prober)?;
+                Question::Reach { host, service } => {
+                    reach(*dst, (host, *service), prober)?;
                     // Its own packets tell whether a reset was really the host's.
                     let open = service.tcp_port().is_some() && !prober.answered(*dst);
                     if open || prober.was_reset(*dst) {
@@ -177,7 +178,7 @@ fn addresses(case: &CaseFile, host: &Host, prober: &mut Prober<'_>) -> Result<Ve
     Ok(kept)
 }
 
-fn reach(addr: IpAddr, service: Service, prober: &mut Prober<'_>) -> Result<()> {
+fn reach(addr: IpAddr, (host, service): (&Host, Service), prober: &mut Prober<'_>) -> Result<()> {
     way_to(addr, prober)?;
     if prober.probing() == Probing::Passive {
         return Ok(());
@@ -192,6 +193,7 @@ fn reach(addr: IpAddr, service: Service, prober: &mut Prober<'_>) -> Result<()> 
         prober.other_ways(addr)?;
     } else if let Some(port) = service.tcp_port() {
         prober.once_more(addr, port)?;
+        prober.converse(addr, service, host)?;
     }
     prober.full_size(addr)?;
     prober.all_paths(addr)
@@ -201,6 +203,8 @@ fn knock(addr: IpAddr, service: Service, prober: &mut Prober<'_>) -> Result<()> 
     match service {
         Service::Host => prober.host(addr),
         Service::Udp(port) => prober.udp(addr, port),
-        Service::Tcp(port) | Service::Tls(port) | Service::Http(port) => prober.tcp(addr, &[port]),
+        Service::Tcp(port) | Service::Tls(port) | Service::Http(port) | Service::Https(port) => {
+            prober.tcp(addr, &[port])
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! All the input and output of the doctor: fills a case file step by step.
 
 mod around;
+mod beyond;
 mod examine;
 mod follow;
 mod full_size;

@@ -13,8 +13,8 @@ use crate::inventory::{
 };
 use crate::netns::FileOrigin;
 use crate::probe::{
-    DnsQuery, EchoOutcome, HostsTable, Ping, Probe, ResetTtl, Resolve, ResolverConfig, TcpOutcome,
-    TcpProbe, UdpProbe,
+    DnsQuery, EchoOutcome, HostsTable, Ping, Probe, ResetTtl, Resolution, Resolve, ResolverConfig,
+    TcpOutcome, TcpProbe, UdpProbe,
 };
 use crate::wire::dns::{Name, RecordType};
 
@@ -420,6 +420,18 @@ impl<'a> Prober<'a> {
             self.note_gap("name", "resolving it would send packets");
             return Ok(Vec::new());
         }
+        match self.look_name_up(name)? {
+            Some(resolution) => {
+                let addrs = resolution.addresses.clone();
+                self.records.push(ProbeRecord::Resolve(resolution));
+                Ok(addrs)
+            }
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The same without filing it.
+    pub(super) fn look_name_up(&mut self, name: &str) -> Result<Option<Resolution>> {
         let hosts = self.before.as_ref().and_then(|s| s.hosts.as_ref());
         let hosts = hosts.map(HostsTable::from).unwrap_or_default();
         let found = self.before.as_ref().and_then(|s| s.resolver.as_ref());
@@ -436,11 +448,9 @@ impl<'a> Prober<'a> {
             Ok(resolution) => {
                 let attempts = resolution.tried.iter().map(|tried| tried.report.attempts.len());
                 self.sent += attempts.sum::<usize>();
-                let addrs = resolution.addresses.clone();
-                self.records.push(ProbeRecord::Resolve(resolution));
-                Ok(addrs)
+                Ok(Some(resolution))
             }
-            Err(e) => self.survive("name resolution", e).map(|()| Vec::new()),
+            Err(e) => self.survive("name resolution", e).map(|()| None),
         }
     }
 }

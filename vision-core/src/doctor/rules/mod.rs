@@ -3,6 +3,7 @@
 mod addr_duplicate;
 mod addr_none;
 mod addr_tentative;
+mod app_slow;
 mod bridge_down;
 mod bridge_hairpin_off;
 mod bridge_port_detached;
@@ -37,6 +38,7 @@ mod firewall_rate_limit;
 mod firewall_reject;
 mod firewall_remote;
 mod firewall_rule_drop;
+mod http_proxy_dead;
 mod ipv6_disabled;
 mod ipv6_no_router;
 mod link_bad_checksum;
@@ -99,6 +101,12 @@ mod socket_not_reading;
 mod socket_ports_exhausted;
 mod socket_receive_buffer_full;
 mod text;
+mod tls;
+mod tls_expired;
+mod tls_name_mismatch;
+mod tls_not_tls;
+mod tls_silent;
+mod tls_untrusted;
 mod told;
 mod way;
 mod wires;
@@ -255,6 +263,13 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &socket_not_reading::SocketNotReading,
     &socket_receive_buffer_full::SocketReceiveBufferFull,
     &firewall_remote::FirewallRemote,
+    &tls_not_tls::TlsNotTls,
+    &tls_silent::TlsSilent,
+    &tls_expired::TlsExpired,
+    &tls_name_mismatch::TlsNameMismatch,
+    &tls_untrusted::TlsUntrusted,
+    &app_slow::AppSlow,
+    &http_proxy_dead::HttpProxyDead,
 ];
 
 /// Returns what is known about a cause: what it is, how it shows, how it is told, what to do.

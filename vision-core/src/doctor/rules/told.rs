@@ -7,7 +7,7 @@ use super::text::{Draft, evidence, look_up, symptom};
 use crate::base::Family;
 use crate::doctor::case::ProbeRecord;
 use crate::doctor::scene::{Flow, Outcome, Purpose, Scene};
-use crate::doctor::{Cause, Confidence, Service, SubjectKind};
+use crate::doctor::{Cause, Confidence, SubjectKind};
 use crate::probe::{EchoOutcome, IcmpError, TcpOutcome};
 
 /// An unreachable route is known at once; that a host does not answer for its address takes three
@@ -111,10 +111,8 @@ type Reset = (u8, u8);
 /// A reset that comes from nearer than the host's own answers do. One from farther off may come from
 /// behind a translated port.
 fn forged(scene: &Scene<'_>, flow: &Flow<'_>) -> Option<Reset> {
-    let Purpose::Destination(Service::Tcp(_) | Service::Tls(_) | Service::Http(_)) = flow.purpose
-    else {
-        return None;
-    };
+    let Purpose::Destination(service) = flow.purpose else { return None };
+    service.tcp_port()?;
     let Outcome::Refused { icmp: None, ttl: Some(reset) } = flow.outcome else { return None };
     let own = scene.target.probes().find_map(|probe| match probe {
         ProbeRecord::Ping(report) if report.to == flow.dst => {

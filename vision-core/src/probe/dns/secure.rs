@@ -1,4 +1,4 @@
-//! Connections secured by TLS; the only file of the crate that names `rustls`.
+//! Connections to nameservers secured by TLS; with the handshakes of `probe/tls`, all that names `rustls`.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;

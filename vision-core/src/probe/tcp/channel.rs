@@ -9,14 +9,14 @@ use nix::poll::PollFlags;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use socket2::Socket;
 
-use super::machine::{TcpCommand, TcpInput, TcpMachine};
+use super::machine::{Talker, TcpCommand, TcpInput};
 use super::resets::ResetWatch;
 use super::talk::KEPT_BYTES;
 use crate::base::{Error, Family, Op, Reason, Result};
 use crate::netns::Netns;
 use crate::probe::IcmpError;
 use crate::probe::driver;
-use crate::probe::machine::{Channel, Machine};
+use crate::probe::machine::Channel;
 use crate::socket::{self, Kind, Options};
 
 /// The connections being opened or talked over, in an epoll of their own.
@@ -72,7 +72,7 @@ impl TcpChannel {
         &mut self,
         slot: usize,
         to: SocketAddr,
-        machine: &mut TcpMachine,
+        machine: &mut impl Talker,
     ) -> Result<Option<Reason>> {
         let family = Family::of(to.ip());
         let options = self.options.clone();
@@ -105,7 +105,7 @@ impl TcpChannel {
     }
 
     /// Reads what the kernel says about a connection, and tells the machine.
-    fn ready(&mut self, slot: usize, machine: &mut TcpMachine, now: Instant) -> Result<()> {
+    fn ready(&mut self, slot: usize, machine: &mut impl Talker, now: Instant) -> Result<()> {
         match self.sockets.get(&slot) {
             None => Ok(()),
             Some(connection) if connection.is_open => {
@@ -116,7 +116,7 @@ impl TcpChannel {
         }
     }
 
-    fn decided(&mut self, slot: usize, machine: &mut TcpMachine, now: Instant) -> Result<()> {
+    fn decided(&mut self, slot: usize, machine: &mut impl Talker, now: Instant) -> Result<()> {
         let Some(mut connection) = self.sockets.remove(&slot) else {
             return Ok(());
         };
@@ -142,7 +142,7 @@ impl TcpChannel {
     }
 
     /// One read only: a peer that never stops must not keep the other connections waiting.
-    fn read(&mut self, slot: usize, machine: &mut TcpMachine, now: Instant) {
+    fn read(&mut self, slot: usize, machine: &mut impl Talker, now: Instant) {
         let Some(connection) = self.sockets.get(&slot) else {
             return;
         };
@@ -160,7 +160,7 @@ impl TcpChannel {
     }
 
     /// What a fresh connection's send buffer does not take is not sent; the report counts.
-    fn send(&mut self, slot: usize, bytes: &[u8], machine: &mut TcpMachine, now: Instant) {
+    fn send(&mut self, slot: usize, bytes: &[u8], machine: &mut impl Talker, now: Instant) {
         let Some(connection) = self.sockets.get(&slot) else {
             return;
         };
@@ -172,13 +172,8 @@ impl TcpChannel {
     }
 }
 
-impl Channel<TcpMachine> for TcpChannel {
-    fn perform(
-        &mut self,
-        command: TcpCommand,
-        machine: &mut TcpMachine,
-        now: Instant,
-    ) -> Result<()> {
+impl<M: Talker> Channel<M> for TcpChannel {
+    fn perform(&mut self, command: TcpCommand, machine: &mut M, now: Instant) -> Result<()> {
         match command {
             TcpCommand::Close { slot } => self.close(slot),
             TcpCommand::Send { slot, bytes } => self.send(slot, &bytes, machine, now),
@@ -192,7 +187,7 @@ impl Channel<TcpMachine> for TcpChannel {
         Ok(())
     }
 
-    fn drain(&mut self, machine: &mut TcpMachine, now: Instant) -> Result<()> {
+    fn drain(&mut self, machine: &mut M, now: Instant) -> Result<()> {
         let mut events = [EpollEvent::empty(); 64];
         loop {
             let count = match self.epoll.wait(&mut events, EpollTimeout::ZERO) {

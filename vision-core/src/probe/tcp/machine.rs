@@ -81,6 +81,14 @@ pub(crate) enum TcpInput<'a> {
     },
 }
 
+/// A machine that lives on TCP connections.
+pub(crate) trait Talker:
+    for<'a> Machine<Command = TcpCommand, Input<'a> = TcpInput<'a>>
+{
+}
+
+impl<M> Talker for M where M: for<'a> Machine<Command = TcpCommand, Input<'a> = TcpInput<'a>> {}
+
 impl TcpMachine {
     pub(crate) fn new(probe: &TcpProbe, netns: NetnsId, anchor: Anchor) -> Self {
         let mut machine = Self {
@@ -256,7 +264,12 @@ impl TcpMachine {
 }
 
 /// A refusal is an answer of the destination; the rest says that it was not reached.
-fn meaning(reason: Reason, icmp: Option<IcmpError>, ttl: Option<Ttl>, rtt: Duration) -> TcpOutcome {
+pub(crate) fn meaning(
+    reason: Reason,
+    icmp: Option<IcmpError>,
+    ttl: Option<Ttl>,
+    rtt: Duration,
+) -> TcpOutcome {
     match icmp {
         Some(icmp) if icmp.is_port_unreachable() => {
             TcpOutcome::Refused { rtt, icmp: Some(icmp), ttl: None }

@@ -13,8 +13,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use self::channel::{TcpChannel, Then};
+pub(crate) use self::channel::{TcpChannel, Then};
 use self::machine::TcpMachine;
+#[cfg(feature = "tls")]
+pub(crate) use self::machine::{TcpCommand, TcpInput, meaning};
 pub use self::payload::Payload;
 pub use self::report::{ExchangeEnd, TcpAttempt, TcpExchange, TcpOutcome, TcpReport, TcpSummary};
 use self::talk::{Exchange, KEPT_BYTES};

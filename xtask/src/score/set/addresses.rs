@@ -222,7 +222,7 @@ fn v6_off_both(lab: &Lab) -> Built {
     let (web, outside) = (bridge.container("web"), bridge.outside());
     let kept = (nameserver(outside, outside)?, listen(outside, 443)?);
     lab.fault(web, Fault::Ipv6Disabled)?;
-    Ok(Site::in_process(with_dns(web, outside.v4())?).keep(kept).ask("https://api.example"))
+    Ok(Site::in_process(with_dns(web, outside.v4())?).keep(kept).ask("http://api.example:443"))
 }
 
 fn standby(lab: &Lab) -> Built {

@@ -188,7 +188,7 @@ fn pod_outside(lab: &Lab) -> Built {
         "options ndots:5",
     ];
     let process = container(bridge.container("web"), &lines, &[])?;
-    Ok(Site::in_process(process).keep(kept).ask("https://api.example"))
+    Ok(Site::in_process(process).keep(kept).ask("http://api.example:443"))
 }
 
 fn four_domains_v6(lab: &Lab) -> Built {

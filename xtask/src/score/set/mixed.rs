@@ -125,7 +125,7 @@ fn no_v6_route_by_name(lab: &Lab) -> Built {
     let (web, outside) = (bridge.container("web"), bridge.outside());
     let kept = (nameserver(outside, outside)?, listen(outside, 443)?);
     lab.fault(web, Fault::NoDefaultRoute { family: Family::V6 })?;
-    Ok(Site::in_process(with_dns(web, outside.v4())?).keep(kept).ask("https://api.example"))
+    Ok(Site::in_process(with_dns(web, outside.v4())?).keep(kept).ask("http://api.example:443"))
 }
 
 /// Some images turn IPv6 off like this.

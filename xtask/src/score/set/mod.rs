@@ -28,6 +28,7 @@ mod routing;
 mod services;
 mod socket;
 mod spent;
+mod spoken;
 mod tracked;
 mod traps;
 mod unnamed;
@@ -80,6 +81,7 @@ const ONCE: &[&[Scenario]] = &[
     frames::ALL,
     cluster::ALL,
     names::ALL,
+    spoken::ALL,
 ];
 
 /// Every scenario.

@@ -146,7 +146,7 @@ fn ports_left(lab: &Lab) -> Built {
 }
 
 /// A process that listens on port 80 of an address, opens all files it may and never accepts.
-fn out_of_files(node: &Node, backlog: u8) -> Result<Proc> {
+pub(super) fn out_of_files(node: &Node, backlog: u8) -> Result<Proc> {
     let script = format!(
         "use Socket; socket(S, PF_INET, SOCK_STREAM, 0); bind(S, sockaddr_in(80, INADDR_ANY)); \
          listen(S, {backlog}); while (open(my $f, q(<), q(/dev/null))) {{ push @f, $f }} sleep 1000"

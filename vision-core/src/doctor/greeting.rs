@@ -1,0 +1,157 @@
+//! What was said over a connection once it stood: TLS handshakes and answers to HTTP. Pure.
+
+use std::time::Duration;
+
+use super::case::{ProbeRecord, ProxyRecord};
+use super::scene::{Flow, Outcome, Purpose, Scene};
+use super::{Cause, Class, Service};
+use crate::base::{Escaped, Host, Untrusted};
+use crate::probe::{
+    CertificateFault, ExchangeEnd, TcpExchange, TcpOutcome, TcpReport, TlsOutcome, TlsReport,
+};
+
+/// How an exchange over an open connection went.
+pub(super) enum Greeting {
+    /// None was tried.
+    Unasked,
+    /// As it should; in words.
+    Good(String),
+    /// Not as it should; in words.
+    Bad(String),
+}
+
+/// Tells whether a cause is about what is said over connections, not about whether they come about.
+pub(super) fn is_beyond(cause: Cause) -> bool {
+    matches!(cause.class(), Class::Tls | Class::Http | Class::App)
+}
+
+/// The latest handshake with a destination.
+pub(super) fn handshake<'a>(scene: &Scene<'a>, flow: &Flow<'_>) -> Option<&'a TlsReport> {
+    let asked = matches!(flow.purpose, Purpose::Destination(Service::Tls(_) | Service::Https(_)));
+    let mut records = scene.target.probes().rev().filter(|_| asked);
+    records.find_map(|probe| match probe {
+        ProbeRecord::Tls(report) if report.to.ip() == flow.dst => Some(report),
+        _ => None,
+    })
+}
+
+/// The latest request to a destination, how long the connect took, and what came of it.
+pub(super) fn request<'a>(
+    scene: &Scene<'a>,
+    flow: &Flow<'_>,
+) -> Option<(&'a TcpReport, Duration, &'a TcpExchange)> {
+    let asked = matches!(flow.purpose, Purpose::Destination(Service::Http(_)));
+    let report = scene.target.probes().rev().filter(|_| asked).find_map(|probe| match probe {
+        ProbeRecord::Http(report) if report.to == flow.dst => Some(report),
+        _ => None,
+    })?;
+    report.attempts.iter().find_map(|attempt| match (&attempt.outcome, &attempt.exchange) {
+        (TcpOutcome::Open { rtt, .. }, Some(exchange)) => Some((report, *rtt, exchange)),
+        _ => None,
+    })
+}
+
+/// The proxy that programs of the target are told to use.
+pub(super) fn proxy<'a>(scene: &Scene<'a>) -> Option<&'a ProxyRecord> {
+    scene.target.probes().rev().find_map(|probe| match probe {
+        ProbeRecord::Proxy(record) => Some(record),
+        _ => None,
+    })
+}
+
+/// Tells whether the target had to send anything again while it asked.
+pub(super) fn lost_nothing(scene: &Scene<'_>) -> bool {
+    scene.target.moved("Tcp", "RetransSegs") == Some(0)
+}
+
+/// How the exchange over a flow's connection went, as far as one was asked for.
+pub(super) fn greeting(scene: &Scene<'_>, flow: &Flow<'_>) -> Greeting {
+    if flow.outcome != Outcome::Works {
+        return Greeting::Unasked;
+    }
+    if let Some(report) = handshake(scene, flow) {
+        return match &report.outcome {
+            TlsOutcome::Completed => Greeting::Good(shaken(report)),
+            TlsOutcome::Unconnected | TlsOutcome::Cut => Greeting::Unasked,
+            _ => Greeting::Bad(outcome(report)),
+        };
+    }
+    let Some((_, _, exchange)) = request(scene, flow) else { return Greeting::Unasked };
+    let first = exchange.first_byte.map(|after| format!("after {}", millis(after)));
+    match (first, exchange.end) {
+        (Some(after), _) => Greeting::Good(format!("{} {after}", first_line(&exchange.received))),
+        (None, ExchangeEnd::Cut) => Greeting::Unasked,
+        (None, ExchangeEnd::Closed | ExchangeEnd::Broken(_)) => {
+            Greeting::Bad("the connection was closed without an answer".to_owned())
+        }
+        (None, _) => Greeting::Bad("the request was not answered".to_owned()),
+    }
+}
+
+/// What a completed handshake agreed on, and with whom.
+pub(super) fn shaken(report: &TlsReport) -> String {
+    let version = report.version.as_deref().unwrap_or("TLS");
+    let Some(certificate) = &report.certificate else { return version.to_owned() };
+    let name = |name: &Option<Untrusted>| match name {
+        Some(name) => name.escaped().to_string(),
+        None => "an unnamed subject".to_owned(),
+    };
+    let signer = match certificate.self_signed {
+        true => "itself".to_owned(),
+        false => name(&certificate.issuer),
+    };
+    format!("{version}, certificate of {} signed by {signer}", name(&certificate.subject))
+}
+
+/// How a handshake that was not completed ended.
+pub(super) fn outcome(report: &TlsReport) -> String {
+    match &report.outcome {
+        TlsOutcome::Completed => "completed".to_owned(),
+        TlsOutcome::NotTls => "the answer is no TLS".to_owned(),
+        TlsOutcome::Silent => "not a byte came back".to_owned(),
+        TlsOutcome::Stalled => "it began and did not go on".to_owned(),
+        TlsOutcome::Alert { name } => format!("the server refused with the alert {name}"),
+        TlsOutcome::Closed { reason: None } => "the server closed the connection".to_owned(),
+        TlsOutcome::Closed { reason: Some(reason) } => format!("the connection broke: {reason}"),
+        TlsOutcome::Failed { why } => format!("the server broke the protocol: {why}"),
+        _ => "it was not tried to the end".to_owned(),
+    }
+}
+
+/// A fault of a certificate in words.
+pub(super) fn fault(fault: &CertificateFault) -> String {
+    match fault {
+        CertificateFault::Expired { not_after, now } => {
+            format!("valid until {not_after}; this host's clock says {now}")
+        }
+        CertificateFault::NotYetValid { not_before, now } => {
+            format!("valid from {not_before}; this host's clock says {now}")
+        }
+        CertificateFault::WrongName { presented } => {
+            let names: Vec<_> = presented.iter().map(|n| n.escaped().to_string()).collect();
+            match names.is_empty() {
+                true => "for no name at all".to_owned(),
+                false => format!("for {}", names.join(", ")),
+            }
+        }
+        CertificateFault::Untrusted => "signed by nobody who is trusted".to_owned(),
+        CertificateFault::Other { why } => why.clone(),
+    }
+}
+
+/// The first line of an answer.
+pub(super) fn first_line(received: &Untrusted) -> String {
+    let line = received.as_bytes().split(|byte| [b'\r', b'\n'].contains(byte)).next();
+    let line = line.unwrap_or_default();
+    let shown = line.get(..80.min(line.len())).unwrap_or_default();
+    Escaped::new(shown).to_string()
+}
+
+pub(super) fn millis(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1e3)
+}
+
+/// Tells whether the user asked by address: certificates of the inside rarely have one.
+pub(super) fn by_address(scene: &Scene<'_>) -> bool {
+    matches!(&scene.case.question, super::Question::Reach { host: Host::Addr(..), .. })
+}
