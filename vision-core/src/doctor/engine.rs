@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::areas::areas;
 use super::case::{CaseFile, FullSizeRecord, ProbeRecord, Probing};
-use super::greeting::{Greeting, greeting, handshake, is_beyond, proxy};
+use super::greeting::{Greeting, fault, greeting, handshake, is_beyond, proxy};
 use super::report::{
     Class, Confidence, Consequence, Diagnosis, Finding, RuledOut, Severity, Unchecked, Verdict,
 };
@@ -132,14 +132,25 @@ fn roots(scene: &Scene<'_>, mut hits: Vec<(usize, Hit)>) -> Vec<(usize, Finding)
 
 /// What is said over a connection is no reason where the connection has a fault of its own.
 fn add_beyond(found: &mut Vec<(usize, Finding)>, hit: Hit) {
-    // Who does not accept or read does not answer: that breaks what was asked, then.
-    let deaf = [Cause::SocketFdLimit, Cause::SocketAcceptQueueFull, Cause::SocketNotReading];
-    if let Some((_, reason)) = found.iter_mut().find(|(_, f)| deaf.contains(&f.cause)) {
-        reason.severity = reason.severity.min(hit.finding.severity);
+    let cause = hit.finding.cause;
+    let silent = cause == Cause::TlsSilent
+        || cause == Cause::AppSlow && hit.finding.severity == Severity::Error;
+    // Who does not accept or read does not answer, nor does an answer come that is too large for the way: that
+    // breaks what was asked, then.
+    let deaf = |f: &Finding| {
+        let sockets = [Cause::SocketFdLimit, Cause::SocketAcceptQueueFull, Cause::SocketNotReading];
+        let lost = f.cause.class() == Class::Mtu && f.severity != Severity::Note;
+        lost || sockets.contains(&f.cause)
+    };
+    if let Some((_, reason)) = found.iter_mut().find(|(_, f)| silent && deaf(f)) {
+        reason.severity = Severity::Error;
         return;
     }
+    // Programs that use the proxy meet nothing else.
+    let own = |cause: Cause| is_beyond(cause) && cause != Cause::HttpProxyDead;
     let explained = found.iter().any(|(flow, f)| {
-        let broken = f.severity == Severity::Error || is_beyond(f.cause);
+        let broken =
+            f.severity == Severity::Error && !is_beyond(f.cause) || own(f.cause) && own(cause);
         let same = f.cause == hit.finding.cause && f.subject == hit.finding.subject;
         *flow == hit.flow && broken || same
     });
@@ -267,10 +278,9 @@ fn unspoken(scene: &Scene<'_>, findings: &[Finding]) -> Vec<Unchecked> {
             all.push(unchecked(&why));
         }
         let certificate = handshake(scene, flow).and_then(|report| report.certificate.as_ref());
-        for fault in certificate.map_or(&[][..], |it| &it.faults) {
-            if let CertificateFault::Other { why } = fault {
-                all.push(unchecked(&format!("the certificate could not be judged: {why}")));
-            }
+        if certificate.is_some_and(|it| it.faults.contains(&CertificateFault::CommonNameOnly)) {
+            let words = fault(&CertificateFault::CommonNameOnly);
+            all.push(unchecked(&format!("the certificate is {words}")));
         }
     }
     if let Some(proxy) = proxy(scene).filter(|proxy| !proxy.is_dead()) {

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::case::{ProbeRecord, ProxyRecord};
-use super::scene::{Flow, Outcome, Purpose, Scene};
+use super::scene::{Flow, Hop, Outcome, Purpose, Scene};
 use super::{Cause, Class, Service};
 use crate::base::{Escaped, Host, Untrusted};
 use crate::probe::{
-    CertificateFault, ExchangeEnd, TcpExchange, TcpOutcome, TcpReport, TlsOutcome, TlsReport,
+    CertificateFault, ExchangeEnd, TcpAttempt, TcpExchange, TcpOutcome, TcpReport, TlsOutcome,
+    TlsReport,
 };
 
 /// How an exchange over an open connection went.
@@ -35,16 +36,34 @@ pub(super) fn handshake<'a>(scene: &Scene<'a>, flow: &Flow<'_>) -> Option<&'a Tl
     })
 }
 
+/// What the gap is called when the target's certificate authorities could not be read.
+pub(super) const AUTHORITIES: &str = "certificate authorities";
+/// Another connection came about just before.
+const UNCONNECTED: &str = "another connection did not come about";
+
+fn asked_by_http<'a>(scene: &Scene<'a>, flow: &Flow<'_>) -> Option<&'a TcpReport> {
+    let asked = matches!(flow.purpose, Purpose::Destination(Service::Http(_)));
+    let mut records = scene.target.probes().rev().filter(|_| asked);
+    records.find_map(|probe| match probe {
+        ProbeRecord::Http(report) if report.to == flow.dst => Some(report),
+        _ => None,
+    })
+}
+
+/// What could not be judged of a certificate.
+fn unjudged(report: &TlsReport) -> Option<&str> {
+    report.certificate.as_ref()?.faults.iter().find_map(|fault| match fault {
+        CertificateFault::Other { why } => Some(why.as_str()),
+        _ => None,
+    })
+}
+
 /// The latest request to a destination, how long the connect took, and what came of it.
 pub(super) fn request<'a>(
     scene: &Scene<'a>,
     flow: &Flow<'_>,
 ) -> Option<(&'a TcpReport, Duration, &'a TcpExchange)> {
-    let asked = matches!(flow.purpose, Purpose::Destination(Service::Http(_)));
-    let report = scene.target.probes().rev().filter(|_| asked).find_map(|probe| match probe {
-        ProbeRecord::Http(report) if report.to == flow.dst => Some(report),
-        _ => None,
-    })?;
+    let report = asked_by_http(scene, flow)?;
     report.attempts.iter().find_map(|attempt| match (&attempt.outcome, &attempt.exchange) {
         (TcpOutcome::Open { rtt, .. }, Some(exchange)) => Some((report, *rtt, exchange)),
         _ => None,
@@ -59,9 +78,13 @@ pub(super) fn proxy<'a>(scene: &Scene<'a>) -> Option<&'a ProxyRecord> {
     })
 }
 
-/// Tells whether the target had to send anything again while it asked.
-pub(super) fn lost_nothing(scene: &Scene<'_>) -> bool {
-    scene.target.moved("Tcp", "RetransSegs") == Some(0)
+/// Tells whether packets of any size pass both ways, as far as this end can see: it had to send nothing again,
+/// nothing came out of order, and large packets were answered, if there is a network in between.
+pub(super) fn lost_nothing(scene: &Scene<'_>, flow: &Flow<'_>) -> bool {
+    let still = |group, name| scene.target.moved(group, name) == Some(0);
+    let whole = scene.target.full_size(flow.dst).is_some_and(|it| it.large.summary().received > 0);
+    let near = flow.hops.first().is_some_and(Hop::is_local) || flow.dst.is_loopback();
+    still("Tcp", "RetransSegs") && still("TcpExt", "TCPOFOQueue") && (whole || near)
 }
 
 /// How the exchange over a flow's connection went, as far as one was asked for.
@@ -71,15 +94,29 @@ pub(super) fn greeting(scene: &Scene<'_>, flow: &Flow<'_>) -> Greeting {
     }
     if let Some(report) = handshake(scene, flow) {
         return match &report.outcome {
-            TlsOutcome::Completed => Greeting::Good(shaken(report)),
-            TlsOutcome::Unconnected | TlsOutcome::Cut => Greeting::Unasked,
+            TlsOutcome::Completed => match unjudged(report) {
+                None => Greeting::Good(shaken(report)),
+                Some(why) => Greeting::Bad(format!("the certificate could not be judged: {why}")),
+            },
+            TlsOutcome::Cut => Greeting::Unasked,
+            TlsOutcome::Unconnected => Greeting::Bad(UNCONNECTED.to_owned()),
             _ => Greeting::Bad(outcome(report)),
         };
     }
-    let Some((_, _, exchange)) = request(scene, flow) else { return Greeting::Unasked };
-    let first = exchange.first_byte.map(|after| format!("after {}", millis(after)));
+    let Some(record) = asked_by_http(scene, flow) else { return Greeting::Unasked };
+    let Some((_, _, exchange)) = request(scene, flow) else {
+        let pending = |it: &TcpAttempt| it.outcome == TcpOutcome::Pending;
+        return match record.attempts.iter().all(pending) {
+            true => Greeting::Unasked,
+            false => Greeting::Bad(UNCONNECTED.to_owned()),
+        };
+    };
+    let (line, first) = (first_line(&exchange.received), exchange.first_byte.map(millis));
     match (first, exchange.end) {
-        (Some(after), _) => Greeting::Good(format!("{} {after}", first_line(&exchange.received))),
+        (Some(after), _) if line.starts_with("HTTP/") => {
+            Greeting::Good(format!("{line} after {after}"))
+        }
+        (Some(_), _) => Greeting::Bad(format!("the answer is no HTTP: {line}")),
         (None, ExchangeEnd::Cut) => Greeting::Unasked,
         (None, ExchangeEnd::Closed | ExchangeEnd::Broken(_)) => {
             Greeting::Bad("the connection was closed without an answer".to_owned())
@@ -113,7 +150,7 @@ pub(super) fn outcome(report: &TlsReport) -> String {
         TlsOutcome::Alert { name } => format!("the server refused with the alert {name}"),
         TlsOutcome::Closed { reason: None } => "the server closed the connection".to_owned(),
         TlsOutcome::Closed { reason: Some(reason) } => format!("the connection broke: {reason}"),
-        TlsOutcome::Failed { why } => format!("the server broke the protocol: {why}"),
+        TlsOutcome::Failed { why } => format!("it failed: {why}"),
         _ => "it was not tried to the end".to_owned(),
     }
 }
@@ -126,6 +163,16 @@ pub(super) fn fault(fault: &CertificateFault) -> String {
         }
         CertificateFault::NotYetValid { not_before, now } => {
             format!("valid from {not_before}; this host's clock says {now}")
+        }
+        CertificateFault::ChainExpired { name, not_after, now } => {
+            let name =
+                name.as_ref().map_or_else(String::new, |name| format!(" of {}", name.escaped()));
+            format!(
+                "rests on a certificate{name} valid until {not_after}; this host's clock says {now}"
+            )
+        }
+        CertificateFault::CommonNameOnly => {
+            "for its subject's common name only, which not all clients take".to_owned()
         }
         CertificateFault::WrongName { presented } => {
             let names: Vec<_> = presented.iter().map(|n| n.escaped().to_string()).collect();

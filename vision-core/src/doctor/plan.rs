@@ -7,7 +7,7 @@ use super::Cause;
 use super::case::{CaseFile, FullSizeRecord, ProbeRecord, Probing};
 use super::engine::judge;
 use super::greeting::{Greeting, greeting};
-use super::report::{Confidence, Severity, Verdict};
+use super::report::{Class, Confidence, Severity, Verdict};
 use super::rules::stalled;
 use super::scene::{Flow, Outcome, Purpose, Scene};
 use crate::inventory::AddrFlags;
@@ -51,16 +51,8 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
     };
     let diagnosis = judge(case);
     let proved = diagnosis.findings.iter().any(|finding| {
-        // Why nobody answers may be in sight further on: a filter, a link, a route.
-        let deeper = matches!(
-            finding.cause,
-            Cause::NeighGatewayNoAnswer
-                | Cause::DnsServerSilent
-                | Cause::DnsPortClosed
-                | Cause::TlsSilent
-                | Cause::AppSlow
-        );
-        finding.severity == Severity::Error && finding.confidence == Confidence::Proved && !deeper
+        let certain = finding.confidence == Confidence::Proved && !leads_further(finding.cause);
+        finding.severity == Severity::Error && certain
     });
     let held = |flow: &Flow<'_>| has_senders(&scene, flow.dst);
     let torn = |flow: &Flow<'_>| {
@@ -107,7 +99,30 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
             steps.push(Step::Follow { dst: flow.dst });
         }
     }
-    steps
+    once_each(steps)
+}
+
+fn once_each(steps: Vec<Step>) -> Vec<Step> {
+    steps.into_iter().fold(Vec::new(), |mut kept, step| {
+        if !kept.contains(&step) {
+            kept.push(step);
+        }
+        kept
+    })
+}
+
+/// Tells whether the reason for a cause, or the place of it, may be in sight further on: a filter, a link, a route,
+/// the other end.
+fn leads_further(cause: Cause) -> bool {
+    let silence = [
+        Cause::NeighGatewayNoAnswer,
+        Cause::DnsServerSilent,
+        Cause::DnsPortClosed,
+        Cause::SocketNotReading,
+        Cause::TlsSilent,
+        Cause::AppSlow,
+    ];
+    silence.contains(&cause) || cause.class() == Class::Mtu
 }
 
 /// Tells whether a gateway works and was answered for from more than one link-layer address.

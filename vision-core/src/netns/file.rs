@@ -97,6 +97,43 @@ pub(super) fn read_own(wanted: Wanted<'_>, origin: FileOrigin) -> Result<TargetF
     read_below(&root, wanted).map(|(bytes, _)| TargetFile { bytes, origin })
 }
 
+/// Names in a folder below a process' root, sorted.
+#[cfg(all(feature = "dns", feature = "tls"))]
+pub(super) fn list_in_process(process: &Process, path: &str) -> Result<Vec<String>> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+    let root = process.dir().open_at("root", flags).map_err(|e| Error::sys(Op::ReadFile, e))?;
+    list_below(&root, path)
+}
+
+/// The same for the caller's own root.
+#[cfg(all(feature = "dns", feature = "tls"))]
+pub(super) fn list_own(path: &str) -> Result<Vec<String>> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let root = open("/", flags, Mode::empty()).map_err(|e| Error::sys(Op::ReadFile, e))?;
+    list_below(&root, path)
+}
+
+/// More entries than a folder of settings has.
+#[cfg(all(feature = "dns", feature = "tls"))]
+const ENTRIES: usize = 1024;
+
+#[cfg(all(feature = "dns", feature = "tls"))]
+fn list_below(root: &OwnedFd, path: &str) -> Result<Vec<String>> {
+    use std::os::fd::AsRawFd;
+
+    let folder = open_as(root, path, READ | OFlag::O_DIRECTORY).map_err(|e| match e {
+        Errno::ENOENT | Errno::ENOTDIR => Error::NotFound(path.to_owned()),
+        Errno::ELOOP | Errno::EXDEV => Error::invalid("folder", format!("{path} leads outside")),
+        e => Error::sys(Op::ReadFile, e),
+    })?;
+    let entries = std::fs::read_dir(format!("/proc/self/fd/{}", folder.as_raw_fd()));
+    let entries = entries.map_err(|e| Error::sys(Op::ReadFile, e))?.flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.take(ENTRIES).collect();
+    names.sort();
+    Ok(names)
+}
+
 /// As `ip netns exec NAME` shows it: `/etc/netns/NAME/x` lies over `/etc/x`.
 pub(super) fn read_for_name(name: &str, id: NetnsId, wanted: Wanted<'_>) -> Result<TargetFile> {
     if let Some(rest) = wanted.path.strip_prefix("/etc/") {

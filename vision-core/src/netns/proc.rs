@@ -39,6 +39,13 @@ impl ProcDir {
         Ok(bytes)
     }
 
+    /// Reads a file that may be larger, and refuses one that is larger than that.
+    #[cfg(feature = "dns")]
+    pub(crate) fn read_within(&self, name: &str, limit_bytes: u64) -> io::Result<Vec<u8>> {
+        let file = File::from(self.open_at(name, OFlag::O_RDONLY)?);
+        super::file::read_bounded(file, limit_bytes)
+    }
+
     /// Identifies the process's network namespace; fails for a zombie.
     pub(crate) fn netns(&self) -> io::Result<NetnsId> {
         let stat = fstatat(self.dir.as_fd(), "ns/net", AtFlags::empty())?;

@@ -13,6 +13,19 @@ use super::{Container, FileOrigin, Lookup, Netns, NetnsId, Selector, TargetFile,
 use crate::base::{Budget, Error, Op, Result};
 use crate::sys::pidfd;
 
+/// Environment variables that were looked for.
+#[cfg(feature = "dns")]
+pub(crate) struct Variables {
+    /// The process that has them, if it is another than this one.
+    pub(crate) pid: Option<u32>,
+    /// Those there are, by name.
+    pub(crate) found: Vec<(String, String)>,
+}
+
+/// More than any environment is.
+#[cfg(feature = "dns")]
+const ENVIRONMENT_BYTES: u64 = 1024 * 1024;
+
 /// A namespace to look at, by what names it; holds no namespace open.
 ///
 /// A process is held by a pidfd, which neither keeps it alive nor follows its number to another
@@ -287,32 +300,59 @@ impl Target {
         self.read(Wanted { path, limit_bytes: 4 * 1024 * 1024 }, budget)
     }
 
+    /// Lists a folder of the target, sorted: at most 1024 names.
+    ///
+    /// # Errors
+    /// As [`Target::read_file`].
+    #[cfg(all(feature = "dns", feature = "tls"))]
+    pub(crate) fn list_folder(&self, path: &str, budget: &Budget) -> Result<Vec<String>> {
+        budget.remaining()?;
+        self.check_alive()?;
+        match &self.way {
+            Way::Process(process) => {
+                let alive = self.files.as_ref().filter(|process| process.check_alive().is_ok());
+                file::list_in_process(alive.unwrap_or(process), path)
+            }
+            Way::Own | Way::File(_) | Way::Held(_) => file::list_own(path),
+        }
+    }
+
     /// Returns those of these environment variables that the target's process was started with; none for a
     /// namespace that is not known by a process.
     ///
     /// # Errors
-    /// [`Error::Permission`], [`Error::TargetExited`].
+    /// [`Error::Permission`]; [`Error::Invalid`] for more than 1 MiB.
     #[cfg(feature = "dns")]
-    pub(crate) fn variables(&self, names: &[&str]) -> Result<Vec<(String, String)>> {
+    pub(crate) fn variables(&self, names: &[&str]) -> Result<Variables> {
         use std::os::unix::ffi::OsStrExt;
 
-        let found = match &self.way {
-            Way::Own => std::env::vars_os()
-                .map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat())
-                .collect(),
+        let (pid, lines) = match &self.way {
+            Way::Own => {
+                let pair = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+                    [name.as_bytes(), b"=", value.as_bytes()].concat()
+                };
+                (None, std::env::vars_os().map(pair).collect())
+            }
             Way::Process(process) => {
                 let alive = self.files.as_ref().filter(|process| process.check_alive().is_ok());
-                let bytes = alive.unwrap_or(process).dir().read("environ");
-                let bytes = bytes.map_err(|e| Error::sys(Op::ReadProc, e))?;
-                bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect::<Vec<_>>()
+                let process = alive.unwrap_or(process);
+                let bytes = process.dir().read_within("environ", ENVIRONMENT_BYTES);
+                let bytes = bytes.map_err(|e| match e.kind() {
+                    std::io::ErrorKind::FileTooLarge => {
+                        Error::invalid("environment", "it exceeds 1 MiB")
+                    }
+                    _ => Error::sys(Op::ReadProc, e),
+                })?;
+                let lines = bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec);
+                (Some(process.pid), lines.collect::<Vec<_>>())
             }
-            Way::File(_) | Way::Held(_) => Vec::new(),
+            Way::File(_) | Way::Held(_) => (None, Vec::new()),
         };
         let pair = |line: &Vec<u8>| {
             let (name, value) = std::str::from_utf8(line).ok()?.split_once('=')?;
             names.contains(&name).then(|| (name.to_owned(), value.to_owned()))
         };
-        Ok(found.iter().filter_map(pair).collect())
+        Ok(Variables { pid, found: lines.iter().filter_map(pair).collect() })
     }
 
     fn read(&self, path: Wanted<'_>, budget: &Budget) -> Result<TargetFile> {

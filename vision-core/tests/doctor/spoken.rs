@@ -113,7 +113,12 @@ fn a_container_is_judged_by_its_own_authorities_and_variables() {
     let with = |variables: &str| a.spawn(&format!("env {variables} sleep 1000"));
     let trusts = format!("SSL_CERT_FILE={}", authority.file().display());
     must_be_healthy(&examine_process(&a, &with(&trusts), &asked));
-    must_prove(&examine_process(&a, &with("NOTHING=1"), &asked), "tls.untrusted");
+    let stranger = Authority::new().expect("another");
+    let distrusts = format!("SSL_CERT_FILE={}", stranger.file().display());
+    must_prove(&examine_process(&a, &with(&distrusts), &asked), "tls.untrusted");
+    // A folder counts as well as a file.
+    let folder = format!("{distrusts} SSL_CERT_DIR={}", authority.dir().display());
+    must_be_healthy(&examine_process(&a, &with(&folder), &asked));
     let dead = format!("{trusts} https_proxy=http://{}:3128", b.v4());
     must_prove(&examine_process(&a, &with(&dead), &asked), "http.proxy-dead");
     let exempt = format!("{dead} no_proxy={}", b.v4());

@@ -6,18 +6,24 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::probes::Prober;
-use crate::base::{Host, Prefix, Result};
+#[cfg(feature = "tls")]
+use crate::base::Error;
+use crate::base::{Host, Prefix, Result, Untrusted};
 use crate::doctor::Service;
 use crate::doctor::case::{ProbeRecord, Probing, ProxyRecord};
 #[cfg(feature = "tls")]
 use crate::probe::{Authorities, TlsProbe};
-use crate::probe::{Probe, TcpProbe};
+use crate::probe::{Probe, ResolveOutcome, TcpExchange, TcpProbe};
 
 /// How long a handshake may take.
 #[cfg(feature = "tls")]
 const TLS_WAIT: Duration = Duration::from_secs(3);
 /// How long the answer to a request may take.
 const HTTP_WAIT: Duration = Duration::from_secs(4);
+/// Addresses of a proxy that are tried.
+const PROXIES: usize = 4;
+/// Bytes of an answer's first line that are kept.
+const LINE: usize = 160;
 /// How long a proxy may take for a connect.
 const PROXY_WAIT: Duration = Duration::from_millis(1300);
 
@@ -31,6 +37,13 @@ const AUTHORITIES: [&str; 5] = [
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
+
+/// Where they keep them one by one, which OpenSSL and others look at as well.
+#[cfg(feature = "tls")]
+const FOLDERS: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
+/// What the gap is called when authorities could not be read.
+#[cfg(feature = "tls")]
+const UNREAD: &str = crate::doctor::greeting::AUTHORITIES;
 
 impl Prober<'_> {
     /// Says the first words to what has taken a connection.
@@ -51,7 +64,8 @@ impl Prober<'_> {
 
     #[cfg(feature = "tls")]
     fn tls(&mut self, addr: IpAddr, port: u16, host: &Host) -> Result<()> {
-        let wait = if self.has_waited() { TLS_WAIT / 3 } else { TLS_WAIT };
+        // Who was given all the time there is and did not say a word, will not now.
+        let wait = if self.speechless.contains(&addr) { TLS_WAIT / 3 } else { TLS_WAIT };
         let authorities = self.authorities()?;
         let probe = TlsProbe::new(SocketAddr::new(addr, port)).scope(self.scope).wait(wait);
         let probe = probe.name(host.clone()).authorities(authorities);
@@ -65,24 +79,67 @@ impl Prober<'_> {
         }
     }
 
-    /// The authorities that programs of the target trust, as OpenSSL finds them.
+    /// The authorities that programs of the target trust: the file and the folder that OpenSSL looks at.
     #[cfg(feature = "tls")]
     fn authorities(&mut self) -> Result<Authorities> {
-        let named = match self.site.target.variables(&["SSL_CERT_FILE"]) {
-            Ok(variables) => variables.into_iter().map(|(_, file)| file).collect(),
+        let named = match self.site.target.variables(&["SSL_CERT_FILE", "SSL_CERT_DIR"]) {
+            Ok(variables) => variables.found,
             Err(e) => {
                 self.survive("environment", e)?;
                 Vec::new()
             }
         };
-        let usual = AUTHORITIES.map(str::to_owned);
-        for path in named.into_iter().chain(usual) {
-            let Ok(file) = self.site.target.read_large_file(&path, self.budget) else { continue };
-            if let Ok(authorities) = Authorities::from_pem(path, &file.bytes) {
-                return Ok(authorities);
+        let value = |name| named.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
+        let files = match value("SSL_CERT_FILE") {
+            Some(file) => vec![file],
+            None => AUTHORITIES.map(str::to_owned).to_vec(),
+        };
+        let folders = match value("SSL_CERT_DIR") {
+            Some(folders) => folders.split(':').map(str::to_owned).collect(),
+            None => FOLDERS.map(str::to_owned).to_vec(),
+        };
+        let (mut pem, mut origins) = (Vec::new(), Vec::new());
+        for path in files {
+            let file = self.site.target.read_large_file(&path, self.budget);
+            if let Some(bytes) = self.found(file.map(|file| file.bytes))? {
+                pem.extend(bytes);
+                origins.push(path);
+                break;
             }
         }
-        Ok(Authorities::built_in())
+        for folder in folders {
+            let listed = self.site.target.list_folder(&folder, self.budget);
+            let Some(names) = self.found(listed)? else { continue };
+            let before = pem.len();
+            for name in names {
+                let file = self.site.target.read_file(&format!("{folder}/{name}"), self.budget);
+                match file {
+                    Ok(file) => pem.extend(file.bytes),
+                    // The bundle is there as well, and larger.
+                    Err(Error::Invalid { .. }) => {}
+                    Err(e) => drop(self.found::<()>(Err(e))?),
+                }
+                pem.push(b'\n');
+            }
+            if pem.len() > before {
+                origins.push(folder);
+            }
+        }
+        Authorities::from_pem(origins.join(", "), &pem).or_else(|_| {
+            let why = "the target has none; the certificate was judged by those of browsers";
+            self.note_gap(UNREAD, why);
+            Ok(Authorities::built_in())
+        })
+    }
+
+    /// What was read; what is not there is nothing, and anything else leaves a gap.
+    #[cfg(feature = "tls")]
+    fn found<T>(&mut self, read: Result<T>) -> Result<Option<T>> {
+        match read {
+            Ok(found) => Ok(Some(found)),
+            Err(Error::NotFound(_)) => Ok(None),
+            Err(e) => self.survive(UNREAD, e).map(|()| None),
+        }
     }
 
     fn http(&mut self, addr: IpAddr, port: u16, host: &Host) -> Result<()> {
@@ -98,30 +155,18 @@ impl Prober<'_> {
             "GET / HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: vision\r\nAccept: */*\r\n\
              Connection: close\r\n\r\n"
         );
-        let wait = if self.has_waited() { HTTP_WAIT / 3 } else { HTTP_WAIT };
+        let wait = if self.speechless.contains(&addr) { HTTP_WAIT / 3 } else { HTTP_WAIT };
         let probe = TcpProbe::new(addr, [port]).scope(self.scope).wait(wait);
         match probe.send(request.into_bytes()).run(&self.site.target, self.budget) {
-            Ok(report) => {
+            Ok(mut report) => {
                 self.sent += 1;
+                let exchanges = report.attempts.iter_mut().filter_map(|a| a.exchange.as_mut());
+                exchanges.for_each(forget_the_page);
                 self.records.push(ProbeRecord::Http(report));
                 Ok(())
             }
             Err(e) => self.survive("http", e),
         }
-    }
-
-    /// Tells whether somebody was given all the time there is and did not say a word: in a round before, or by
-    /// another address of the same name.
-    fn has_waited(&self) -> bool {
-        self.again
-            || self.records.iter().any(|record| match record {
-                ProbeRecord::Tls(report) => report.first_byte.is_none(),
-                ProbeRecord::Http(report) => report
-                    .attempts
-                    .iter()
-                    .any(|a| a.exchange.as_ref().is_some_and(|e| e.first_byte.is_none())),
-                _ => false,
-            })
     }
 
     /// Connects to the proxy that the environment names for the destination, if it names one.
@@ -135,15 +180,16 @@ impl Prober<'_> {
             return Ok(());
         }
         let exempt = ["no_proxy", "NO_PROXY"];
-        let variables = match self.site.target.variables(&[names, &exempt].concat()) {
-            Ok(variables) => variables,
+        let environment = match self.site.target.variables(&[names, &exempt].concat()) {
+            Ok(environment) => environment,
             Err(e) => return self.survive("environment", e),
         };
         let value = |name: &&str| {
-            let found = variables.iter().find(|(variable, _)| variable == name);
+            let found = environment.found.iter().find(|(variable, _)| variable == name);
             found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
         };
-        if exempt.iter().filter_map(value).any(|list| is_exempt(host, list)) {
+        let port = service.tcp_port().unwrap_or_default();
+        if exempt.iter().filter_map(value).any(|list| is_exempt((host, port), list)) {
             return Ok(());
         }
         let named = names.iter().find_map(|name| value(name).map(|value| (*name, value)));
@@ -152,22 +198,19 @@ impl Prober<'_> {
             self.note_gap("http", &format!("`{variable}` does not name a host and a port"));
             return Ok(());
         };
-        let addrs = match &proxy {
-            Host::Addr(addr, _) => vec![*addr],
-            Host::Name(name) => {
-                self.look_name_up(name)?.map(|found| found.addresses).unwrap_or_default()
-            }
+        let Some(addrs) = self.addresses_of(&proxy)? else {
+            self.note_gap("http", &format!("the proxy that {variable} names was not found out"));
+            return Ok(());
         };
-        let pid = self.site.target.pid();
         let mut record = ProxyRecord {
             variable: variable.to_owned(),
-            pid,
+            pid: environment.pid,
             host: proxy.to_string(),
             port,
             connects: Vec::new(),
         };
-        for addr in addrs.into_iter().take(2) {
-            let probe = TcpProbe::new(addr, [port]).wait(PROXY_WAIT);
+        for addr in addrs.iter().take(PROXIES) {
+            let probe = TcpProbe::new(*addr, [port]).wait(PROXY_WAIT);
             match probe.run(&self.site.target, self.budget) {
                 Ok(report) => {
                     self.sent += 1;
@@ -175,49 +218,77 @@ impl Prober<'_> {
                 }
                 Err(e) => return self.survive("http", e),
             }
+            if !record.is_dead() {
+                break;
+            }
+        }
+        if record.is_dead() && addrs.len() > PROXIES {
+            self.note_gap("http", &format!("not all addresses of {proxy} were tried"));
+            return Ok(());
         }
         self.records.push(ProbeRecord::Proxy(record));
         Ok(())
     }
-}
 
-/// Host and port of a proxy's URL; the scheme may be missing, and who asks is no business of anybody's.
-fn endpoint(url: &str) -> Option<(Host, u16)> {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let usual = match scheme {
-        "https" => 443,
-        "http" => 80,
-        _ => 1080,
-    };
-    let port = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
-    match port {
-        Some((host, port)) => Some((host.parse().ok()?, port.parse().ok()?)),
-        None => Some((authority.parse().ok()?, usual)),
+    /// The addresses of a host, none if it is known to have none; nothing if that could not be found out.
+    fn addresses_of(&mut self, host: &Host) -> Result<Option<Vec<IpAddr>>> {
+        let name = match host {
+            Host::Addr(addr, _) => return Ok(Some(vec![*addr])),
+            Host::Name(name) => name,
+        };
+        let settled =
+            [ResolveOutcome::Found, ResolveOutcome::NoSuchName, ResolveOutcome::NoAddress];
+        let found = self.look_name_up(name)?.filter(|found| settled.contains(&found.outcome));
+        Ok(found.map(|found| found.addresses))
     }
 }
 
+/// Keeps of an answer its first line; the rest is nobody's business.
+fn forget_the_page(exchange: &mut TcpExchange) {
+    let bytes = exchange.received.as_bytes();
+    let line = bytes.split(|byte| [b'\r', b'\n'].contains(byte)).next().unwrap_or_default();
+    exchange.received = Untrusted::from(line.get(..LINE.min(line.len())).unwrap_or_default());
+    exchange.received_hex = exchange.received.hex_unless_utf8();
+}
+
+/// Host and port of a proxy's URL; the scheme may be missing, and who asks is no business of anybody's. Without a
+/// port, programs differ on which is meant.
+fn endpoint(url: &str) -> Option<(Host, u16)> {
+    let (_, rest) = url.split_once("://").unwrap_or(("http", url));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    // A password may have any letter: what is left of one is no host.
+    if rest.get(authority.len()..).is_some_and(|path| path.contains('@')) {
+        return None;
+    }
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let (host, port) = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'))?;
+    Some((host.parse().ok()?, port.parse().ok()?))
+}
+
 /// Tells whether a list such as `localhost,.svc,10.0.0.0/8` has a host; `*` has all.
-fn is_exempt(host: &Host, list: &str) -> bool {
-    list.split([',', ' ']).map(str::trim).filter(|entry| !entry.is_empty()).any(
-        |entry| match host {
+fn is_exempt((host, port): (&Host, u16), list: &str) -> bool {
+    let port = format!(":{port}");
+    list.split([',', ' ']).map(str::trim).filter(|entry| !entry.is_empty()).any(|entry| {
+        let entry = entry.strip_suffix(&port).unwrap_or(entry);
+        match host {
             _ if entry == "*" => true,
             Host::Addr(addr, _) => {
                 entry.parse::<Prefix>().is_ok_and(|prefix| prefix.contains(*addr))
                     || entry.parse::<IpAddr>().is_ok_and(|entry| entry == *addr)
             }
             Host::Name(name) => {
-                let (name, entry) = (name.trim_end_matches('.'), entry.trim_start_matches('.'));
-                let head = name.len().checked_sub(entry.len());
-                let tail = head.and_then(|at| name.get(at..));
-                tail.is_some_and(|tail| tail.eq_ignore_ascii_case(entry))
-                    && head.is_some_and(|at| {
-                        at == 0 || name.get(..at).is_some_and(|h| h.ends_with('.'))
-                    })
+                let entry = entry.strip_prefix('*').unwrap_or(entry).trim_start_matches('.');
+                is_below(name.trim_end_matches('.'), entry)
             }
-        },
-    )
+        }
+    })
+}
+
+/// Tells whether a name is a domain or below it.
+fn is_below(name: &str, domain: &str) -> bool {
+    let head = name.len().checked_sub(domain.len());
+    let Some((head, tail)) = head.and_then(|at| name.split_at_checked(at)) else { return false };
+    tail.eq_ignore_ascii_case(domain) && (head.is_empty() || head.ends_with('.'))
 }
 
 #[cfg(test)]
@@ -225,22 +296,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn proxies_are_read_as_curl_reads_them() {
+    fn proxies_are_read_as_programs_read_them() {
         for (url, host, port) in [
             ("http://proxy.test:3128/", "proxy.test", 3128),
             ("user:secret@10.0.0.1:8080", "10.0.0.1", 8080),
-            ("socks5://[fd00::1]", "fd00::1", 1080),
-            ("https://p", "p", 443),
+            ("socks5://[fd00::1]:1080", "fd00::1", 1080),
         ] {
             let (found, number) = endpoint(url).expect(url);
             assert_eq!((found.to_string(), number), (host.to_owned(), port), "{url}");
         }
-        assert!(endpoint("http://p:x").is_none() && endpoint("").is_none());
+        for unclear in ["http://p:x", "", "http://p", "http://bob:7/secret@proxy:3128", "[::1]"] {
+            assert!(endpoint(unclear).is_none(), "{unclear}");
+        }
     }
 
     #[test]
     fn exempt_hosts_go_without_the_proxy() {
-        let list = "localhost, .svc.test,10.0.0.0/8,192.0.2.1";
+        let list = "localhost, .svc.test,10.0.0.0/8,192.0.2.1,*.lab.test,api.test:80,x.test:81";
         for (host, exempt) in [
             ("localhost", true),
             ("db.svc.test", true),
@@ -249,9 +321,13 @@ mod tests {
             ("10.9.9.9", true),
             ("192.0.2.1", true),
             ("192.0.2.2", false),
+            ("a.lab.test", true),
+            ("api.test", true),
+            ("x.test", false),
         ] {
-            assert_eq!(is_exempt(&host.parse().expect(host), list), exempt, "{host}");
+            let asked = host.parse().expect(host);
+            assert_eq!(is_exempt((&asked, 80), list), exempt, "{host}");
         }
-        assert!(is_exempt(&"x".parse().expect("a name"), "*"));
+        assert!(is_exempt((&"x".parse().expect("a name"), 1), "*"));
     }
 }

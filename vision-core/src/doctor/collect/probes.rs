@@ -14,7 +14,7 @@ use crate::inventory::{
 use crate::netns::FileOrigin;
 use crate::probe::{
     DnsQuery, EchoOutcome, HostsTable, Ping, Probe, ResetTtl, Resolution, Resolve, ResolverConfig,
-    TcpOutcome, TcpProbe, UdpProbe,
+    TcpOutcome, TcpProbe, TlsOutcome, UdpProbe,
 };
 use crate::wire::dns::{Name, RecordType};
 
@@ -45,6 +45,8 @@ pub(super) struct Prober<'a> {
     pub(super) again: bool,
     /// Whether neighbours could not be asked for.
     pub(super) blind: bool,
+    /// Addresses that took a connection in an earlier round and did not say a word over it.
+    pub(super) speechless: Vec<IpAddr>,
     /// IP protocol and port of what was asked about.
     pub(super) service: Option<(u8, u16)>,
 }
@@ -63,6 +65,7 @@ impl<'a> Prober<'a> {
             gaps: Vec::new(),
             sent: 0,
             silent: vantage.map(silent_so_far).unwrap_or_default(),
+            speechless: vantage.map(speechless_so_far).unwrap_or_default(),
             again: case.search.is_some(),
             service: selector_of(&case.question),
             blind: case
@@ -465,6 +468,19 @@ fn silent_so_far(vantage: &Vantage) -> Vec<IpAddr> {
         _ => None,
     });
     silent.filter(|addr| !vantage.heard_from(*addr)).collect()
+}
+
+/// Who took a connection in earlier rounds and did not say a word over it.
+fn speechless_so_far(vantage: &Vantage) -> Vec<IpAddr> {
+    let speechless = vantage.probes().filter_map(|probe| match probe {
+        ProbeRecord::Tls(report) if report.outcome == TlsOutcome::Silent => Some(report.to.ip()),
+        ProbeRecord::Http(report) => {
+            let mut exchanges = report.attempts.iter().filter_map(|a| a.exchange.as_ref());
+            exchanges.any(|exchange| exchange.first_byte.is_none()).then_some(report.to)
+        }
+        _ => None,
+    });
+    speechless.collect()
 }
 
 /// IP protocol and port that packets of a question carry.

@@ -15,9 +15,9 @@ The network is quick and the service slow.
 
 How it shows: connects take no time, answers do.
 How it is proved: the connect took a small part of the time that the first byte of the answer took,
-and nothing had to be sent again meanwhile; a second counts as slow. Where no answer comes within
-four seconds it is only likely. Without `http://` or `tls:` in the question nothing is asked that a
-service would answer.
+nothing had to be sent again meanwhile and full-size packets pass; a second counts as slow. Where no
+answer comes within four seconds it is only likely. Without `http://`, `https://` or `tls:` in the
+question nothing is asked that a service would answer.
 Why it happens: the service is overloaded, waits for a backend, or looks its clients' names up.
 What to do: look at the service, not at the network: its load, its log, what it waits for.";
 
@@ -110,7 +110,7 @@ fn finding(scene: &Scene<'_>, flow: &Flow<'_>, wait: &Wait) -> Draft {
         |first| format!("first byte after {}", millis(first)),
     );
     // Whether what does not come would come, nobody knows.
-    let confidence = match wait.first_byte.is_some() && lost_nothing(scene) {
+    let confidence = match wait.first_byte.is_some() && lost_nothing(scene, flow) {
         true => Confidence::Proved,
         false => Confidence::Likely,
     };

@@ -5,7 +5,7 @@ use super::{Answer, Rule, RuleMeta, SAID_LAST};
 use crate::doctor::case::ProxyRecord;
 use crate::doctor::greeting::proxy;
 use crate::doctor::scene::{Outcome, Scene};
-use crate::doctor::{Cause, Severity, SubjectKind};
+use crate::doctor::{Cause, Confidence, Severity, SubjectKind, Unchecked};
 use crate::inventory::Sections;
 use crate::probe::TcpOutcome;
 
@@ -14,8 +14,8 @@ The proxy that a process is told to use takes no connections.
 
 How it shows: all HTTP of the process fails, while direct connections work.
 How it is proved: `http_proxy`, `https_proxy` or `all_proxy` in the environment of the process names
-a host that no address is known of, or that takes no connection; `no_proxy` does not exempt the
-destination. Asked for `http://` and `https://` only.
+a host that does not exist, or that refuses connections; `no_proxy` does not exempt the destination.
+Where nothing answers it is only likely. Asked for `http://` and `https://` only.
 Why it happens: the proxy moved or is down, or the variable was inherited from elsewhere.
 What to do: correct or unset the variable, add the destination to `no_proxy`, or start the proxy.";
 
@@ -33,9 +33,22 @@ impl Rule for HttpProxyDead {
         if !record.is_dead() {
             return Answer::RuledOut(format!("{} takes connections", record.host));
         }
+        let mut outcomes = record.connects.iter().flat_map(|r| &r.attempts).map(|a| &a.outcome);
+        let kept_here = |it: &TcpOutcome| matches!(it, TcpOutcome::LocalError { .. });
+        if !record.connects.is_empty() && outcomes.clone().all(kept_here) {
+            let why = format!("packets to the proxy {} do not leave this namespace", record.host);
+            let what = META.cause.slug().to_owned();
+            return Answer::CouldNotCheck(Unchecked { what, why, needs: None });
+        }
+        // Some programs heed the name in small letters only; and silence may be a filter's.
+        let refused = |it: &TcpOutcome| matches!(it, TcpOutcome::Refused { icmp: None, .. });
+        let confidence = match record.variable != "HTTP_PROXY" && outcomes.all(refused) {
+            true => Confidence::Proved,
+            false => Confidence::Likely,
+        };
         let works =
             |(_, flow): &(usize, &crate::doctor::scene::Flow<'_>)| flow.outcome == Outcome::Works;
-        let draft = finding(scene, record);
+        let draft = finding(scene, record).confidence(confidence);
         let direct = scene.flows.iter().enumerate().find(works);
         let hit = match direct {
             Some((n, _)) => draft.hit(n, BEYOND),

@@ -35,7 +35,12 @@ impl Rule for TlsExpired {
 }
 
 fn is_of_date(fault: &CertificateFault) -> bool {
-    matches!(fault, CertificateFault::Expired { .. } | CertificateFault::NotYetValid { .. })
+    matches!(
+        fault,
+        CertificateFault::Expired { .. }
+            | CertificateFault::ChainExpired { .. }
+            | CertificateFault::NotYetValid { .. }
+    )
 }
 
 fn finding(
@@ -46,6 +51,7 @@ fn finding(
     let (place, service) = (&scene.target.name, handshake.service());
     let what = match dated {
         CertificateFault::NotYetValid { .. } => "is not valid yet",
+        CertificateFault::ChainExpired { .. } => "is no longer vouched for",
         _ => "has expired",
     };
     let summary = format!("{place}: the certificate of {service} {what}: {}", fault(dated));
@@ -53,6 +59,9 @@ fn finding(
     let prose = match dated {
         CertificateFault::NotYetValid { .. } => {
             "set the clock of this host, or of the one that made the certificate"
+        }
+        CertificateFault::ChainExpired { .. } => {
+            "renew the authority's certificate, and install it with the service or the target"
         }
         _ => "renew the certificate and make the service load it",
     };

@@ -11,7 +11,8 @@ The service takes connections and the beginning of a TLS handshake, and says not
 
 How it shows: TCP connects, TLS clients hang until they give up.
 How it is proved: a ClientHello was sent and not a byte came back within three seconds, while nothing
-had to be sent again: its kernel has taken it. Where something had to be, it is only likely.
+had to be sent again and full-size packets were answered: its kernel has taken it, and an answer would
+have come. Otherwise it is only likely.
 Why it happens: the service speaks another protocol and waits for its words, it is stuck, or a proxy
 waits for a backend of its own.
 What to do: see what listens on the port and what it is busy with.";
@@ -37,7 +38,7 @@ fn finding(scene: &Scene<'_>, handshake: &Handshake<'_, '_>) -> super::Hit {
     let (place, service) = (&scene.target.name, handshake.service());
     let summary =
         format!("{place}: {service} takes connections and does not answer a TLS handshake");
-    let confidence = match lost_nothing(scene) {
+    let confidence = match lost_nothing(scene, handshake.flow) {
         true => Confidence::Proved,
         false => Confidence::Likely,
     };

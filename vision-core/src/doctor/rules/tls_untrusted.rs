@@ -1,8 +1,9 @@
 use super::text::evidence;
 use super::tls::{BEYOND, Handshake, answer, handshakes};
 use super::{Answer, Rule, RuleMeta};
-use crate::doctor::Cause;
+use crate::doctor::greeting::AUTHORITIES;
 use crate::doctor::scene::Scene;
+use crate::doctor::{Cause, Confidence};
 use crate::inventory::Sections;
 use crate::probe::CertificateFault;
 
@@ -11,8 +12,9 @@ Nobody whom this target trusts has signed the certificate.
 
 How it shows: TCP connects, TLS clients refuse with `unknown authority` or `self-signed certificate`.
 How it is proved: a handshake; no chain leads from the certificate to the authorities the target has,
-those of SSL_CERT_FILE or of its distribution (`ca-certificates.crt`); without such a file those of
-browsers are taken. A program with authorities of its own may think otherwise.
+those of SSL_CERT_FILE and SSL_CERT_DIR or of its distribution (`ca-certificates.crt`, /etc/ssl/certs).
+Where it has none, or not all can be read, it is only likely. A program with authorities of its own
+may think otherwise.
 Why it happens: a private authority is not installed in the container, an intermediate certificate
 is not sent by the server, or the certificate is self-signed.
 What to do: install the authority in the container, or make the server send the whole chain.";
@@ -49,7 +51,13 @@ fn finding(scene: &Scene<'_>, handshake: &Handshake<'_, '_>) -> super::Hit {
         }
         None => format!("{place}: the certificate of {service} is signed by nobody trusted here"),
     };
-    let mut draft = handshake.draft(META.cause, summary);
+    // Who knows what else it trusts.
+    let mut gaps = scene.target.rounds.iter().flat_map(|round| &round.gaps);
+    let confidence = match gaps.any(|gap| gap.what == AUTHORITIES) {
+        true => Confidence::Likely,
+        false => Confidence::Proved,
+    };
+    let mut draft = handshake.draft(META.cause, summary).confidence(confidence);
     if let Some(certificate) = certificate {
         let (here, at) = (&handshake.flow.hops[0], handshake.report.at);
         let seen = format!("{} with the certificate", certificate.intermediates);

@@ -1,6 +1,7 @@
 //! The client's side of a handshake that never trusts and tells all; with the one for DNS, the only file that names
 //! `rustls`.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -44,7 +45,10 @@ impl Authorities {
     /// [`Error::Invalid`] when there is no certificate in the text.
     pub fn from_pem(origin: impl Into<String>, pem: &[u8]) -> Result<Self> {
         let all = CertificateDer::pem_slice_iter(pem).filter_map(std::result::Result::ok);
-        let itself: Vec<_> = all.take(4096).collect();
+        // A folder has most of them under two names.
+        let mut known = HashSet::new();
+        let fresh = all.filter(|der| known.insert(der.as_ref().to_vec()));
+        let itself: Vec<_> = fresh.take(4096).collect();
         let anchor = |der: &CertificateDer<'static>| {
             webpki::anchor_from_trusted_cert(der).ok().map(|anchor| anchor.to_owned())
         };
@@ -203,53 +207,87 @@ impl Clerk {
         seen.self_signed = certificate.subject() == certificate.issuer();
         let shown = certificate.valid_dns_names().take(NAMES);
         seen.names = shown.map(|name| Untrusted::from(name.as_bytes())).collect();
-        let (mut at, itself) = (now, self.authorities.itself.iter().any(|it| it == first));
+        let rest = rest.get(..CHAIN.min(rest.len())).unwrap_or_default();
         // The dates come first; what else is wrong shows at a time they allow.
-        for _ in 0..2 {
-            let Err(flaw) = self.chain(&certificate, rest, at) else { break };
-            match flaw {
-                Flaw::CertExpired { not_after, .. } if at == now => {
-                    let (not_after, now) = (timestamp(not_after), timestamp(now));
-                    seen.faults.push(CertificateFault::Expired { not_after, now });
-                    at = second_before(not_after);
-                }
-                Flaw::CertNotValidYet { not_before, .. } if at == now => {
-                    seen.faults.push(CertificateFault::NotYetValid {
-                        not_before: timestamp(not_before),
-                        now: timestamp(now),
-                    });
-                    at = not_before;
-                }
-                // A client that is told to trust this very certificate does.
-                _ if itself => break,
-                Flaw::UnknownIssuer | Flaw::InvalidSignatureForPublicKey => {
-                    seen.faults.push(CertificateFault::Untrusted);
-                    break;
-                }
-                _ if seen.self_signed => {
-                    seen.faults.push(CertificateFault::Untrusted);
-                    break;
-                }
-                flaw => {
-                    seen.faults.push(other(flaw));
-                    break;
-                }
+        let mut at = now;
+        while let Some(fault) = self.fault(&certificate, (first, rest), (at, now)) {
+            let next = match &fault {
+                CertificateFault::Expired { not_after, .. }
+                | CertificateFault::ChainExpired { not_after, .. } => second_before(*not_after),
+                CertificateFault::NotYetValid { not_before, .. } => unix_time(*not_before),
+                _ => now,
+            };
+            seen.faults.push(fault);
+            if at != now || next == now {
+                break;
             }
+            at = next;
         }
         seen.faults.extend(self.wrong_name(&certificate, &seen));
         seen
     }
 
-    fn chain(
+    /// What keeps the chain from an authority to a certificate from being valid at a time; at another one than
+    /// now, dates are no longer looked at.
+    fn fault(
         &self,
         certificate: &EndEntityCert<'_>,
-        rest: &[CertificateDer<'_>],
-        at: UnixTime,
-    ) -> Result<(), Flaw> {
+        (first, rest): (&CertificateDer<'_>, &[CertificateDer<'_>]),
+        (at, now): (UnixTime, UnixTime),
+    ) -> Option<CertificateFault> {
         let algorithms = self.provider.signature_verification_algorithms.all;
-        let rest = rest.get(..CHAIN.min(rest.len())).unwrap_or_default();
         let (anchors, usage) = (&self.authorities.anchors, KeyUsage::server_auth());
-        certificate.verify_for_usage(algorithms, anchors, rest, at, usage, None, None).map(|_| ())
+        let verified =
+            certificate.verify_for_usage(algorithms, anchors, rest, at, usage, None, None);
+        let flaw = match verified {
+            Ok(path) => return self.spent(path.anchor(), now).filter(|_| at == now),
+            Err(flaw) => flaw,
+        };
+        let (moment, dated) = (timestamp(now), at == now);
+        match flaw {
+            Flaw::CertExpired { not_after, .. } if dated => {
+                let own = names::validity(first).is_none_or(|[_, end]| is_at(end, not_after));
+                let not_after = timestamp(not_after);
+                Some(match own {
+                    true => CertificateFault::Expired { not_after, now: moment },
+                    false => {
+                        let name = rest.iter().find_map(|der| ended(der, not_after)).flatten();
+                        CertificateFault::ChainExpired { name, not_after, now: moment }
+                    }
+                })
+            }
+            Flaw::CertNotValidYet { not_before, .. } if dated => {
+                let not_before = timestamp(not_before);
+                Some(CertificateFault::NotYetValid { not_before, now: moment })
+            }
+            Flaw::CertExpired { .. } | Flaw::CertNotValidYet { .. } => None,
+            // A client that is told to trust this very certificate does.
+            _ if self.authorities.itself.contains(first) => None,
+            Flaw::UnknownIssuer | Flaw::InvalidSignatureForPublicKey => {
+                Some(CertificateFault::Untrusted)
+            }
+            _ if certificate.subject() == certificate.issuer() => Some(CertificateFault::Untrusted),
+            flaw => Some(CertificateFault::Other { why: flaw.to_string() }),
+        }
+    }
+
+    /// An authority whose own time is over, by all the certificates there are of it: for the verifier, authorities
+    /// have no dates.
+    fn spent(&self, anchor: &TrustAnchor<'_>, now: UnixTime) -> Option<CertificateFault> {
+        let same = |der: &&CertificateDer<'static>| {
+            webpki::anchor_from_trusted_cert(der).is_ok_and(|it| {
+                it.subject == anchor.subject
+                    && it.subject_public_key_info == anchor.subject_public_key_info
+            })
+        };
+        let ends = self.authorities.itself.iter().filter(same).map(|der| names::validity(der));
+        let last = ends.map(|validity| validity.map_or(i64::MAX, |[_, end]| end)).max()?;
+        let over = u64::try_from(last).is_ok_and(|last| last < now.as_secs());
+        over.then(|| CertificateFault::ChainExpired {
+            name: names::common_name(&anchor.subject),
+            not_after: seconds(last),
+            now: timestamp(now),
+        })
     }
 
     fn wrong_name(
@@ -269,8 +307,7 @@ impl Clerk {
         let subject = seen.subject.as_ref().map(Untrusted::as_bytes).unwrap_or_default();
         // Without any name but the subject's, some clients take that (RFC 9525 §6.3 says no).
         if presented.is_empty() && names::matches(subject, &self.name.to_string()) {
-            let why = "it is for its subject's common name only, which not all clients take";
-            return Some(CertificateFault::Other { why: why.to_owned() });
+            return Some(CertificateFault::CommonNameOnly);
         }
         let mut presented: Vec<_> = presented.iter().take(NAMES).map(|n| bare(n)).collect();
         if presented.is_empty() && !subject.is_empty() {
@@ -287,13 +324,32 @@ fn bare(shown: &str) -> Untrusted {
 }
 
 fn timestamp(at: UnixTime) -> Timestamp {
-    let nanos = i64::try_from(at.as_secs()).ok().and_then(|secs| secs.checked_mul(1_000_000_000));
-    Timestamp::from_unix_nanos(nanos.unwrap_or(i64::MAX))
+    seconds(i64::try_from(at.as_secs()).unwrap_or(i64::MAX))
+}
+
+fn seconds(since_1970: i64) -> Timestamp {
+    Timestamp::from_unix_nanos(since_1970.saturating_mul(1_000_000_000))
+}
+
+fn is_at(since_1970: i64, at: UnixTime) -> bool {
+    u64::try_from(since_1970).is_ok_and(|seconds| seconds == at.as_secs())
+}
+
+/// The common name of a certificate whose time ends then.
+fn ended(der: &CertificateDer<'_>, at: Timestamp) -> Option<Option<Untrusted>> {
+    let [_, end] = names::validity(der)?;
+    let certificate = EndEntityCert::try_from(der).ok().filter(|_| seconds(end) == at)?;
+    Some(names::common_name(certificate.subject()))
+}
+
+fn unix_time(at: Timestamp) -> UnixTime {
+    let seconds = u64::try_from(at.as_unix_nanos() / 1_000_000_000).unwrap_or(0);
+    UnixTime::since_unix_epoch(Duration::from_secs(seconds))
 }
 
 fn second_before(at: Timestamp) -> UnixTime {
-    let seconds = u64::try_from(at.as_unix_nanos() / 1_000_000_000).unwrap_or(0);
-    UnixTime::since_unix_epoch(Duration::from_secs(seconds.saturating_sub(1)))
+    let seconds = unix_time(at).as_secs().saturating_sub(1);
+    UnixTime::since_unix_epoch(Duration::from_secs(seconds))
 }
 
 impl ServerCertVerifier for Clerk {

@@ -7,6 +7,9 @@ const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const OBJECT_IDENTIFIER: u8 = 0x06;
+const VERSION: u8 = 0xa0;
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
 
 /// The common name in the content of a distinguished name, the last one if there are several.
 pub(super) fn common_name(mut name: &[u8]) -> Option<Untrusted> {
@@ -40,6 +43,43 @@ fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((tag, rest.get(..length)?, rest.get(length..)?))
 }
 
+/// First and last second of a certificate's validity, since 1970 (RFC 5280 §4.1.2.5).
+pub(super) fn validity(certificate: &[u8]) -> Option<[i64; 2]> {
+    let (_, certificate, _) = element(certificate)?;
+    let (_, signed, _) = element(certificate)?;
+    let (tag, _, rest) = element(signed)?;
+    // The version may be missing, then the first is the serial number.
+    let rest = if tag == VERSION { element(rest)?.2 } else { rest };
+    let (_algorithm, _, rest) = element(rest)?;
+    let (_issuer, _, rest) = element(rest)?;
+    let (_, validity, _) = element(rest)?;
+    let (from_tag, from, rest) = element(validity)?;
+    let (to_tag, to, _) = element(rest)?;
+    Some([seconds(from_tag, from)?, seconds(to_tag, to)?])
+}
+
+/// `UTCTime` or `GeneralizedTime`, both in UTC and with seconds.
+fn seconds(tag: u8, text: &[u8]) -> Option<i64> {
+    let number = |at: usize, length: usize| {
+        let digits = text.get(at..at + length)?;
+        digits.iter().try_fold(0, |sum: i64, digit| {
+            digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0'))
+        })
+    };
+    let (year, at) = match (tag, text.len()) {
+        (UTC_TIME, 13) => (number(0, 2).map(|y| if y < 50 { 2000 + y } else { 1900 + y })?, 2),
+        (GENERALIZED_TIME, 15) => (number(0, 4)?, 4),
+        _ => return None,
+    };
+    let (month, day) = (number(at, 2)?, number(at + 2, 2)?);
+    let (hour, minute, second) = (number(at + 4, 2)?, number(at + 6, 2)?, number(at + 8, 2)?);
+    // Years that begin in March, so that leap days end them.
+    let year = if month <= 2 { year - 1 } else { year };
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + of_year - 719_468;
+    Some(((days * 24 + hour) * 60 + minute) * 60 + second)
+}
+
 /// Tells whether a name of a certificate is for a host; `*.` stands for one label.
 pub(super) fn matches(pattern: &[u8], host: &str) -> bool {
     let host = host.trim_end_matches('.');
@@ -70,6 +110,22 @@ mod tests {
             assert!(common_name(&name[..cut]).is_none(), "{cut}");
         }
         assert_eq!(common_name(&[0x31, 0x84, 255, 255, 255, 255]), None);
+    }
+
+    #[test]
+    fn times_are_read_in_both_forms() {
+        for (tag, text, wanted) in [
+            (UTC_TIME, "700101000000Z", Some(0)),
+            (UTC_TIME, "491231235959Z", Some(2_524_607_999)),
+            (UTC_TIME, "500101000000Z", Some(-631_152_000)),
+            (GENERALIZED_TIME, "20000229120000Z", Some(951_825_600)),
+            (GENERALIZED_TIME, "99991231235959Z", Some(253_402_300_799)),
+            (UTC_TIME, "20000229120000Z", None),
+            (GENERALIZED_TIME, "2000022912000xZ", None),
+        ] {
+            assert_eq!(seconds(tag, text.as_bytes()), wanted, "{text}");
+        }
+        assert_eq!(validity(&[0x30, 3, 0x30, 1, 2]), None);
     }
 
     #[test]

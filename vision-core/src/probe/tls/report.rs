@@ -128,6 +128,17 @@ pub enum CertificateFault {
         /// The names and addresses it is for, at most 16.
         presented: Vec<Untrusted>,
     },
+    /// Of a certificate it rests on, the time is over.
+    ChainExpired {
+        /// The common name of that one's subject.
+        name: Option<Untrusted>,
+        /// The last moment of that one's validity.
+        not_after: Timestamp,
+        /// The time of this host.
+        now: Timestamp,
+    },
+    /// Its subject's common name is the only name it has and fits, which not all clients take (RFC 9525 §6.3).
+    CommonNameOnly,
     /// Nobody who is trusted has signed it.
     Untrusted,
     /// Something else, which other clients may judge in another way.
