@@ -152,6 +152,20 @@ fn flawless(round: &mut Round) {
 }
 
 #[test]
+fn a_certificate_that_never_came_rules_nothing_out() {
+    for (case, ruled_out) in [("tls.silent", false), ("tls.not-tls", false), ("healthy_tls", true)]
+    {
+        let path = Path::new(FOLDER).join(format!("{case}.json"));
+        let text = std::fs::read_to_string(path).expect("a recorded case");
+        let diagnosis = judge(&CaseFile::from_json(&text).expect("a case"));
+        let said = |slug: &str| diagnosis.ruled_out.iter().any(|it| it.cause.slug() == slug);
+        for slug in ["tls.expired", "tls.name-mismatch", "tls.untrusted"] {
+            assert_eq!(said(slug), ruled_out, "{case}: {slug}");
+        }
+    }
+}
+
+#[test]
 fn what_may_have_been_lost_on_the_way_is_only_likely() {
     for cause in ["tls.silent", "app.slow"] {
         let (_, case) = cases().into_iter().find(|(name, _)| name == cause).expect(cause);

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::text::{Draft, evidence, symptom};
 use super::tls::BEYOND;
-use super::{Answer, Hit, Rule, RuleMeta};
+use super::{Answer, Rule, RuleMeta};
 use crate::base::Timestamp;
 use crate::doctor::greeting::{handshake, lost_nothing, millis, request};
 use crate::doctor::scene::{Flow, Outcome, Scene};
@@ -49,21 +49,18 @@ impl Rule for AppSlow {
             let Some(wait) = wait_of(scene, flow).filter(|_| works) else { continue };
             any = true;
             if wait.first_byte.is_none_or(|first| first >= SLOW && first > wait.connect * 5) {
-                hits.push(finding(scene, flow, &wait).hit(n, BEYOND));
+                let mut hit = finding(scene, flow, &wait).hit(n, BEYOND);
+                // What comes late, comes.
+                if wait.first_byte.is_some() {
+                    hit.finding.severity = Severity::Warning;
+                }
+                hits.push(hit);
             }
         }
-        hits.iter_mut().for_each(weigh);
         Answer::from_hits(hits, || match any {
             true => Answer::RuledOut("the first byte came within a second".to_owned()),
             false => Answer::NotApplicable,
         })
-    }
-}
-
-/// What comes late, comes.
-fn weigh(hit: &mut Hit) {
-    if hit.finding.summary.ends_with("to answer") {
-        hit.finding.severity = Severity::Warning;
     }
 }
 

@@ -64,10 +64,21 @@ pub(super) fn handshakes<'s, 'a>(
     })
 }
 
-/// The hits, or what the handshakes showed instead.
-pub(super) fn answer(scene: &Scene<'_>, hits: Vec<Hit>, otherwise: &str) -> Answer {
-    Answer::from_hits(hits, || match handshakes(scene).next() {
-        Some(_) => Answer::RuledOut(otherwise.to_owned()),
-        None => Answer::NotApplicable,
+/// The hits, or what the certificates showed instead, if any came.
+pub(super) fn judged(scene: &Scene<'_>, hits: Vec<Hit>, otherwise: &str) -> Answer {
+    let came = handshakes(scene).any(|handshake| handshake.certificate().is_some());
+    unless(hits, came, otherwise)
+}
+
+/// The hits, or what the first bytes back showed instead, if any came.
+pub(super) fn heard(scene: &Scene<'_>, hits: Vec<Hit>, otherwise: &str) -> Answer {
+    let came = handshakes(scene).any(|handshake| handshake.report.first_byte.is_some());
+    unless(hits, came, otherwise)
+}
+
+fn unless(hits: Vec<Hit>, came: bool, otherwise: &str) -> Answer {
+    Answer::from_hits(hits, || match came {
+        true => Answer::RuledOut(otherwise.to_owned()),
+        false => Answer::NotApplicable,
     })
 }

@@ -1,4 +1,4 @@
-use super::tls::{BEYOND, Handshake, answer, handshakes};
+use super::tls::{BEYOND, Handshake, handshakes, judged};
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::Cause;
 use crate::doctor::greeting::fault;
@@ -30,7 +30,7 @@ impl Rule for TlsExpired {
             let dated = faults.iter().find(|fault| is_of_date(fault))?;
             Some(finding(scene, &handshake, dated))
         });
-        answer(scene, hits.collect(), "the certificate is valid at this time")
+        judged(scene, hits.collect(), "the certificate is valid at this time")
     }
 }
 

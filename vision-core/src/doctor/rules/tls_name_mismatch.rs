@@ -1,4 +1,4 @@
-use super::tls::{BEYOND, Handshake, answer, handshakes};
+use super::tls::{BEYOND, Handshake, handshakes, judged};
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::Cause;
 use crate::doctor::greeting::{by_address, fault};
@@ -28,7 +28,7 @@ impl Rule for TlsNameMismatch {
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let hits = handshakes(scene).filter_map(|handshake| finding(scene, &handshake));
-        answer(scene, hits.collect(), "the certificate is for the name asked for")
+        judged(scene, hits.collect(), "the certificate is for the name asked for")
     }
 }
 

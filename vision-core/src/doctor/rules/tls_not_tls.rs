@@ -1,5 +1,5 @@
 use super::text::evidence;
-use super::tls::{BEYOND, Handshake, answer, handshakes};
+use super::tls::{BEYOND, Handshake, handshakes, heard};
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::Cause;
 use crate::doctor::greeting::first_line;
@@ -30,7 +30,7 @@ impl Rule for TlsNotTls {
         let hits = handshakes(scene)
             .filter(|handshake| handshake.report.outcome == TlsOutcome::NotTls)
             .map(|handshake| finding(scene, &handshake));
-        answer(scene, hits.collect(), "what came back were TLS records, if anything did")
+        heard(scene, hits.collect(), "what came back were TLS records")
     }
 }
 

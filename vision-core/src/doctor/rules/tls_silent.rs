@@ -1,4 +1,4 @@
-use super::tls::{BEYOND, Handshake, answer, handshakes};
+use super::tls::{BEYOND, Handshake, handshakes, heard};
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::greeting::lost_nothing;
 use crate::doctor::scene::Scene;
@@ -30,7 +30,7 @@ impl Rule for TlsSilent {
         let hits = handshakes(scene)
             .filter(|handshake| handshake.report.outcome == TlsOutcome::Silent)
             .map(|handshake| finding(scene, &handshake));
-        answer(scene, hits.collect(), "the service answered the ClientHello")
+        heard(scene, hits.collect(), "the service answered the ClientHello")
     }
 }
 

@@ -1,5 +1,5 @@
 use super::text::evidence;
-use super::tls::{BEYOND, Handshake, answer, handshakes};
+use super::tls::{BEYOND, Handshake, handshakes, judged};
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::greeting::AUTHORITIES;
 use crate::doctor::scene::Scene;
@@ -32,7 +32,7 @@ impl Rule for TlsUntrusted {
         let hits = handshakes(scene)
             .filter(|handshake| handshake.has(|fault| *fault == CertificateFault::Untrusted))
             .map(|handshake| finding(scene, &handshake));
-        answer(scene, hits.collect(), "the certificate's chain leads to a trusted authority")
+        judged(scene, hits.collect(), "the certificate's chain leads to a trusted authority")
     }
 }
 
