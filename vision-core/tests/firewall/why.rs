@@ -1,7 +1,9 @@
 //! The walk on paper against packets that are really sent.
 
+use std::io::ErrorKind;
 use std::net::UdpSocket;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use vision_core::firewall::{Flow, Met, Text, why};
 use vision_lab::{Lab, Node, require};
@@ -31,12 +33,26 @@ fn walk(node: &Node, port: u16) -> Vec<Met> {
     why(&ruleset, &Text::new(&ruleset), &flow)
 }
 
+/// A socket at an address that may still be held for a moment: a child that another test is starting has a copy of
+/// every descriptor until its exec.
+fn bound(address: &str) -> UdpSocket {
+    let end = Instant::now() + Duration::from_secs(5);
+    loop {
+        match UdpSocket::bind(address) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < end => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            socket => return socket.expect("a socket"),
+        }
+    }
+}
+
 /// Whether a datagram from the port the walk is told arrives.
 fn arrives(node: &Node, port: u16) -> bool {
     node.enter(|| {
         let server = UdpSocket::bind(("127.0.0.1", port)).expect("a socket");
         server.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
-        let client = UdpSocket::bind("127.0.0.1:5000").expect("a socket");
+        let client = bound("127.0.0.1:5000");
         client.send_to(b"x", ("127.0.0.1", port)).is_ok() && server.recv(&mut [0; 8]).is_ok()
     })
 }

@@ -7,6 +7,7 @@ mod output;
 use std::{
     env,
     process::{Command, Stdio},
+    thread,
     time::Instant,
 };
 
@@ -99,12 +100,19 @@ fn in_user_namespace() -> Result<Sums> {
     Ok(sums)
 }
 
+/// How many tests of a program run beside each other: they wait for packets and timers most of their time.
+fn at_once() -> usize {
+    2 * thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// All tests of a program. The few that fail run once more, one after the other: what then passes was disturbed by
 /// a neighbour or a busy machine, which is said.
 fn run_one(binary: &Binary, behind: &[&str], forbid: bool) -> Result<Sums> {
     let command = |args: &[String]| {
         let mut command = binary.command(behind);
-        command.arg("--show-output").args(args).env_remove("VISION_FORBID_SKIP");
+        let threads = if args.is_empty() { at_once() } else { 1 };
+        command.arg("--show-output").arg(format!("--test-threads={threads}"));
+        command.args(args).env_remove("VISION_FORBID_SKIP");
         if forbid {
             command.env("VISION_FORBID_SKIP", "1");
         }
@@ -117,8 +125,8 @@ fn run_one(binary: &Binary, behind: &[&str], forbid: bool) -> Result<Sums> {
         return Ok(sums);
     }
     println!("     Running again, alone: {}", failures.join(" "));
-    let alone = ["--exact".to_owned(), "--test-threads=1".to_owned()];
-    let again = output::follow(&mut command(&[&alone, failures.as_slice()].concat()))?;
+    let again =
+        output::follow(&mut command(&[&["--exact".to_owned()], failures.as_slice()].concat()))?;
     if !again.good() {
         return Ok(sums);
     }
