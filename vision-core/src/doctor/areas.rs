@@ -22,9 +22,16 @@ pub(super) fn areas(
     areas.push(firewall(scene, verdict, findings, unchecked));
     areas.extend(spoken(scene, findings));
     // Of interest only where something is wrong with them.
-    for class in [Class::Conntrack, Class::Nat, Class::Service, Class::Overlay, Class::App] {
-        areas.extend(bad(findings, class));
-    }
+    let seldom = [
+        Class::Conntrack,
+        Class::Nat,
+        Class::Service,
+        Class::Overlay,
+        Class::Loss,
+        Class::Latency,
+        Class::App,
+    ];
+    areas.extend(seldom.into_iter().filter_map(|class| bad(findings, class)));
     areas
 }
 

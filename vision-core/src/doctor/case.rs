@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::Question;
 use super::traffic::Traffic;
+use super::train::{QueueRecord, TrainRecord};
 use super::walls::Walls;
 use crate::base::{Family, Gap, LinkAddr, Prefix, Timestamp};
 use crate::inventory::{
@@ -105,6 +106,9 @@ pub struct Round {
     /// The sockets of the service asked about, after the probes.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub traffic: Option<Traffic>,
+    /// Queues of links in which packets waited after the probes, or that dropped some meanwhile.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub queues: Vec<QueueRecord>,
     /// What could not be asked, and why.
     pub gaps: Vec<Gap>,
 }
@@ -142,6 +146,8 @@ pub enum ProbeRecord {
     Udp(UdpReport),
     /// Packets as large as the first link takes.
     FullSize(FullSizeRecord),
+    /// Packets at a steady pace, to see how many are lost.
+    Train(TrainRecord),
     /// A TLS handshake.
     Tls(TlsReport),
     /// A request of HTTP/1.1 for the root of what the port serves.
@@ -404,6 +410,17 @@ impl Vantage {
             ProbeRecord::FullSize(record) if record.to == dst => Some(record),
             _ => None,
         })
+    }
+
+    /// What became of packets at a steady pace to a destination, as last asked; what showed a loss comes first.
+    pub(crate) fn train(&self, dst: IpAddr) -> Option<&TrainRecord> {
+        let trains = || {
+            self.probes().rev().filter_map(move |probe| match probe {
+                ProbeRecord::Train(record) if record.to == dst => Some(record),
+                _ => None,
+            })
+        };
+        trains().find(|record| record.is_lossy()).or_else(|| trains().next())
     }
 
     /// The sockets of the service, as last seen.

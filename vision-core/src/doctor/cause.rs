@@ -202,6 +202,12 @@ causes! {
     SocketPortsExhausted = "socket.ports-exhausted";
     /// The service's receive buffer is full and datagrams are dropped.
     SocketReceiveBufferFull = "socket.receive-buffer-full";
+    /// A share of the packets is lost on a way that otherwise works.
+    LossPath = "loss.path";
+    /// Packets wait in a queue that is full.
+    LatencyQueue = "latency.queue";
+    /// A connect needed a second SYN, and so a second or more.
+    LatencySynRetry = "latency.syn-retry";
     /// IPv6 is switched off.
     Ipv6Disabled = "ipv6.disabled";
     /// The default route that router advertisements bring is gone.

@@ -18,6 +18,7 @@ mod rules;
 mod scene;
 mod stop;
 mod traffic;
+mod train;
 mod walls;
 mod wire;
 
@@ -36,5 +37,6 @@ pub use report::{
 };
 pub use rules::explain;
 pub use traffic::{Crowd, Holder, Traffic};
+pub use train::{QueueRecord, TrainRecord};
 pub use walls::{Endpoint, LegacyStop, MetRule, PortPool, Tracking, TrackingCounts, Walls, Way};
 pub use wire::{Answering, Wire, WireLink};

@@ -10,6 +10,8 @@ use super::greeting::{Greeting, greeting};
 use super::report::{Class, Confidence, Severity, Verdict};
 use super::rules::stalled;
 use super::scene::{Flow, Outcome, Purpose, Scene};
+use super::stop::is_lossy;
+use super::train::TrainRecord;
 use crate::inventory::AddrFlags;
 
 /// Something to look at or to ask, all in one round.
@@ -52,13 +54,16 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
     let diagnosis = judge(case);
     let proved = diagnosis.findings.iter().any(|finding| {
         let certain = finding.confidence == Confidence::Proved && !leads_further(finding.cause);
-        finding.severity == Severity::Error && certain
+        // Where packets are lost or wait was seen, whatever comes through.
+        let part = [Cause::LossPath, Cause::LatencyQueue].contains(&finding.cause);
+        certain && (finding.severity == Severity::Error || part)
     });
     let held = |flow: &Flow<'_>| has_senders(&scene, flow.dst);
     let torn = |flow: &Flow<'_>| {
         scene.target.full_size(flow.dst).is_some_and(FullSizeRecord::loses_fragments)
     };
-    let open = scene.destinations().any(|flow| held(flow) || torn(flow))
+    let sways = |flow: &Flow<'_>| scene.target.train(flow.dst).is_some_and(TrainRecord::is_swaying);
+    let open = scene.destinations().any(|flow| held(flow) || torn(flow) || sways(flow))
         || scene.flows.iter().any(|flow| flow.doubtful || is_disputed(&scene, flow));
     let well = diagnosis.verdict == Verdict::Healthy && !open;
     if well || proved {
@@ -70,25 +75,7 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
     if case.search.is_some() {
         return Vec::new();
     }
-    let mut steps = Vec::new();
-    for flow in scene.destinations().filter(|flow| !flow.outcome.failed()) {
-        let record = scene.target.full_size(flow.dst);
-        if record.is_some_and(|r| r.is_swallowed() || r.loses_fragments()) {
-            steps.push(Step::Follow { dst: flow.dst });
-        }
-    }
-    // Whether two machines answer or one by two links is in sight only there.
-    for flow in scene.flows.iter().filter(|flow| is_disputed(&scene, flow)) {
-        steps.push(Step::Follow { dst: flow.dst });
-    }
-    // What keeps a connection from going on is in sight only there.
-    for flow in scene.destinations().filter(|flow| !flow.outcome.failed()) {
-        let stuck = stalled(scene.target, flow.dst).next().is_some();
-        let speechless = matches!(greeting(&scene, flow), Greeting::Bad(_));
-        if stuck || speechless || has_senders(&scene, flow.dst) {
-            steps.push(Step::Follow { dst: flow.dst });
-        }
-    }
+    let mut steps = follow_what_works(&scene);
     for flow in scene.failing() {
         let local = flow.hops.first().is_some_and(|hop| hop.is_local());
         if flow.purpose == Purpose::Nameserver && flow.outcome == Outcome::Silent {
@@ -100,6 +87,37 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
         }
     }
     once_each(steps)
+}
+
+/// What is only in sight further on of flows that work, or work in part.
+fn follow_what_works(scene: &Scene<'_>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for flow in scene.destinations().filter(|flow| !flow.outcome.failed()) {
+        let record = scene.target.full_size(flow.dst);
+        if record.is_some_and(|r| r.is_swallowed() || r.loses_fragments()) {
+            steps.push(Step::Follow { dst: flow.dst });
+        }
+    }
+    // Where packets are lost, or wait, is in sight only there.
+    for flow in scene.destinations() {
+        let sways = scene.target.train(flow.dst).is_some_and(TrainRecord::is_swaying);
+        if sways || is_lossy(scene, flow) {
+            steps.push(Step::Follow { dst: flow.dst });
+        }
+    }
+    // Whether two machines answer or one by two links is in sight only there.
+    for flow in scene.flows.iter().filter(|flow| is_disputed(scene, flow)) {
+        steps.push(Step::Follow { dst: flow.dst });
+    }
+    // What keeps a connection from going on is in sight only there.
+    for flow in scene.destinations().filter(|flow| !flow.outcome.failed()) {
+        let stuck = stalled(scene.target, flow.dst).next().is_some();
+        let speechless = matches!(greeting(scene, flow), Greeting::Bad(_));
+        if stuck || speechless || has_senders(scene, flow.dst) {
+            steps.push(Step::Follow { dst: flow.dst });
+        }
+    }
+    steps
 }
 
 fn once_each(steps: Vec<Step>) -> Vec<Step> {
@@ -121,6 +139,7 @@ fn leads_further(cause: Cause) -> bool {
         Cause::SocketNotReading,
         Cause::TlsSilent,
         Cause::AppSlow,
+        Cause::LatencySynRetry,
     ];
     silence.contains(&cause) || cause.class() == Class::Mtu
 }

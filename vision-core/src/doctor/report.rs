@@ -324,6 +324,10 @@ pub enum Class {
     Dns,
     /// Listening sockets and connections.
     Socket,
+    /// Lost packets.
+    Loss,
+    /// Late packets.
+    Latency,
     /// IPv6 as such.
     Ipv6,
     /// TLS handshakes and certificates.
@@ -336,7 +340,7 @@ pub enum Class {
 
 impl Class {
     /// All of them, from the wire up.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Link,
         Self::Bridge,
         Self::Addr,
@@ -350,6 +354,8 @@ impl Class {
         Self::Overlay,
         Self::Dns,
         Self::Socket,
+        Self::Loss,
+        Self::Latency,
         Self::Ipv6,
         Self::Tls,
         Self::Http,
@@ -372,6 +378,8 @@ impl Class {
             Self::Overlay => "overlay",
             Self::Dns => "dns",
             Self::Socket => "socket",
+            Self::Loss => "loss",
+            Self::Latency => "latency",
             Self::Ipv6 => "ipv6",
             Self::Tls => "tls",
             Self::Http => "http",

@@ -6,8 +6,10 @@ use super::Service;
 use super::case::{ProbeRecord, Vantage, VantageRole};
 use super::report::Confidence;
 use super::scene::{Flow, Hop, Outcome, Purpose, Scene};
+use super::train::{RETRIED, TrainRecord, was_retried};
 use super::walls::{MetRule, Walls, Way};
 use crate::inventory::CtEntry;
+use crate::probe::TcpAttempt;
 
 /// A rule that stopped a flow's packets.
 pub(super) struct Stop<'a> {
@@ -48,6 +50,8 @@ pub(super) enum StopKind {
     AntiSpoof,
     /// A service proxy refuses for a service that nobody serves.
     NoEndpoints,
+    /// It drops a share of the packets and lets the others pass.
+    Share,
 }
 
 /// Packets of one kind that were sent in a round.
@@ -59,7 +63,7 @@ struct Sent {
 
 /// Finds what stopped a failing flow, the best shown first.
 pub(super) fn stops<'a>(scene: &Scene<'a>, flow: &Flow<'a>) -> Vec<Stop<'a>> {
-    if !flow.outcome.failed() {
+    if !flow.outcome.failed() && !is_lossy(scene, flow) {
         return Vec::new();
     }
     let mut found = Vec::new();
@@ -78,6 +82,32 @@ pub(super) fn stops<'a>(scene: &Scene<'a>, flow: &Flow<'a>) -> Vec<Stop<'a>> {
         (stop.confidence, counted, stop.position, exact)
     });
     found
+}
+
+/// Tells whether packets of a flow are lost and others pass.
+pub(super) fn is_lossy(scene: &Scene<'_>, flow: &Flow<'_>) -> bool {
+    let asked = matches!(flow.purpose, Purpose::Destination(_));
+    let train = scene.target.train(flow.dst).filter(|_| asked);
+    train.is_some_and(TrainRecord::is_lossy) || !retried(scene, flow).is_empty()
+}
+
+/// The connects to a destination that works whose first SYN was lost, with how long they took, though others
+/// took far less.
+pub(super) fn retried<'a>(scene: &Scene<'a>, flow: &Flow<'_>) -> Vec<&'a TcpAttempt> {
+    let asked = matches!(flow.purpose, Purpose::Destination(_));
+    let reports = scene.target.probes().filter_map(|probe| match probe {
+        ProbeRecord::Tcp(report) if report.to == flow.dst => Some(report),
+        _ => None,
+    });
+    let late = reports.flat_map(|report| &report.attempts).filter(|it| was_retried(&it.outcome));
+    let quick = scene
+        .target
+        .train(flow.dst)
+        .is_some_and(|train| train.times().is_none_or(|[_, median, _]| median * 2 < RETRIED));
+    // Else this process was kept waiting, not the packet.
+    let counted = scene.target.moved("TcpExt", "TCPSynRetrans") != Some(0);
+    let works = flow.outcome == Outcome::Works;
+    late.filter(|_| asked && quick && counted && works).collect()
 }
 
 /// What the latest round saw.
@@ -161,6 +191,8 @@ fn hooks<'h>(
 fn fits(flow: &Flow<'_>, rule: &MetRule) -> bool {
     match (rule.outcome.as_str(), flow.outcome) {
         (_, Outcome::Silent) => true,
+        // Of those that are lost, what was asked met one or not.
+        ("drop", Outcome::Works) => true,
         ("drop", Outcome::Local(reason)) => reason.errno == nix::libc::EPERM,
         ("drop", _) => false,
         (_, Outcome::Refused { .. } | Outcome::Unreachable(_) | Outcome::Local(_)) => true,
@@ -176,9 +208,14 @@ fn weigh<'a>(
     rule: &'a MetRule,
 ) -> Option<Stop<'a>> {
     let spared = spared(walls, rule);
-    let kind = kind_of(rule, spared);
+    let kind = match kind_of(rule, spared) {
+        // What stopped all would have stopped these.
+        StopKind::Drop if flow.outcome == Outcome::Works => StopKind::Share,
+        kind => kind,
+    };
     let sent = sent(scene.target, rule);
-    let measured = matches!(kind, StopKind::RateLimit | StopKind::ConnectionLimit);
+    let measured =
+        matches!(kind, StopKind::RateLimit | StopKind::ConnectionLimit | StopKind::Share);
     let partly = measured || rule.way == Way::Back || rule.stray;
     let need = if partly { 1 } else { sent.least.max(1) };
     let matching = |n: u64| n >= need && n <= sent.most.max(need);
@@ -196,7 +233,7 @@ fn weigh<'a>(
         (None, Some(n)) if rule.stray && invalid(walls) >= need => {
             (Confidence::Proved, Counted::Lost(n))
         }
-        (None, Some(n)) if matching(n) && spared.is_some() => {
+        (None, Some(n)) if matching(n) && (spared.is_some() || kind == StopKind::Share) => {
             (Confidence::Proved, Counted::Lost(n))
         }
         (None, Some(n)) if matching(n) && !rule.stray => (Confidence::Likely, Counted::Lost(n)),
@@ -279,6 +316,7 @@ fn kind_of(rule: &MetRule, spared: Option<&MetRule>) -> StopKind {
         () if rule.has(&["rpfilter"]) || rule.text.contains("fib saddr") => StopKind::AntiSpoof,
         () if rule.outcome == "reject" && is_of_proxy(rule) => StopKind::NoEndpoints,
         () if rule.outcome == "reject" => StopKind::Reject,
+        () if rule.has(&["numgen", "statistic"]) => StopKind::Share,
         () if rule.handle.is_none() => StopKind::Policy,
         () => StopKind::Drop,
     }
@@ -331,6 +369,7 @@ fn sent_to(target: &Vantage, dst: IpAddr, protocol: u8, port: Option<u16>) -> Se
                 (own, 2 * r.attempts.len())
             }
             (ProbeRecord::Udp(r), 17) if r.to.ip() == dst => (r.sent.len(), r.sent.len()),
+            (ProbeRecord::Train(r), _) if r.to == dst => in_train(r, protocol),
             (ProbeRecord::Ping(r), 1 | 58) if r.to == dst => (r.echoes.len(), r.echoes.len()),
             (ProbeRecord::Dns(r), 17) => asked_of([r], dst),
             (ProbeRecord::Resolve(r), 17) => {
@@ -344,6 +383,17 @@ fn sent_to(target: &Vantage, dst: IpAddr, protocol: u8, port: Option<u16>) -> Se
     // The port a filter sees may be asked for by other probes of the round as well.
     sent.most *= 2;
     sent
+}
+
+/// Of a train, each kind; the rule may count the others as well.
+fn in_train(record: &TrainRecord, protocol: u8) -> (usize, usize) {
+    let (echoes, connects) = (record.echo_tally().sent, record.connect_tally().sent);
+    let own = match protocol {
+        6 => connects,
+        1 | 58 => echoes,
+        _ => 0,
+    };
+    (own, echoes + 2 * connects)
 }
 
 fn asked_of<'r>(

@@ -31,6 +31,12 @@ pub fn keep(text: &str, diagnosis: &Diagnosis) {
     }
 }
 
+/// One case by the name of its file.
+pub fn recorded(name: &str) -> CaseFile {
+    let path = Path::new(FOLDER).join(format!("{name}.json"));
+    CaseFile::from_json(&std::fs::read_to_string(path).expect("a file")).expect("a case")
+}
+
 /// Every recorded case with the slug, `healthy` or `inconclusive` that it is called by.
 fn cases() -> Vec<(String, CaseFile)> {
     let mut paths: Vec<PathBuf> = std::fs::read_dir(FOLDER)
@@ -297,6 +303,9 @@ fn a_table_that_could_not_be_read_never_makes_a_fault_healthy() {
             let warned = [
                 "mtu.overlay-overhead",
                 "app.slow",
+                "loss.path",
+                "latency.queue",
+                "latency.syn-retry",
                 "dns.slow",
                 "dns.search-amplification",
                 "dns.first-server-dead",

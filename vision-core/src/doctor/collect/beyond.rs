@@ -10,10 +10,10 @@ use super::probes::Prober;
 use crate::base::Error;
 use crate::base::{Host, Prefix, Result, Untrusted};
 use crate::doctor::Service;
-use crate::doctor::case::{ProbeRecord, Probing, ProxyRecord};
+use crate::doctor::case::{ProbeRecord, Probing, ProxyRecord, Vantage};
 #[cfg(feature = "tls")]
 use crate::probe::{Authorities, TlsProbe};
-use crate::probe::{Probe, ResolveOutcome, TcpExchange, TcpProbe};
+use crate::probe::{Probe, ResolveOutcome, TcpExchange, TcpProbe, TlsOutcome};
 
 /// How long a handshake may take.
 #[cfg(feature = "tls")]
@@ -289,6 +289,19 @@ fn is_below(name: &str, domain: &str) -> bool {
     let head = name.len().checked_sub(domain.len());
     let Some((head, tail)) = head.and_then(|at| name.split_at_checked(at)) else { return false };
     tail.eq_ignore_ascii_case(domain) && (head.is_empty() || head.ends_with('.'))
+}
+
+/// Who took a connection in earlier rounds and did not say a word over it.
+pub(super) fn speechless_so_far(vantage: &Vantage) -> Vec<IpAddr> {
+    let speechless = vantage.probes().filter_map(|probe| match probe {
+        ProbeRecord::Tls(report) if report.outcome == TlsOutcome::Silent => Some(report.to.ip()),
+        ProbeRecord::Http(report) => {
+            let mut exchanges = report.attempts.iter().filter_map(|a| a.exchange.as_ref());
+            exchanges.any(|exchange| exchange.first_byte.is_none()).then_some(report.to)
+        }
+        _ => None,
+    });
+    speechless.collect()
 }
 
 #[cfg(test)]

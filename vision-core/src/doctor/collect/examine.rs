@@ -64,6 +64,7 @@ fn second_round(case: &CaseFile, steps: &[Step], prober: &mut Prober<'_>) -> Res
                     let open = service.tcp_port().is_some() && !prober.answered(*dst);
                     if open || prober.was_reset(*dst) {
                         prober.ping(*dst)?;
+                        prober.train(*dst, *service)?;
                     }
                 }
                 Question::Health => gateway(*dst, prober)?,
@@ -195,6 +196,7 @@ fn reach(addr: IpAddr, (host, service): (&Host, Service), prober: &mut Prober<'_
         prober.once_more(addr, port)?;
         prober.converse(addr, service, host)?;
     }
+    prober.train(addr, service)?;
     prober.full_size(addr)?;
     prober.all_paths(addr)
 }

@@ -11,6 +11,7 @@ mod probes;
 mod segment;
 mod survey;
 mod traffic;
+mod train;
 mod walk;
 mod walls;
 mod wire;
@@ -23,8 +24,9 @@ use super::case::{CaseFile, Overflowed, Round, Vantage, VantageRole};
 use super::engine::judge;
 use super::plan::{Step, plan};
 use super::report::Diagnosis;
+use super::train::QueueRecord;
 use crate::base::{Budget, Error, Result};
-use crate::inventory::{Inventory, NeighTable, Route, RouteKind, Sections, Snapshot};
+use crate::inventory::{Inventory, NeighTable, Qdisc, Route, RouteKind, Sections, Snapshot};
 use crate::netns::Target;
 
 /// Where the doctor may look from.
@@ -173,29 +175,30 @@ fn look_again(case: &mut CaseFile, here: &mut Site, survey: Option<&mut Survey>,
         Ok(_) => budget.clone(),
         Err(_) => Budget::within(GRACE),
     };
-    let swallowed = case.target().is_some_and(full_size::is_swallowed);
-    let moving = if swallowed { MOVING.union(Sections::LINKS) } else { MOVING };
+    let suspect = |target| full_size::is_swallowed(target) || train::is_lossy(target);
+    let closer = case.target().is_some_and(suspect);
+    let moving = if closer { MOVING.union(Sections::LINKS) } else { MOVING };
     let (mut packets, around) = (walls::probed(case), Around::of(case));
     let after = here.inventory.snapshot(moving, &grace).ok();
     let first = case.vantages.first();
     let filters = first.and_then(|v| walls::after(here, v, &mut packets, &around, &grace));
     let asked = traffic::Asked::of(case);
-    let overflowed = here.overflowed(&grace);
+    let (overflowed, queues) = (here.overflowed(&grace), here.queues_since(&grace));
     let sockets = case.vantages.first().and_then(|v| traffic::after(asked, here, v, &grace));
     if let Some(round) = case.vantages.first_mut().and_then(|v| v.rounds.last_mut()) {
         (round.after, round.walls, round.traffic) = (after, filters, sockets);
-        round.overflowed = overflowed;
+        (round.overflowed, round.queues) = (overflowed, queues);
     }
     let Some(survey) = survey else { return };
     for vantage in case.vantages.iter_mut().skip(1) {
         let Some(site) = survey.site(vantage.netns, &grace) else { continue };
         let after = site.inventory.snapshot(moving, &grace).ok();
         let filters = walls::after(site, vantage, &mut packets, &around, &grace);
-        let overflowed = site.overflowed(&grace);
+        let (overflowed, queues) = (site.overflowed(&grace), site.queues_since(&grace));
         let sockets = traffic::after(asked, site, vantage, &grace);
         if let Some(round) = vantage.rounds.last_mut() {
             (round.after, round.walls, round.traffic) = (after, filters, sockets);
-            round.overflowed = overflowed;
+            (round.overflowed, round.queues) = (overflowed, queues);
         }
     }
 }
@@ -208,6 +211,8 @@ pub(super) struct Site {
     walls: Option<walls::Before>,
     /// The machine's neighbour tables as they were before the probes.
     tables: Vec<NeighTable>,
+    /// The queues of its links as they were before the probes.
+    queues: Vec<Qdisc>,
 }
 
 /// More rows than this are cut down to those that matter for a case.
@@ -220,11 +225,22 @@ impl Site {
             inventory: Inventory::open(target)?,
             walls: None,
             tables: Vec::new(),
+            queues: Vec::new(),
         })
     }
 
     fn neighbour_tables(&mut self, budget: &Budget) -> Vec<NeighTable> {
         self.inventory.neighbour_tables(budget).map(|dump| dump.items).unwrap_or_default()
+    }
+
+    fn queues(&mut self, budget: &Budget) -> Vec<Qdisc> {
+        self.inventory.qdiscs(budget).map(|dump| dump.items).unwrap_or_default()
+    }
+
+    /// The queues that dropped packets since the first look, or hold some.
+    fn queues_since(&mut self, budget: &Budget) -> Vec<QueueRecord> {
+        let (old, new) = (std::mem::take(&mut self.queues), self.queues(budget));
+        QueueRecord::of(&old, new)
     }
 
     /// The neighbour tables that refused entries since the first look.
@@ -244,6 +260,7 @@ impl Site {
         let (filters, gap) = walls::Before::read(self, budget);
         self.walls = Some(filters);
         self.tables = self.neighbour_tables(budget);
+        self.queues = self.queues(budget);
         let gaps = gap.into_iter().collect();
         Ok(Round {
             before,
@@ -252,6 +269,7 @@ impl Site {
             walls: None,
             overflowed: Vec::new(),
             traffic: None,
+            queues: Vec::new(),
             gaps,
         })
     }

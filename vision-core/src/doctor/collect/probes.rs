@@ -4,8 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::Site;
+use super::beyond::speechless_so_far;
+use super::train::answer_times;
 use crate::base::{Budget, Error, Family, Gap, Result, Timestamp};
 use crate::doctor::case::{CaseFile, ProbeRecord, Probing, RouteRecord, Vantage};
+use crate::doctor::train::RETRIED;
 use crate::doctor::{Question, Service};
 use crate::inventory::{
     Link, NeighState, RefusalCause, RouteAnswer, RouteKind, RouteQuery, RouteTable, Rule,
@@ -14,7 +17,7 @@ use crate::inventory::{
 use crate::netns::FileOrigin;
 use crate::probe::{
     DnsQuery, EchoOutcome, HostsTable, Ping, Probe, ResetTtl, Resolution, Resolve, ResolverConfig,
-    TcpOutcome, TcpProbe, TlsOutcome, UdpProbe,
+    TcpOutcome, TcpProbe, UdpProbe,
 };
 use crate::wire::dns::{Name, RecordType};
 
@@ -47,6 +50,10 @@ pub(super) struct Prober<'a> {
     pub(super) blind: bool,
     /// Addresses that took a connection in an earlier round and did not say a word over it.
     pub(super) speechless: Vec<IpAddr>,
+    /// Addresses of all namespaces in sight.
+    pub(super) owned: Vec<IpAddr>,
+    /// How long answers took in earlier rounds.
+    pub(super) times: Vec<(IpAddr, Duration)>,
     /// IP protocol and port of what was asked about.
     pub(super) service: Option<(u8, u16)>,
 }
@@ -66,6 +73,8 @@ impl<'a> Prober<'a> {
             sent: 0,
             silent: vantage.map(silent_so_far).unwrap_or_default(),
             speechless: vantage.map(speechless_so_far).unwrap_or_default(),
+            owned: case.vantages.iter().flat_map(Vantage::addrs).map(|addr| addr.local).collect(),
+            times: vantage.map(|v| answer_times(v.probes())).unwrap_or_default(),
             again: case.search.is_some(),
             service: selector_of(&case.question),
             blind: case
@@ -282,8 +291,14 @@ impl<'a> Prober<'a> {
         match (self.blind && unresolved, self.silent.contains(&next) || self.again) {
             // Without a question of our own, only the kernel's giving up tells.
             (true, _) => KERNEL_GIVES_UP,
+            // Where a SYN was lost and the next one was not, a connect needs both again.
+            (false, true)
+                if self.times.iter().any(|(from, time)| *from == dst && *time >= RETRIED) =>
+            {
+                TCP_WAIT
+            }
             // A second round knows the symptom; its packets are for the counters on the way.
-            (false, true) => TCP_WAIT / 3,
+            (false, true) => self.patience(dst).max(TCP_WAIT / 3),
             (false, false) => TCP_WAIT,
         }
     }
@@ -468,19 +483,6 @@ fn silent_so_far(vantage: &Vantage) -> Vec<IpAddr> {
         _ => None,
     });
     silent.filter(|addr| !vantage.heard_from(*addr)).collect()
-}
-
-/// Who took a connection in earlier rounds and did not say a word over it.
-fn speechless_so_far(vantage: &Vantage) -> Vec<IpAddr> {
-    let speechless = vantage.probes().filter_map(|probe| match probe {
-        ProbeRecord::Tls(report) if report.outcome == TlsOutcome::Silent => Some(report.to.ip()),
-        ProbeRecord::Http(report) => {
-            let mut exchanges = report.attempts.iter().filter_map(|a| a.exchange.as_ref());
-            exchanges.any(|exchange| exchange.first_byte.is_none()).then_some(report.to)
-        }
-        _ => None,
-    });
-    speechless.collect()
 }
 
 /// IP protocol and port that packets of a question carry.

@@ -58,6 +58,7 @@ impl Survey {
                             survey.selectors.insert(found.id(), selector);
                             survey.enter(&found, budget);
                         }
+                        Err(e) if is_gone(&e) => {}
                         Err(e) => survey.refuse(&e),
                     }
                 }
@@ -82,6 +83,7 @@ impl Survey {
                 self.map.links.insert(target.id(), links);
                 self.addrs.insert(target.id(), addrs);
             }
+            Err(e) if is_gone(&e) => {}
             Err(e) => self.refuse(&e),
         }
     }
@@ -259,4 +261,9 @@ impl Survey {
         let found = self.addrs.get(&id)?.iter().find(|a| a.local == addr)?;
         Some(Elsewhere { addr: found.prefix(), place: self.name(id) })
     }
+}
+
+/// Tells whether a namespace ended after it was listed: nothing passes it any more.
+fn is_gone(error: &Error) -> bool {
+    matches!(error, Error::NotFound(_) | Error::TargetExited(_))
 }

@@ -2,10 +2,10 @@
 
 use super::text::{Draft, evidence, symptom};
 use super::{Answer, Hit};
-use crate::doctor::scene::{Flow, Scene};
-use crate::doctor::stop::{Counted, Stop, StopKind, invalid, stops, walls_of};
+use crate::doctor::scene::{Flow, Outcome, Scene};
+use crate::doctor::stop::{Counted, Stop, StopKind, invalid, is_lossy, stops, walls_of};
 use crate::doctor::walls::{MetRule, Way};
-use crate::doctor::{Cause, Confidence, Risk, SubjectKind};
+use crate::doctor::{Cause, Confidence, Risk, Severity, SubjectKind};
 
 /// Finds the failing flows that a rule of one kind stopped.
 pub(super) fn check(scene: &Scene<'_>, cause: Cause, kind: StopKind) -> Answer {
@@ -19,7 +19,9 @@ pub(super) fn check(scene: &Scene<'_>, cause: Cause, kind: StopKind) -> Answer {
     }
     Answer::from_hits(hits, || match walls_of(scene.target) {
         None => Answer::NotApplicable,
-        Some(_) if scene.failing().next().is_none() => {
+        Some(_)
+            if !scene.flows.iter().any(|flow| flow.outcome.failed() || is_lossy(scene, flow)) =>
+        {
             Answer::RuledOut("the probes passed".to_owned())
         }
         Some(_) => Answer::RuledOut("no such rule that was read stopped the probes".to_owned()),
@@ -45,7 +47,11 @@ fn hit(flow: &Flow<'_>, n: usize, cause: Cause, stop: &Stop<'_>) -> Hit {
     let counted = match (stop.counted, rule.packets) {
         (Counted::Rule(n), Some([before, after])) => Some(place(
             "its counter, before and after".to_owned(),
-            format!("{before} -> {after}: {}, {} sent", packets(n), stop.sent),
+            match stop.kind {
+                // Of all that was sent on the way.
+                StopKind::Share => format!("{before} -> {after}: {}", packets(n)),
+                _ => format!("{before} -> {after}: {}, {} sent", packets(n), stop.sent),
+            },
         )),
         (Counted::Lost(n), _) => Some(place(
             "IP counters: came in and did not go on".to_owned(),
@@ -71,11 +77,16 @@ fn hit(flow: &Flow<'_>, n: usize, cause: Cause, stop: &Stop<'_>) -> Hit {
         StopKind::ConnectionLimit => {
             draft.prose("raise the number of connections, or end those that are not needed")
         }
+        StopKind::Share => draft.prose("take the rule out, or let what matters pass before it"),
         StopKind::AntiSpoof => {
             draft.prose("give this host a route back to the source by the link it comes in by")
         }
     };
     let mut hit = draft.hit(n, stop.position);
+    // What is lost in part works in part.
+    if flow.outcome == Outcome::Works {
+        hit.finding.severity = Severity::Warning;
+    }
     hit.overrides = stop.confidence == Confidence::Proved;
     hit
 }
@@ -139,6 +150,7 @@ fn summary(stop: &Stop<'_>) -> String {
         StopKind::NoEndpoints => {
             format!("{place}: the service has no endpoints: {chain} refuses {packets}")
         }
+        StopKind::Share => format!("{place}: a rule in {chain} {stops} a share of {packets}"),
         StopKind::AntiSpoof => format!(
             "{place}: {chain} takes the source of {packets} for forged: the way back leads elsewhere"
         ),

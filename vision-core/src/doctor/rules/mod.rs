@@ -41,11 +41,14 @@ mod firewall_rule_drop;
 mod http_proxy_dead;
 mod ipv6_disabled;
 mod ipv6_no_router;
+mod latency_queue;
+mod latency_syn_retry;
 mod link_bad_checksum;
 mod link_down;
 mod link_loopback_down;
 mod link_missing;
 mod link_peer_down;
+mod loss_path;
 mod mtu_black_hole;
 mod mtu_bridge_too_small;
 mod mtu_overlay_overhead;
@@ -262,6 +265,9 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &socket_ports_exhausted::SocketPortsExhausted,
     &socket_not_reading::SocketNotReading,
     &socket_receive_buffer_full::SocketReceiveBufferFull,
+    &latency_queue::LatencyQueue,
+    &loss_path::LossPath,
+    &latency_syn_retry::LatencySynRetry,
     &firewall_remote::FirewallRemote,
     &tls_not_tls::TlsNotTls,
     &tls_silent::TlsSilent,

@@ -15,6 +15,7 @@ mod link;
 mod links;
 mod listeners;
 mod lookalikes;
+mod loss;
 mod mixed;
 mod mtu;
 mod names;
@@ -70,6 +71,7 @@ const ONCE: &[&[Scenario]] = &[
     listeners::ALL,
     unnamed::ALL,
     lookalikes::ALL,
+    loss::ALL,
     walls::ALL,
     services::ALL,
     spent::ALL,

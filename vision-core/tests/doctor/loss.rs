@@ -1,0 +1,94 @@
+//! Networks that lose a share of the packets, or keep them waiting.
+
+use vision_core::doctor::{ProbeRecord, TrainRecord};
+use vision_core::probe::{EchoOutcome, TcpOutcome};
+
+use super::recorded::recorded;
+use super::*;
+
+#[test]
+fn a_rule_that_drops_a_share_is_named_though_connects_come_through() {
+    let Some(lab) = require(Lab::new()) else { return };
+    let [a, r, b] = lab.chain(["a", "r", "b"]).expect("a chain");
+    let _server = TcpServer::start(&b, "[::]:5432", TcpBehaviour::Accept).expect("listens");
+    let _kept = (r.sleeper(), b.sleeper());
+    r.sh("nft 'table inet t { chain c { type filter hook forward priority 0; policy accept; numgen random mod 10 < 1 counter drop; }; }'");
+    let diagnosis = examine(&a, &format!("{}:5432", b.v4()));
+    let finding = diagnosis.findings.first().expect("a finding");
+    assert_eq!(finding.cause.slug(), "loss.path", "{diagnosis:#?}");
+    assert_eq!(finding.confidence, Confidence::Proved, "{diagnosis:#?}");
+    let place = finding.subject.netns.expect("a namespace");
+    assert_eq!(place.ino, r.inode(), "{finding:?}");
+}
+
+#[test]
+fn answers_that_are_limited_are_not_lost() {
+    let Some(lab) = require(Lab::new()) else { return };
+    let [a, b] = lab.pair().expect("two nodes");
+    let _server = TcpServer::start(&b, "[::]:5432", TcpBehaviour::Accept).expect("listens");
+    b.sh("nft 'table ip t { chain c { type filter hook input priority 0; policy accept; icmp type echo-request limit rate 5/second accept; icmp type echo-request drop; }; }'");
+    must_be_healthy(&examine(&a, &format!("{}:5432", b.v4())));
+    must_be_healthy(&examine(&a, &b.v4().to_string()));
+}
+
+/// The trains of a case.
+fn trains(case: &mut CaseFile) -> impl Iterator<Item = &mut TrainRecord> {
+    let probes = case.vantages.iter_mut().flat_map(|v| &mut v.rounds).flat_map(|r| &mut r.probes);
+    probes.filter_map(|probe| match probe {
+        ProbeRecord::Train(train) => Some(train),
+        _ => None,
+    })
+}
+
+fn says_loss(case: &CaseFile) -> bool {
+    judge(case).findings.iter().any(|finding| finding.cause.slug() == "loss.path")
+}
+
+#[test]
+fn a_few_lost_packets_or_connects_that_all_came_through_show_no_loss() {
+    let case = recorded("loss.path_out-of-sight");
+    let diagnosis = judge(&case);
+    let finding = &diagnosis.findings[0];
+    assert_eq!((finding.cause.slug(), finding.severity), ("loss.path", Severity::Warning));
+    assert_eq!(finding.confidence, Confidence::Likely, "nothing counted them");
+
+    // Two of a hundred may have any reason.
+    let mut few = case.clone();
+    for train in trains(&mut few) {
+        let echoes = train.echoes.iter_mut().flat_map(|report| &mut report.echoes);
+        let lost = echoes.filter(|echo| matches!(echo.outcome, EchoOutcome::Lost { late: None }));
+        for echo in lost.skip(2) {
+            echo.outcome = EchoOutcome::Lost { late: Some(Duration::from_millis(300)) };
+        }
+    }
+    assert!(!says_loss(&few), "{:#?}", judge(&few).findings);
+
+    // Who limits answers to echo requests takes every connect.
+    let mut limited = case;
+    for train in trains(&mut limited) {
+        for attempt in train.connects.iter_mut().flat_map(|report| &mut report.attempts) {
+            attempt.outcome =
+                TcpOutcome::Refused { rtt: Duration::from_millis(1), icmp: None, ttl: None };
+        }
+    }
+    assert!(!says_loss(&limited), "{:#?}", judge(&limited).findings);
+}
+
+#[test]
+fn a_full_queue_is_told_by_how_long_it_takes_to_empty() {
+    let mut case = recorded("latency.queue");
+    let said = judge(&case);
+    assert_eq!(said.findings[0].confidence, Confidence::Proved);
+    let rounds = |case: &mut CaseFile, change: fn(&mut vision_core::doctor::QueueRecord)| {
+        let rounds = case.vantages.iter_mut().flat_map(|v| &mut v.rounds);
+        rounds.flat_map(|round| &mut round.queues).for_each(change);
+    };
+    // Neither a rate nor a drop: it may be another's.
+    rounds(&mut case, |queue| {
+        queue.after.options = None;
+        queue.before.drops = queue.after.stats.drops;
+    });
+    assert_eq!(judge(&case).findings[0].confidence, Confidence::Likely);
+    rounds(&mut case, |queue| queue.after.stats.backlog_packets = 0);
+    assert!(judge(&case).findings.iter().all(|finding| finding.cause.slug() != "latency.queue"));
+}
