@@ -240,7 +240,9 @@ fn weigh<'a>(
         (None, None) if certain => (Confidence::Likely, Counted::Nothing),
         _ => return None,
     };
-    let confidence = match named_source(flow, vantage, rule) {
+    // What else drops a part of them may count those of others.
+    let shown = kind != StopKind::Share || draws_lots(rule);
+    let confidence = match named_source(flow, vantage, rule) && shown {
         true => confidence,
         false => Confidence::Likely,
     };
@@ -294,6 +296,11 @@ fn is_of_proxy(rule: &MetRule) -> bool {
     said || rule.table == "kube-proxy"
 }
 
+/// Tells whether a rule picks its packets by chance or by turns.
+fn draws_lots(rule: &MetRule) -> bool {
+    rule.has(&["numgen", "statistic"])
+}
+
 fn is_rate(rule: &MetRule) -> bool {
     rule.has(&["limit", "hashlimit", "recent"]) || measures(rule, " limit rate ")
 }
@@ -316,7 +323,7 @@ fn kind_of(rule: &MetRule, spared: Option<&MetRule>) -> StopKind {
         () if rule.has(&["rpfilter"]) || rule.text.contains("fib saddr") => StopKind::AntiSpoof,
         () if rule.outcome == "reject" && is_of_proxy(rule) => StopKind::NoEndpoints,
         () if rule.outcome == "reject" => StopKind::Reject,
-        () if rule.has(&["numgen", "statistic"]) => StopKind::Share,
+        () if draws_lots(rule) => StopKind::Share,
         () if rule.handle.is_none() => StopKind::Policy,
         () => StopKind::Drop,
     }

@@ -104,6 +104,8 @@ impl Tally {
 pub(super) const FEW: usize = 3;
 /// An answer that took as long may have waited somewhere.
 pub(super) const SLOW: Duration = Duration::from_millis(20);
+/// What a single large packet in front of another makes of the time an answer takes, on a slow link.
+const SWAY: Duration = Duration::from_millis(5);
 /// A connect that took as long had its first SYN lost (RFC 6298 §2: one second).
 pub(super) const RETRIED: Duration = Duration::from_millis(950);
 /// As many lost connects cannot be chance where echo requests show nothing.
@@ -165,7 +167,7 @@ impl TrainRecord {
     pub(super) fn is_swaying(&self) -> bool {
         let lost = self.echo_tally().lost >= FEW;
         let sways =
-            |[least, median, most]: [Duration; 3]| median >= SLOW && (most - least >= SLOW || lost);
+            |[least, median, most]: [Duration; 3]| median >= SLOW && (most - least >= SWAY || lost);
         self.times().is_some_and(sways)
     }
 }

@@ -75,6 +75,18 @@ fn a_few_lost_packets_or_connects_that_all_came_through_show_no_loss() {
 }
 
 #[test]
+fn a_rule_that_draws_no_lots_may_have_counted_what_others_sent() {
+    let mut case = recorded("loss.path");
+    assert_eq!(judge(&case).findings[0].confidence, Confidence::Proved);
+    let walls = case.vantages.iter_mut().flat_map(|v| &mut v.rounds).flat_map(|r| &mut r.walls);
+    for rule in walls.flat_map(|walls| &mut walls.met) {
+        rule.parts.retain(|part| part != "numgen");
+    }
+    let finding = &judge(&case).findings[0];
+    assert_eq!((finding.cause.slug(), finding.confidence), ("loss.path", Confidence::Likely));
+}
+
+#[test]
 fn a_full_queue_is_told_by_how_long_it_takes_to_empty() {
     let mut case = recorded("latency.queue");
     let said = judge(&case);

@@ -100,9 +100,10 @@ fn in_user_namespace() -> Result<Sums> {
     Ok(sums)
 }
 
-/// How many tests of a program run beside each other: they wait for packets and timers most of their time.
+/// How many tests of a program run beside each other: one more than there are processors, for they wait for packets
+/// and timers most of their time.
 fn at_once() -> usize {
-    2 * thread::available_parallelism().map_or(1, usize::from)
+    1 + thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// All tests of a program. The few that fail run once more, one after the other: what then passes was disturbed by

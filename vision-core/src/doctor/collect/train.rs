@@ -12,8 +12,8 @@ use crate::probe::{
     EchoOutcome, PathProbe, Ping, PingReport, Probe, TcpOutcome, TcpProbe, TcpReport,
 };
 
-/// Echo requests at first: of a network that loses one packet in ten, eleven times of twelve one of these.
-const FIRST: u16 = 24;
+/// Echo requests at first: of a network that loses one packet in twenty, seven times of eight one of these.
+const FIRST: u16 = 40;
 /// More of them where one was lost.
 const MORE: u16 = 100;
 /// To each router on the way.
@@ -26,7 +26,7 @@ const PACE: Duration = Duration::from_millis(5);
 const WAIT: Duration = Duration::from_millis(250);
 /// Connects of one go, and goes.
 const CONNECTS: u16 = 6;
-const GOES: usize = 4;
+const GOES: usize = 6;
 /// No further go begins after as long.
 const LONG: Duration = Duration::from_millis(1200);
 /// Between two connects.
