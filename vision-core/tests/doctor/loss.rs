@@ -95,12 +95,35 @@ fn a_full_queue_is_told_by_how_long_it_takes_to_empty() {
         let rounds = case.vantages.iter_mut().flat_map(|v| &mut v.rounds);
         rounds.flat_map(|round| &mut round.queues).for_each(change);
     };
-    // Neither a rate nor a drop: it may be another's.
-    rounds(&mut case, |queue| {
-        queue.after.options = None;
-        queue.before.drops = queue.after.stats.drops;
+    let says_queue = |case: &CaseFile| {
+        judge(case).findings.iter().any(|finding| finding.cause.slug() == "latency.queue")
+    };
+    // On a busy host a few packets wait, whoever answers late.
+    let mut busy = case.clone();
+    rounds(&mut busy, |queue| {
+        (queue.after.stats.backlog_packets, queue.after.stats.backlog_bytes) = (2, 2428);
     });
+    assert!(!says_queue(&busy));
+    // Without a rate only what it drops shows that it is full.
+    rounds(&mut case, |queue| queue.after.options = None);
     assert_eq!(judge(&case).findings[0].confidence, Confidence::Likely);
-    rounds(&mut case, |queue| queue.after.stats.backlog_packets = 0);
-    assert!(judge(&case).findings.iter().all(|finding| finding.cause.slug() != "latency.queue"));
+    rounds(&mut case, |queue| queue.before.drops = queue.after.stats.drops);
+    assert!(!says_queue(&case));
+}
+
+#[test]
+fn a_link_that_counts_what_is_lost_is_named_and_one_that_counts_less_is_not() {
+    for (by, named) in [(200, true), (2, false)] {
+        let mut case = recorded("loss.path_out-of-sight");
+        let last = case.vantages[0].rounds.last_mut().expect("a round");
+        let links = last.after.as_mut().and_then(|after| after.links.as_mut()).expect("links");
+        for stats in links.items.iter_mut().filter_map(|link| link.stats.as_mut()) {
+            stats.rx_errors += by;
+        }
+        let finding = &judge(&case).findings[0];
+        assert_eq!(finding.cause.slug(), "loss.path");
+        assert_eq!(finding.confidence == Confidence::Proved, named, "{finding:?}");
+        let is_link = matches!(finding.subject.kind, vision_core::doctor::SubjectKind::Link { .. });
+        assert_eq!(is_link, named, "{finding:?}");
+    }
 }

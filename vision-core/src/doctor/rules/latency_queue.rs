@@ -15,8 +15,9 @@ Packets wait in a queue of a link that is sent more than it takes.
 
 How it shows: answers take milliseconds while the link is idle and a good part of a second while something
 large is transferred; with a full queue some are lost as well.
-How it is proved: the link is on the way, packets stood in its queue after the probes, and either the time
-they need at the queue's rate is a good part of the round trip, or the queue dropped some meanwhile.
+How it is proved: the link is on the way, packets stood in its queue after the probes, and the time they need at
+the queue's rate is a good part of the round trip. Of a queue without a rate of its own it is `likely`, and only if it
+dropped some meanwhile: on a busy host a few packets always wait.
 Why it happens: a shaper or a slow link with a long queue and one flow that fills it.
 What to do: find who fills it (`vision sock -t --info`), or put fq_codel or cake there, which keep queues short.";
 
@@ -74,10 +75,14 @@ pub(super) fn queues<'a>(
 
 /// Finds where a flow's packets wait, if they take long.
 pub(super) fn congested<'a>(scene: &Scene<'_>, flow: &'a Flow<'a>) -> Option<(usize, Waiting<'a>)> {
-    let slow = median(scene, flow)? >= SLOW;
-    let mut queues = queues(flow).filter(|_| slow);
-    queues
-        .find(|(.., record)| record.after.stats.backlog_packets > 1)
+    let median = median(scene, flow).filter(|median| *median >= SLOW)?;
+    // What waits there for a moment only is not why a far host answers late.
+    let holds = |record: &QueueRecord| match drain(record) {
+        Some(time) => time * 4 >= median,
+        None => record.drops() > 0,
+    };
+    queues(flow)
+        .find(|(.., record)| record.after.stats.backlog_packets > 1 && holds(record))
         .map(|(at, hop, link, record)| (at, Waiting { hop, link, record }))
 }
 
@@ -102,9 +107,10 @@ fn finding(scene: &Scene<'_>, flow: &Flow<'_>, waiting: &Waiting<'_>) -> Draft {
         millis(median)
     );
     let time = drain(record);
-    let matches = time.is_some_and(|time| time * 4 >= median && time <= median * 4);
-    let sure = matches || record.drops() > 0;
-    let confidence = if sure { Confidence::Proved } else { Confidence::Likely };
+    let confidence = match time {
+        Some(time) if time <= median * 4 => Confidence::Proved,
+        _ => Confidence::Likely,
+    };
     let target = flow.hops.first().unwrap_or(hop);
     let mut draft = Draft::new(META.cause, hop, link_subject(link), summary)
         .confidence(confidence)

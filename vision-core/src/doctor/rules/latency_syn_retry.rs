@@ -1,3 +1,4 @@
+use super::loss_path::LAST;
 use super::text::{Draft, evidence, moved};
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::greeting::millis;
@@ -20,9 +21,6 @@ What to do: look at the listener's queue (`vision sock -t -l`) and at filters th
 
 static META: RuleMeta =
     RuleMeta { cause: Cause::LatencySynRetry, needs: Sections::COUNTERS, docs: DOCS };
-
-/// After all that is somewhere in particular.
-const LAST: usize = usize::MAX - 1;
 
 pub(super) struct LatencySynRetry;
 

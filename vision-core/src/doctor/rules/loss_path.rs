@@ -5,7 +5,7 @@ use super::{Answer, Hit, Rule, RuleMeta};
 use crate::doctor::scene::{Flow, Hop, Outcome, Purpose, Scene};
 use crate::doctor::stop::{StopKind, is_lossy, stops};
 use crate::doctor::train::{FEW, Tally, TrainRecord};
-use crate::doctor::{Cause, Confidence, Severity, SubjectKind, Unchecked};
+use crate::doctor::{Cause, Confidence, Evidence, ProbeRecord, Severity, SubjectKind, Unchecked};
 use crate::inventory::{Link, Sections};
 
 const DOCS: &str = "\
@@ -21,7 +21,7 @@ What to do: look at the part of the way that is named: its cables, its load, its
 static META: RuleMeta = RuleMeta { cause: Cause::LossPath, needs: Sections::LINKS, docs: DOCS };
 
 /// After all that is somewhere in particular.
-const LAST: usize = usize::MAX - 1;
+pub(super) const LAST: usize = usize::MAX - 1;
 
 pub(super) struct LossPath;
 
@@ -82,7 +82,7 @@ fn passes(train: &TrainRecord) -> Answer {
 
 fn measured(scene: &Scene<'_>, n: usize, flow: &Flow<'_>, train: &TrainRecord) -> Hit {
     let total = train.echo_tally().lost + train.connect_tally().lost;
-    let (at, draft) = by_queue(flow)
+    let (at, draft) = by_queue(flow, total)
         .or_else(|| by_link(flow, total))
         .unwrap_or_else(|| (LAST, by_routers(scene, flow, train)));
     let target = &flow.hops[0];
@@ -97,7 +97,7 @@ fn measured(scene: &Scene<'_>, n: usize, flow: &Flow<'_>, train: &TrainRecord) -
 }
 
 /// What of the train was lost.
-fn counted(target: &Hop<'_>, flow: &Flow<'_>, train: &TrainRecord) -> Vec<crate::doctor::Evidence> {
+fn counted(target: &Hop<'_>, flow: &Flow<'_>, train: &TrainRecord) -> Vec<Evidence> {
     let of = |what: &str, tally: Tally| {
         let asked = format!("paced {what} to {}", flow.dst);
         (tally.sent > 0).then(|| evidence(target, flow.at, asked, tally.text()))
@@ -106,9 +106,15 @@ fn counted(target: &Hop<'_>, flow: &Flow<'_>, train: &TrainRecord) -> Vec<crate:
     all.into_iter().flatten().collect()
 }
 
-/// A queue on the way that dropped packets meanwhile.
-fn by_queue(flow: &Flow<'_>) -> Option<(usize, Draft)> {
-    let (at, hop, link, record) = queues(flow).find(|(.., record)| record.drops() > 0)?;
+/// Tells whether a counter moved by enough to explain what was lost; half of it may have been lost in another round.
+fn explains(moved: impl Into<u64>, total: usize) -> bool {
+    usize::try_from(moved.into()).is_ok_and(|moved| moved >= FEW && 2 * moved >= total)
+}
+
+/// A queue on the way that dropped about as many packets as were lost.
+fn by_queue(flow: &Flow<'_>, total: usize) -> Option<(usize, Draft)> {
+    let (at, hop, link, record) =
+        queues(flow).find(|(.., record)| explains(record.drops(), total))?;
     let (name, place) = (shown(&link.name), &hop.vantage.name);
     let summary = format!(
         "{place}: the queue of {name} drops a share of the packets of the way to {}",
@@ -130,7 +136,7 @@ fn by_link(flow: &Flow<'_>, total: usize) -> Option<(usize, Draft)> {
             let (counter, by) = drops(hop, link)?;
             Some((at, hop, link, counter, by))
         })
-        .find(|(.., by)| usize::try_from(*by).is_ok_and(|by| by >= FEW && 2 * by >= total))?;
+        .find(|(.., by)| explains(*by, total))?;
     let (name, place) = (shown(&link.name), &hop.vantage.name);
     let summary =
         format!("{place}: {name} loses a share of the packets of the way to {}", flow.dst);
@@ -159,9 +165,7 @@ fn by_routers(scene: &Scene<'_>, flow: &Flow<'_>, train: &TrainRecord) -> Draft 
     let target = &flow.hops[0];
     let loses = |tally: Tally| tally.lost > 1;
     let routers = scene.target.probes().find_map(|probe| match probe {
-        crate::doctor::ProbeRecord::Train(it) if it.to == flow.dst && !it.routers.is_empty() => {
-            Some(&it.routers)
-        }
+        ProbeRecord::Train(it) if it.to == flow.dst && !it.routers.is_empty() => Some(&it.routers),
         _ => None,
     });
     let routers = routers.map_or(&[][..], Vec::as_slice);

@@ -117,17 +117,18 @@ fn out_of_sight(lab: &Lab) -> Built {
     Ok(Site::at(&a).keep(listen(&b, PORT)?).ask_tcp(b.v4(), PORT))
 }
 
-/// Twice as many datagrams as a shaped link takes, until it is dropped.
+/// More datagrams than a shaped link takes, until it is dropped.
 struct Load {
     over: Arc<AtomicBool>,
     sender: Option<JoinHandle<()>>,
 }
 
-/// Between two datagrams.
-const EVERY: Duration = Duration::from_millis(5);
+/// Between two datagrams: twice as many as the link takes, and a third more than it takes.
+const TWICE: Duration = Duration::from_millis(5);
+const A_THIRD: Duration = Duration::from_millis(7);
 
 impl Load {
-    fn start(from: &Node, to: &Node) -> Result<Self> {
+    fn start(from: &Node, to: &Node, every: Duration) -> Result<Self> {
         let socket = from.enter(|| UdpSocket::bind("0.0.0.0:0"))?;
         // Discard (RFC 863); nobody listens.
         socket.connect((to.v4(), 9))?;
@@ -139,12 +140,12 @@ impl Load {
                 let mut sent: u32 = 0;
                 while !over.load(Ordering::Relaxed) && start.elapsed() < Duration::from_secs(40) {
                     // What this thread was kept from sending is sent now.
-                    while EVERY * sent < start.elapsed() {
+                    while every * sent < start.elapsed() {
                         // Refused, or no room: it goes on.
                         let _ = socket.send(&[0; 1172]);
                         sent += 1;
                     }
-                    thread::sleep(EVERY);
+                    thread::sleep(every);
                 }
             }
         });
@@ -174,7 +175,7 @@ fn short_queue(lab: &Lab) -> Built {
     let [a, r, b] = lab.chain(["a", "r", "b"])?;
     r.sh("tc qdisc add dev eth1 root handle 1: tbf rate 1mbit burst 4kb latency 50ms
           tc qdisc add dev eth1 parent 1:1 pfifo limit 1");
-    let load = Load::start(&r, &b)?;
+    let load = Load::start(&r, &b, A_THIRD)?;
     settle();
     Ok(Site::at(&a).keep(load).ask(b.v4()).blame(&r))
 }
@@ -182,7 +183,7 @@ fn short_queue(lab: &Lab) -> Built {
 fn long_queue(lab: &Lab) -> Built {
     let [a, r, b] = lab.chain(["a", "r", "b"])?;
     shaped(&r, "eth1", 40_000);
-    let load = Load::start(&r, &b)?;
+    let load = Load::start(&r, &b, TWICE)?;
     settle();
     Ok(Site::at(&a).keep((load, listen(&b, PORT)?)).ask_tcp(b.v4(), PORT).blame(&r))
 }
@@ -190,7 +191,7 @@ fn long_queue(lab: &Lab) -> Built {
 fn own_queue(lab: &Lab) -> Built {
     let [a, b] = lab.pair()?;
     shaped(&a, "eth0", 30_000);
-    let load = Load::start(&a, &b)?;
+    let load = Load::start(&a, &b, TWICE)?;
     settle();
     Ok(Site::at(&a).keep((load, listen(&b, PORT)?)).ask_tcp(b.v4(), PORT).blame(&a))
 }
