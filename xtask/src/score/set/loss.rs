@@ -123,9 +123,9 @@ struct Load {
     sender: Option<JoinHandle<()>>,
 }
 
-/// Between two datagrams: twice as many as the link takes, and a third more than it takes.
+/// Between two datagrams: twice as many as the link takes, and half more than it takes.
 const TWICE: Duration = Duration::from_millis(5);
-const A_THIRD: Duration = Duration::from_millis(7);
+const HALF: Duration = Duration::from_millis(6);
 
 impl Load {
     fn start(from: &Node, to: &Node, every: Duration) -> Result<Self> {
@@ -175,7 +175,7 @@ fn short_queue(lab: &Lab) -> Built {
     let [a, r, b] = lab.chain(["a", "r", "b"])?;
     r.sh("tc qdisc add dev eth1 root handle 1: tbf rate 1mbit burst 4kb latency 50ms
           tc qdisc add dev eth1 parent 1:1 pfifo limit 1");
-    let load = Load::start(&r, &b, A_THIRD)?;
+    let load = Load::start(&r, &b, HALF)?;
     settle();
     Ok(Site::at(&a).keep(load).ask(b.v4()).blame(&r))
 }
