@@ -83,14 +83,21 @@ impl Netns {
     /// Another user's `/proc/PID/ns/net` needs `CAP_SYS_PTRACE`.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Permission`], or [`Error::Invalid`] when the file is no
-    /// network namespace.
+    /// [`Error::NotFound`] also for the empty file on which a namespace was mounted, or is where
+    /// the caller's mount namespace does not see it; [`Error::Permission`]; [`Error::Invalid`]
+    /// when the file is no network namespace.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let file = File::open(path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => Error::NotFound(path.display().to_string()),
             _ => Error::sys(Op::OpenNamespace, e),
         })?;
+        // What a namespace is mounted on is an empty file, which is seen for a moment while it goes.
+        let empty = file.metadata().is_ok_and(|file| file.is_file() && file.len() == 0);
+        if empty && nsfs::namespace_type(&file).is_err() {
+            let why = "the file is empty: unmounted, or mounted out of sight";
+            return Err(Error::NotFound(format!("a namespace on {} ({why})", path.display())));
+        }
         Self::checked(file.into(), || path.display().to_string())
     }
 
@@ -197,5 +204,13 @@ mod tests {
         assert!(refused("/proc/self/ns/uts").contains("/proc/self/ns/uts is of another kind"));
         assert!(refused("/dev/null").contains("/dev/null is no namespace"));
         assert!(refused("/run/netns/no-such-name").contains("not found"));
+        let bare = std::env::temp_dir().join(format!("vision-bare-{}", std::process::id()));
+        std::fs::write(&bare, "").expect("written");
+        let error = Netns::from_path(&bare).expect_err("an empty file");
+        std::fs::write(&bare, "text").expect("written");
+        let other = Netns::from_path(&bare).expect_err("a file with text");
+        std::fs::remove_file(&bare).expect("removed");
+        assert!(matches!(error, Error::NotFound(_)) && error.to_string().contains("unmounted"));
+        assert!(matches!(other, Error::Invalid { .. }), "{other}");
     }
 }

@@ -275,7 +275,7 @@ fn old_servers_are_asked_again_without_edns_and_without_mixed_case() {
         }
         socket.send_to(&reply, from).expect("sent");
     });
-    let report = ask(&net, &query().timeout(Duration::from_millis(150)));
+    let report = ask(&net, &query().timeout(Duration::from_millis(600)));
     stop(&net, server);
     let causes: Vec<_> = report.attempts.iter().map(|a| a.cause).collect();
     assert_eq!(causes, [DnsCause::First, DnsCause::WithoutEdns, DnsCause::PlainCase]);

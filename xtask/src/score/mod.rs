@@ -79,7 +79,7 @@ impl Options {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         // Most of an answer is waiting.
         let mut options =
-            Self { vision: None, only: None, jobs: 4 * cores, json: false, bars: false };
+            Self { vision: None, only: None, jobs: 6 * cores, json: false, bars: false };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
@@ -118,7 +118,8 @@ fn build() -> Result<PathBuf> {
 
 /// Works off the scenarios, several at a time.
 fn examine(scenarios: &[Scenario], vision: &std::path::Path, jobs: usize) -> Vec<Examined> {
-    let next = Mutex::new(scenarios.iter().enumerate());
+    // The latest sets have the longest questions; at the end, seats would stand empty.
+    let next = Mutex::new(scenarios.iter().enumerate().rev());
     let done = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for seat in 0..jobs.max(1) {
