@@ -10,6 +10,7 @@ use crate::{
     Lab,
     error::{Error, Result},
     node::Node,
+    relay::{Relay, RelaySpec},
 };
 
 /// A container host: a bridge with one container node per name, perhaps with an uplink.
@@ -92,13 +93,49 @@ impl Lab {
     /// # Errors
     /// As [`Lab::chain`].
     pub fn chain_of(&self, names: &[&str]) -> Result<Vec<Node>> {
+        self.joined(names, |i, [a, b]| self.link(a, right_dev(i), b, "eth0"))
+    }
+
+    /// As [`Lab::chain`], with a relay in each of the numbered links (the first is 0), in that order; they begin to
+    /// interfere when the ends have reached each other.
+    ///
+    /// # Errors
+    /// As [`Lab::chain`] and [`Lab::relay`], and when there is no such link.
+    pub fn relayed_chain<const N: usize>(
+        &self,
+        names: [&str; N],
+        specs: &[(usize, RelaySpec)],
+    ) -> Result<([Node; N], Vec<Relay>)> {
+        let mut relays = Vec::new();
+        let nodes = self.joined(&names, |i, [a, b]| {
+            if !specs.iter().any(|(at, _)| *at == i) {
+                return self.link(a, right_dev(i), b, "eth0");
+            }
+            relays.push(self.relay(a, right_dev(i), b, "eth0", RelaySpec::default())?);
+            Ok(())
+        })?;
+        if relays.len() != specs.len() {
+            return Err(Error::Invalid(format!("a chain of {N} has no such links: {specs:?}")));
+        }
+        for (relay, (_, spec)) in relays.iter().zip(specs) {
+            relay.set(*spec);
+        }
+        Ok((nodes.try_into().expect("one node per name"), relays))
+    }
+
+    /// A chain whose links are laid by `join`, the first one being number 0.
+    fn joined(
+        &self,
+        names: &[&str],
+        mut join: impl FnMut(usize, [&Node; 2]) -> Result<()>,
+    ) -> Result<Vec<Node>> {
         if !(2..=64).contains(&names.len()) {
             return Err(Error::Invalid(format!("a chain has 2 to 64 nodes, not {}", names.len())));
         }
         let net = Net(self.next_net()?);
         let nodes = names.iter().map(|name| self.node(name)).collect::<Result<Vec<_>>>()?;
         for (i, two) in nodes.windows(2).enumerate() {
-            self.link(&two[0], right_dev(i), &two[1], "eth0")?;
+            join(i, [&two[0], &two[1]])?;
         }
         address(&nodes, &net)?;
         for (i, node) in nodes.iter().enumerate() {

@@ -206,6 +206,8 @@ causes! {
     LossPath = "loss.path";
     /// Packets wait in a queue that is full.
     LatencyQueue = "latency.queue";
+    /// Packets take long, always as long, and most of it at one place of the way.
+    LatencyHop = "latency.hop";
     /// A connect needed a second SYN, and so a second or more.
     LatencySynRetry = "latency.syn-retry";
     /// IPv6 is switched off.

@@ -55,7 +55,8 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
     let proved = diagnosis.findings.iter().any(|finding| {
         let certain = finding.confidence == Confidence::Proved && !leads_further(finding.cause);
         // Where packets are lost or wait was seen, whatever comes through.
-        let part = [Cause::LossPath, Cause::LatencyQueue].contains(&finding.cause);
+        let part =
+            [Cause::LossPath, Cause::LatencyQueue, Cause::LatencyHop].contains(&finding.cause);
         certain && (finding.severity == Severity::Error || part)
     });
     let held = |flow: &Flow<'_>| has_senders(&scene, flow.dst);

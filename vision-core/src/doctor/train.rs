@@ -21,7 +21,7 @@ pub struct TrainRecord {
     /// Connects to the port asked about, where echo requests were lost or are not answered.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub connects: Vec<TcpReport>,
-    /// Echo requests to the routers on the way, the nearest first, where packets were lost.
+    /// Echo requests to the routers on the way, the nearest first, where packets were lost or took long.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub routers: Vec<PingReport>,
 }
@@ -104,6 +104,8 @@ impl Tally {
 pub(super) const FEW: usize = 3;
 /// An answer that took as long may have waited somewhere.
 pub(super) const SLOW: Duration = Duration::from_millis(20);
+/// Answers that always take longer may be worth a look at where on the way.
+const FAR: Duration = Duration::from_millis(30);
 /// What a single large packet in front of another makes of the time an answer takes, on a slow link.
 const SWAY: Duration = Duration::from_millis(5);
 /// A connect that took as long had its first SYN lost (RFC 6298 §2: one second).
@@ -117,6 +119,18 @@ pub(super) fn was_retried(outcome: &TcpOutcome) -> bool {
         TcpOutcome::Open { rtt, .. } | TcpOutcome::Refused { rtt, .. } => *rtt >= RETRIED,
         _ => false,
     }
+}
+
+/// The quickest answer, the median and the slowest.
+pub(super) fn times(report: &PingReport) -> Option<[Duration; 3]> {
+    let reply = |outcome: &EchoOutcome| match outcome {
+        EchoOutcome::Reply { rtt, .. } => Some(*rtt),
+        _ => None,
+    };
+    let mut times: Vec<Duration> =
+        report.echoes.iter().filter_map(|echo| reply(&echo.outcome)).collect();
+    times.sort_unstable();
+    Some([*times.first()?, times[times.len() / 2], *times.last()?])
 }
 
 impl TrainRecord {
@@ -149,18 +163,13 @@ impl TrainRecord {
 
     /// How long answers took: the quickest, the median and the slowest; none where there were none.
     pub(super) fn times(&self) -> Option<[Duration; 3]> {
-        let reply = |outcome: &EchoOutcome| match outcome {
-            EchoOutcome::Reply { rtt, .. } => Some(*rtt),
-            _ => None,
-        };
-        let mut times: Vec<Duration> = self
-            .echoes
-            .iter()
-            .flat_map(|report| &report.echoes)
-            .filter_map(|echo| reply(&echo.outcome))
-            .collect();
-        times.sort_unstable();
-        Some([*times.first()?, times[times.len() / 2], *times.last()?])
+        times(self.echoes.as_ref()?)
+    }
+
+    /// How long answers took if they all took long, and most about as long: no queue that fills and empties.
+    pub(super) fn far(&self) -> Option<Duration> {
+        let [least, median, _] = self.times()?;
+        (least >= FAR && median - least <= least / 4).then_some(least)
     }
 
     /// Tells whether answers took long, and not all as long or some did not come: there may be a queue on the way.

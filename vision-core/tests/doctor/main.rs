@@ -1,5 +1,6 @@
 //! The doctor against faults injected into real namespaces.
 
+mod latency;
 mod loss;
 mod recorded;
 mod second;

@@ -18,6 +18,8 @@ const FIRST: u16 = 40;
 const MORE: u16 = 100;
 /// To each router on the way.
 const ROUTER: u16 = 60;
+/// To each of them, where nothing was lost and answers only took long.
+const FAR_ROUTER: u16 = 8;
 /// Routers that are asked.
 const ROUTERS: usize = 8;
 /// Between two packets.
@@ -89,7 +91,9 @@ impl Prober<'_> {
         // On a way that is in sight to its end, its counters tell.
         let unseen = self.again && !self.owned.contains(&addr);
         if record.echoes.is_some() && record.is_lossy() && unseen {
-            record.routers = self.routers(addr, wait)?;
+            record.routers = self.routers(addr, wait, ROUTER)?;
+        } else if !self.again && record.far().is_some() {
+            record.routers = self.routers(addr, wait, FAR_ROUTER)?;
         }
         Ok(record)
     }
@@ -142,7 +146,7 @@ impl Prober<'_> {
 
     /// Asks the routers on the way themselves: what they say of packets that end there is limited, their answers
     /// to echo requests are not (net/ipv4/icmp.c, `icmp_ratemask`).
-    fn routers(&mut self, addr: IpAddr, wait: Duration) -> Result<Vec<PingReport>> {
+    fn routers(&mut self, addr: IpAddr, wait: Duration, count: u16) -> Result<Vec<PingReport>> {
         let path = PathProbe::new(addr).rounds(2).wait(wait).scope(self.scope);
         let hops = path.run(&self.site.target, self.budget).map(|report| report.hops);
         // The first one is known, whether it speaks up or not.
@@ -158,7 +162,7 @@ impl Prober<'_> {
         let mut reports = Vec::new();
         for router in routers.into_iter().take(ROUTERS) {
             // One that does not answer for itself says nothing of the way.
-            let report = self.paced(router, ROUTER, wait)?;
+            let report = self.paced(router, count, wait)?;
             if report.summary().received > 0 {
                 reports.push(report);
             }

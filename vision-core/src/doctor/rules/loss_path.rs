@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use super::filtered;
 use super::latency_queue::{congested, queues};
 use super::text::{Draft, evidence, link_subject, shown, symptom};
@@ -160,6 +162,14 @@ fn drops(hop: &Hop<'_>, link: &Link) -> Option<(&'static str, u64)> {
     moved.into_iter().filter(|(_, by)| *by > 0).max_by_key(|(_, by)| *by)
 }
 
+/// An address, with the name of who has it where that is in sight.
+pub(super) fn called(scene: &Scene<'_>, addr: IpAddr) -> String {
+    match scene.owner(addr) {
+        Some(owner) => format!("{} ({addr})", owner.name),
+        None => addr.to_string(),
+    }
+}
+
 /// Of the routers on the way, the last that answers all and the first that does not.
 fn by_routers(scene: &Scene<'_>, flow: &Flow<'_>, train: &TrainRecord) -> Draft {
     let target = &flow.hops[0];
@@ -170,10 +180,7 @@ fn by_routers(scene: &Scene<'_>, flow: &Flow<'_>, train: &TrainRecord) -> Draft 
     });
     let routers = routers.map_or(&[][..], Vec::as_slice);
     let well = routers.iter().take_while(|report| !loses(Tally::of_echoes(report))).count();
-    let called = |addr| match scene.owner(addr) {
-        Some(owner) => format!("{} ({addr})", owner.name),
-        None => addr.to_string(),
-    };
+    let called = |addr| called(scene, addr);
     let from = match well.checked_sub(1).and_then(|at| routers.get(at)) {
         Some(report) => called(report.to),
         None => target.vantage.name.clone(),

@@ -41,6 +41,7 @@ mod firewall_rule_drop;
 mod http_proxy_dead;
 mod ipv6_disabled;
 mod ipv6_no_router;
+mod latency_hop;
 mod latency_queue;
 mod latency_syn_retry;
 mod link_bad_checksum;
@@ -267,6 +268,7 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &socket_receive_buffer_full::SocketReceiveBufferFull,
     &latency_queue::LatencyQueue,
     &loss_path::LossPath,
+    &latency_hop::LatencyHop,
     &latency_syn_retry::LatencySynRetry,
     &firewall_remote::FirewallRemote,
     &tls_not_tls::TlsNotTls,

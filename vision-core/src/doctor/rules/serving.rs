@@ -426,7 +426,7 @@ pub(super) fn unmasked(scene: &Scene<'_>, cause: Cause) -> Answer {
 }
 
 /// Addresses that others use as well (RFC 1918, RFC 6598, RFC 4193).
-fn is_private(addr: IpAddr) -> bool {
+pub(super) fn is_private(addr: IpAddr) -> bool {
     match addr {
         IpAddr::V4(v4) => v4.is_private() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64),
         IpAddr::V6(v6) => v6.is_unique_local(),

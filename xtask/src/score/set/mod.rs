@@ -7,6 +7,7 @@ mod answers;
 mod bridge;
 mod bridged;
 mod cluster;
+mod delay;
 mod discovery;
 mod dns;
 mod frames;
@@ -72,6 +73,7 @@ const ONCE: &[&[Scenario]] = &[
     unnamed::ALL,
     lookalikes::ALL,
     loss::ALL,
+    delay::ALL,
     walls::ALL,
     services::ALL,
     spent::ALL,

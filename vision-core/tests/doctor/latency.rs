@@ -1,0 +1,75 @@
+//! Networks that lose nothing and take their time.
+
+use std::time::Duration;
+
+use vision_core::doctor::ProbeRecord;
+use vision_core::probe::{EchoOutcome, PingReport};
+use vision_lab::RelaySpec;
+
+use super::recorded::recorded;
+use super::*;
+
+#[test]
+fn where_on_the_way_the_time_is_spent_is_named() {
+    let Some(lab) = require(Lab::new()) else { return };
+    let spec = RelaySpec { delay: Duration::from_millis(60), ..RelaySpec::default() };
+    let ([a, .., b], _relays) =
+        lab.relayed_chain(["a", "x", "r", "b"], &[(1, spec)]).expect("a chain");
+    let _server = TcpServer::start(&b, "[::]:5432", TcpBehaviour::Accept).expect("listens");
+    let diagnosis = examine(&a, &format!("{}:5432", b.v4()));
+    let finding = diagnosis.findings.first().expect("a finding");
+    let said = (finding.cause.slug(), finding.severity, finding.confidence);
+    assert_eq!(said, ("latency.hop", Severity::Warning, Confidence::Proved), "{diagnosis:#?}");
+    let net = b.v4().octets()[1];
+    let place = format!("between 10.{net}.0.2 and 10.{net}.1.2");
+    assert_eq!(finding.subject.place, place);
+}
+
+/// Changes how long answers took: those of the destination, and those of the routers.
+fn timed(
+    case: &CaseFile,
+    destination: impl Fn(Duration) -> Duration,
+    router: impl Fn(Duration) -> Duration,
+) -> Diagnosis {
+    let mut case = case.clone();
+    let change = |report: &mut PingReport, by: &dyn Fn(Duration) -> Duration| {
+        for echo in &mut report.echoes {
+            if let EchoOutcome::Reply { rtt, .. } = &mut echo.outcome {
+                *rtt = by(*rtt);
+            }
+        }
+    };
+    let rounds = case.vantages.iter_mut().flat_map(|vantage| &mut vantage.rounds);
+    for probe in rounds.flat_map(|round| &mut round.probes) {
+        if let ProbeRecord::Train(train) = probe {
+            train.echoes.iter_mut().for_each(|report| change(report, &destination));
+            train.routers.iter_mut().for_each(|report| change(report, &router));
+        }
+    }
+    judge(&case)
+}
+
+#[test]
+fn only_a_long_time_at_one_place_is_a_fault() {
+    let case = recorded("latency.hop");
+    let same = |time| time;
+    let said = |diagnosis: &Diagnosis| {
+        let finding = diagnosis.findings.iter().find(|it| it.cause.slug() == "latency.hop");
+        finding.map(|finding| (finding.severity, finding.confidence))
+    };
+    let whole = timed(&case, same, same);
+    assert_eq!(said(&whole), Some((Severity::Warning, Confidence::Proved)), "{whole:#?}");
+    // Half as long may be the distance, and breaks nothing.
+    let half = timed(&case, |time| time / 2, |time| time / 2);
+    assert_eq!(said(&half), Some((Severity::Note, Confidence::Proved)), "{half:#?}");
+    assert_eq!(half.verdict, Verdict::Healthy);
+    // As much before the router as behind it: that is the way as a whole.
+    let spread = timed(&case, same, |time| time / 2);
+    assert_eq!(said(&spread), None, "{spread:#?}");
+    // The router answers at once: the destination alone is late, and nothing confirms it.
+    let alone = timed(&case, same, |_| Duration::from_micros(100));
+    assert_eq!(said(&alone), Some((Severity::Warning, Confidence::Likely)), "{alone:#?}");
+    // Quick answers need no place.
+    let quick = timed(&case, |_| Duration::from_millis(2), |_| Duration::from_millis(1));
+    assert_eq!((said(&quick), quick.verdict), (None, Verdict::Healthy), "{quick:#?}");
+}
