@@ -2,7 +2,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Question;
-use super::traffic::Traffic;
+use super::traffic::{Throttled, Traffic};
 use super::train::{QueueRecord, TrainRecord};
 use super::walls::Walls;
 use crate::base::{Family, Gap, LinkAddr, Prefix, Timestamp};
@@ -109,6 +109,9 @@ pub struct Round {
     /// Queues of links in which packets waited after the probes, or that dropped some meanwhile.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub queues: Vec<QueueRecord>,
+    /// Control groups whose processes had to wait for processor time meanwhile.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub throttled: Vec<Throttled>,
     /// What could not be asked, and why.
     pub gaps: Vec<Gap>,
 }

@@ -208,6 +208,8 @@ causes! {
     LatencyQueue = "latency.queue";
     /// Packets take long, always as long, and most of it at one place of the way.
     LatencyHop = "latency.hop";
+    /// Processes wait for processor time that their control group has used up.
+    LatencyCpuThrottled = "latency.cpu-throttled";
     /// A connect needed a second SYN, and so a second or more.
     LatencySynRetry = "latency.syn-retry";
     /// IPv6 is switched off.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::case::{ProbeRecord, ProxyRecord};
 use super::scene::{Flow, Hop, Outcome, Purpose, Scene};
 use super::{Cause, Class, Service};
-use crate::base::{Escaped, Host, Untrusted};
+use crate::base::{Escaped, Host, Timestamp, Untrusted};
 use crate::probe::{
     CertificateFault, ExchangeEnd, TcpAttempt, TcpExchange, TcpOutcome, TcpReport, TlsOutcome,
     TlsReport,
@@ -67,6 +67,58 @@ pub(super) fn request<'a>(
     report.attempts.iter().find_map(|attempt| match (&attempt.outcome, &attempt.exchange) {
         (TcpOutcome::Open { rtt, .. }, Some(exchange)) => Some((report, *rtt, exchange)),
         _ => None,
+    })
+}
+
+/// What is kept from running waits for the next period of its control group, of 100 ms unless set.
+const LATE: Duration = Duration::from_millis(50);
+
+/// How long a service took for its first byte; none if it did not come.
+pub(super) struct Wait {
+    pub(super) at: Timestamp,
+    pub(super) port: u16,
+    pub(super) asked: &'static str,
+    pub(super) connect: Duration,
+    pub(super) first_byte: Option<Duration>,
+}
+
+impl Wait {
+    pub(super) fn text(&self) -> String {
+        self.first_byte.map_or_else(
+            || "no answer".to_owned(),
+            |first| format!("first byte after {}", millis(first)),
+        )
+    }
+
+    /// Tells whether the service kept its client waiting, for a moment at least, and not the way to it.
+    pub(super) fn is_late(&self) -> bool {
+        self.first_byte.is_some_and(|first| first >= LATE && first > self.connect * 5)
+    }
+}
+
+/// Reads how long the service asked about took to answer; none if it was asked nothing, or did not come to it.
+pub(super) fn wait_of(scene: &Scene<'_>, flow: &Flow<'_>) -> Option<Wait> {
+    if let Some(report) = handshake(scene, flow) {
+        let TcpOutcome::Open { rtt, .. } = report.connection else { return None };
+        // One that did not come to an end is another matter.
+        let completed = report.outcome == TlsOutcome::Completed;
+        return report.first_byte.filter(|_| completed).map(|first| Wait {
+            at: report.at,
+            port: report.to.port(),
+            asked: "TLS ClientHello",
+            connect: rtt,
+            first_byte: Some(first),
+        });
+    }
+    let (report, connect, exchange) = request(scene, flow)?;
+    let attempt = report.attempts.first()?;
+    let over = exchange.first_byte.is_some() || exchange.end == ExchangeEnd::TimedOut;
+    over.then_some(Wait {
+        at: attempt.started_at.unwrap_or(flow.at),
+        port: attempt.port,
+        asked: "GET / of HTTP/1.1",
+        connect,
+        first_byte: exchange.first_byte,
     })
 }
 

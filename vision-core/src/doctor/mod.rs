@@ -36,7 +36,7 @@ pub use report::{
     RuledOut, Severity, Subject, SubjectKind, Unchecked, Verdict,
 };
 pub use rules::explain;
-pub use traffic::{Crowd, Holder, Traffic};
+pub use traffic::{Crowd, Holder, Throttled, Traffic};
 pub use train::{QueueRecord, TrainRecord};
 pub use walls::{Endpoint, LegacyStop, MetRule, PortPool, Tracking, TrackingCounts, Walls, Way};
 pub use wire::{Answering, Wire, WireLink};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Cause;
 use super::case::{CaseFile, FullSizeRecord, ProbeRecord, Probing};
 use super::engine::judge;
-use super::greeting::{Greeting, greeting};
+use super::greeting::{Greeting, greeting, wait_of};
 use super::report::{Class, Confidence, Severity, Verdict};
 use super::rules::stalled;
 use super::scene::{Flow, Outcome, Purpose, Scene};
@@ -64,7 +64,7 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
         scene.target.full_size(flow.dst).is_some_and(FullSizeRecord::loses_fragments)
     };
     let sways = |flow: &Flow<'_>| scene.target.train(flow.dst).is_some_and(TrainRecord::is_swaying);
-    let open = scene.destinations().any(|flow| held(flow) || torn(flow) || sways(flow))
+    let open = scene.destinations().any(|f| held(f) || torn(f) || sways(f) || is_late(&scene, f))
         || scene.flows.iter().any(|flow| flow.doubtful || is_disputed(&scene, flow));
     let well = diagnosis.verdict == Verdict::Healthy && !open;
     if well || proved {
@@ -114,11 +114,16 @@ fn follow_what_works(scene: &Scene<'_>) -> Vec<Step> {
     for flow in scene.destinations().filter(|flow| !flow.outcome.failed()) {
         let stuck = stalled(scene.target, flow.dst).next().is_some();
         let speechless = matches!(greeting(scene, flow), Greeting::Bad(_));
-        if stuck || speechless || has_senders(scene, flow.dst) {
+        if stuck || speechless || has_senders(scene, flow.dst) || is_late(scene, flow) {
             steps.push(Step::Follow { dst: flow.dst });
         }
     }
     steps
+}
+
+/// Tells whether a service was asked something and took a moment to answer.
+fn is_late(scene: &Scene<'_>, flow: &Flow<'_>) -> bool {
+    wait_of(scene, flow).is_some_and(|wait| wait.is_late())
 }
 
 fn once_each(steps: Vec<Step>) -> Vec<Step> {

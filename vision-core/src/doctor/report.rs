@@ -173,6 +173,13 @@ pub enum SubjectKind {
         /// The port asked.
         port: u16,
     },
+    /// A process.
+    Process {
+        /// Its number.
+        pid: u32,
+        /// What it calls itself.
+        comm: Untrusted,
+    },
     /// An environment variable.
     Variable {
         /// Its name.

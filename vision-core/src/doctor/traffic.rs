@@ -1,6 +1,7 @@
 //! Sockets that have to do with the question: plain data of a round.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::base::Untrusted;
 use crate::inventory::Sock;
@@ -23,6 +24,32 @@ pub struct Traffic {
     pub listeners: Vec<Sock>,
     /// The processes that hold listeners at which connections wait.
     pub holders: Vec<Holder>,
+}
+
+/// A control group that used up the processor time it may have, during a round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Throttled {
+    /// Its path below the root of the hierarchy.
+    pub group: Untrusted,
+    /// A process of the namespace in it.
+    pub pid: u32,
+    /// What the process calls itself.
+    pub comm: Untrusted,
+    /// How long its processes may run in each period.
+    #[cfg_attr(feature = "serde", serde(rename = "quota_ns", with = "crate::base::nanos"))]
+    pub quota: Duration,
+    /// The period.
+    #[cfg_attr(feature = "serde", serde(rename = "period_ns", with = "crate::base::nanos"))]
+    pub period: Duration,
+    /// Periods of the round in which something ran.
+    pub periods: u64,
+    /// Of them, those in which the time was used up.
+    pub throttled: u64,
+    /// How long processes waited.
+    #[cfg_attr(feature = "serde", serde(rename = "waited_ns", with = "crate::base::nanos"))]
+    pub waited: Duration,
 }
 
 /// The sockets that lead to one destination.

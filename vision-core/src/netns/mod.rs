@@ -1,5 +1,6 @@
 //! Network namespaces: handles, what a user calls them, and files as their processes see them.
 
+pub(crate) mod cpu;
 mod file;
 mod handle;
 mod hidden;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vision_core::doctor::ProbeRecord;
+use vision_core::doctor::{ProbeRecord, Throttled};
 use vision_core::probe::{EchoOutcome, PingReport};
 use vision_lab::RelaySpec;
 
@@ -72,4 +72,28 @@ fn only_a_long_time_at_one_place_is_a_fault() {
     // Quick answers need no place.
     let quick = timed(&case, |_| Duration::from_millis(2), |_| Duration::from_millis(1));
     assert_eq!((said(&quick), quick.verdict), (None, Verdict::Healthy), "{quick:#?}");
+}
+
+#[test]
+fn a_service_that_stood_still_is_the_reason_only_if_its_answer_was_as_late() {
+    let case = recorded("latency.cpu-throttled");
+    let change = |by: &dyn Fn(&mut Throttled)| {
+        let mut case = case.clone();
+        let rounds = case.vantages.iter_mut().flat_map(|vantage| &mut vantage.rounds);
+        rounds.flat_map(|round| &mut round.throttled).for_each(by);
+        judge(&case)
+    };
+    let first = |diagnosis: &Diagnosis| {
+        let finding = diagnosis.findings.first()?;
+        Some((finding.cause.slug(), finding.severity, finding.confidence))
+    };
+    let whole = change(&|_| {});
+    let slug = "latency.cpu-throttled";
+    assert_eq!(first(&whole), Some((slug, Severity::Warning, Confidence::Proved)), "{whole:#?}");
+    let subject = &whole.findings[0].subject;
+    assert_ne!(subject.netns, Some(case.vantages[0].netns), "the service's, not the client's");
+    // It waited, and for much less than the answer took.
+    let little = change(&|held| held.waited /= 50);
+    assert_eq!(first(&little), Some((slug, Severity::Note, Confidence::Likely)), "{little:#?}");
+    assert_eq!(little.verdict, Verdict::Healthy);
 }

@@ -304,6 +304,7 @@ fn a_table_that_could_not_be_read_never_makes_a_fault_healthy() {
                 "mtu.overlay-overhead",
                 "app.slow",
                 "loss.path",
+                "latency.cpu-throttled",
                 "latency.hop",
                 "latency.queue",
                 "latency.syn-retry",

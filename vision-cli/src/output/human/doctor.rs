@@ -115,6 +115,7 @@ fn subject(subject: &Subject) -> String {
         SubjectKind::Neighbour { address, link, .. } => {
             Some(format!("link {} -> neighbour {address}", link.escaped()))
         }
+        SubjectKind::Process { pid, comm } => Some(format!("{} (pid {pid})", comm.escaped())),
         SubjectKind::Nameserver { server } => Some(format!("nameserver {server}")),
         SubjectKind::Name { name } => Some(format!("name {}", esc(name))),
         SubjectKind::Socket { protocol, address, port } => {

@@ -24,10 +24,12 @@ use super::case::{CaseFile, Overflowed, Round, Vantage, VantageRole};
 use super::engine::judge;
 use super::plan::{Step, plan};
 use super::report::Diagnosis;
+use super::traffic::Throttled;
 use super::train::QueueRecord;
 use crate::base::{Budget, Error, Result};
 use crate::inventory::{Inventory, NeighTable, Qdisc, Route, RouteKind, Sections, Snapshot};
 use crate::netns::Target;
+use crate::netns::cpu::{self, CpuGroup};
 
 /// Where the doctor may look from.
 #[derive(Debug, Clone)]
@@ -184,10 +186,11 @@ fn look_again(case: &mut CaseFile, here: &mut Site, survey: Option<&mut Survey>,
     let filters = first.and_then(|v| walls::after(here, v, &mut packets, &around, &grace));
     let asked = traffic::Asked::of(case);
     let (overflowed, queues) = (here.overflowed(&grace), here.queues_since(&grace));
+    let throttled = here.throttled();
     let sockets = case.vantages.first().and_then(|v| traffic::after(asked, here, v, &grace));
     if let Some(round) = case.vantages.first_mut().and_then(|v| v.rounds.last_mut()) {
         (round.after, round.walls, round.traffic) = (after, filters, sockets);
-        (round.overflowed, round.queues) = (overflowed, queues);
+        (round.overflowed, round.queues, round.throttled) = (overflowed, queues, throttled);
     }
     let Some(survey) = survey else { return };
     for vantage in case.vantages.iter_mut().skip(1) {
@@ -195,10 +198,11 @@ fn look_again(case: &mut CaseFile, here: &mut Site, survey: Option<&mut Survey>,
         let after = site.inventory.snapshot(moving, &grace).ok();
         let filters = walls::after(site, vantage, &mut packets, &around, &grace);
         let (overflowed, queues) = (site.overflowed(&grace), site.queues_since(&grace));
+        let throttled = site.throttled();
         let sockets = traffic::after(asked, site, vantage, &grace);
         if let Some(round) = vantage.rounds.last_mut() {
             (round.after, round.walls, round.traffic) = (after, filters, sockets);
-            (round.overflowed, round.queues) = (overflowed, queues);
+            (round.overflowed, round.queues, round.throttled) = (overflowed, queues, throttled);
         }
     }
 }
@@ -213,6 +217,8 @@ pub(super) struct Site {
     tables: Vec<NeighTable>,
     /// The queues of its links as they were before the probes.
     queues: Vec<Qdisc>,
+    /// The control groups of its processes that may have only so much processor time.
+    groups: Vec<CpuGroup>,
 }
 
 /// More rows than this are cut down to those that matter for a case.
@@ -226,6 +232,7 @@ impl Site {
             walls: None,
             tables: Vec::new(),
             queues: Vec::new(),
+            groups: Vec::new(),
         })
     }
 
@@ -241,6 +248,25 @@ impl Site {
     fn queues_since(&mut self, budget: &Budget) -> Vec<QueueRecord> {
         let (old, new) = (std::mem::take(&mut self.queues), self.queues(budget));
         QueueRecord::of(&old, new)
+    }
+
+    /// The control groups that used up their processor time since the first look.
+    fn throttled(&mut self) -> Vec<Throttled> {
+        let waited = |group: CpuGroup| {
+            let moved = group.now()?.since(group.stat);
+            let (pid, comm) = group.process;
+            (moved.throttled > 0).then(|| Throttled {
+                group: group.path.as_str().into(),
+                pid,
+                comm,
+                quota: group.quota,
+                period: group.period,
+                periods: moved.periods,
+                throttled: moved.throttled,
+                waited: moved.waited,
+            })
+        };
+        std::mem::take(&mut self.groups).into_iter().filter_map(waited).collect()
     }
 
     /// The neighbour tables that refused entries since the first look.
@@ -261,6 +287,7 @@ impl Site {
         self.walls = Some(filters);
         self.tables = self.neighbour_tables(budget);
         self.queues = self.queues(budget);
+        self.groups = cpu::groups(self.inventory.netns_id(), budget);
         let gaps = gap.into_iter().collect();
         Ok(Round {
             before,
@@ -270,6 +297,7 @@ impl Site {
             overflowed: Vec::new(),
             traffic: None,
             queues: Vec::new(),
+            throttled: Vec::new(),
             gaps,
         })
     }

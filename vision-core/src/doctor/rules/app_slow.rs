@@ -3,12 +3,10 @@ use std::time::Duration;
 use super::text::{Draft, evidence, symptom};
 use super::tls::BEYOND;
 use super::{Answer, Rule, RuleMeta};
-use crate::base::Timestamp;
-use crate::doctor::greeting::{handshake, lost_nothing, millis, request};
+use crate::doctor::greeting::{Wait, lost_nothing, millis, wait_of};
 use crate::doctor::scene::{Flow, Outcome, Scene};
 use crate::doctor::{Cause, Confidence, Severity, SubjectKind};
 use crate::inventory::Sections;
-use crate::probe::{ExchangeEnd, TcpOutcome, TlsOutcome};
 
 const DOCS: &str = "\
 The network is quick and the service slow.
@@ -27,15 +25,6 @@ static META: RuleMeta = RuleMeta { cause: Cause::AppSlow, needs: Sections::NONE,
 const SLOW: Duration = Duration::from_secs(1);
 
 pub(super) struct AppSlow;
-
-/// How long a service took for its first byte; none if it did not come.
-struct Wait {
-    at: Timestamp,
-    port: u16,
-    asked: &'static str,
-    connect: Duration,
-    first_byte: Option<Duration>,
-}
 
 impl Rule for AppSlow {
     fn meta(&self) -> &'static RuleMeta {
@@ -64,31 +53,6 @@ impl Rule for AppSlow {
     }
 }
 
-fn wait_of(scene: &Scene<'_>, flow: &Flow<'_>) -> Option<Wait> {
-    if let Some(report) = handshake(scene, flow) {
-        let TcpOutcome::Open { rtt, .. } = report.connection else { return None };
-        // One that did not come to an end is another matter.
-        let completed = report.outcome == TlsOutcome::Completed;
-        return report.first_byte.filter(|_| completed).map(|first| Wait {
-            at: report.at,
-            port: report.to.port(),
-            asked: "TLS ClientHello",
-            connect: rtt,
-            first_byte: Some(first),
-        });
-    }
-    let (report, connect, exchange) = request(scene, flow)?;
-    let attempt = report.attempts.first()?;
-    let over = exchange.first_byte.is_some() || exchange.end == ExchangeEnd::TimedOut;
-    over.then_some(Wait {
-        at: attempt.started_at.unwrap_or(flow.at),
-        port: attempt.port,
-        asked: "GET / of HTTP/1.1",
-        connect,
-        first_byte: exchange.first_byte,
-    })
-}
-
 fn finding(scene: &Scene<'_>, flow: &Flow<'_>, wait: &Wait) -> Draft {
     let (here, dst, port) = (&flow.hops[0], flow.dst, wait.port);
     let (place, connect) = (&scene.target.name, millis(wait.connect));
@@ -102,10 +66,6 @@ fn finding(scene: &Scene<'_>, flow: &Flow<'_>, wait: &Wait) -> Draft {
         ),
     };
     let kind = SubjectKind::Socket { protocol: "tcp".to_owned(), address: dst, port };
-    let first = wait.first_byte.map_or_else(
-        || "no answer".to_owned(),
-        |first| format!("first byte after {}", millis(first)),
-    );
     // Whether what does not come would come, nobody knows.
     let confidence = match wait.first_byte.is_some() && lost_nothing(scene, flow) {
         true => Confidence::Proved,
@@ -113,7 +73,7 @@ fn finding(scene: &Scene<'_>, flow: &Flow<'_>, wait: &Wait) -> Draft {
     };
     let mut draft = Draft::new(META.cause, here, kind, summary).confidence(confidence);
     draft = draft.evidence(symptom(flow, here));
-    draft = draft.evidence(evidence(here, wait.at, wait.asked, first));
+    draft = draft.evidence(evidence(here, wait.at, wait.asked, wait.text()));
     if let Some(again) = scene.target.moved("Tcp", "RetransSegs") {
         let seen = if again == 0 { "did not move".to_owned() } else { format!("moved by {again}") };
         draft = draft.evidence(evidence(here, wait.at, "counter Tcp RetransSegs", seen));

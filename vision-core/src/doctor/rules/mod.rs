@@ -41,6 +41,7 @@ mod firewall_rule_drop;
 mod http_proxy_dead;
 mod ipv6_disabled;
 mod ipv6_no_router;
+mod latency_cpu_throttled;
 mod latency_hop;
 mod latency_queue;
 mod latency_syn_retry;
@@ -269,6 +270,7 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &latency_queue::LatencyQueue,
     &loss_path::LossPath,
     &latency_hop::LatencyHop,
+    &latency_cpu_throttled::LatencyCpuThrottled,
     &latency_syn_retry::LatencySynRetry,
     &firewall_remote::FirewallRemote,
     &tls_not_tls::TlsNotTls,

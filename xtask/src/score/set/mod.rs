@@ -6,6 +6,7 @@ mod afar;
 mod answers;
 mod bridge;
 mod bridged;
+mod busy;
 mod cluster;
 mod delay;
 mod discovery;
@@ -74,6 +75,7 @@ const ONCE: &[&[Scenario]] = &[
     lookalikes::ALL,
     loss::ALL,
     delay::ALL,
+    busy::ALL,
     walls::ALL,
     services::ALL,
     spent::ALL,
