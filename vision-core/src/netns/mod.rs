@@ -1,5 +1,6 @@
 //! Network namespaces: handles, what a user calls them, and files as their processes see them.
 
+#[cfg(feature = "dns")]
 pub(crate) mod cpu;
 mod file;
 mod handle;

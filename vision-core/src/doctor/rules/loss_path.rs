@@ -4,6 +4,7 @@ use super::filtered;
 use super::latency_queue::{congested, queues};
 use super::text::{Draft, evidence, link_subject, shown, symptom};
 use super::{Answer, Hit, Rule, RuleMeta};
+use crate::doctor::case::FullSizeRecord;
 use crate::doctor::scene::{Flow, Hop, Outcome, Purpose, Scene};
 use crate::doctor::stop::{StopKind, is_lossy, stops};
 use crate::doctor::train::{FEW, Tally, TrainRecord};
@@ -46,7 +47,8 @@ impl Rule for LossPath {
         let mut passed = None;
         for (n, flow) in scene.flows.iter().enumerate() {
             let Some(train) = scene.target.train(flow.dst) else { continue };
-            if !train.is_lossy() || !matches!(flow.purpose, Purpose::Destination(_)) {
+            let lossy = train.is_lossy() || is_full(scene, flow);
+            if !lossy || !matches!(flow.purpose, Purpose::Destination(_)) {
                 passed = Some(train);
             } else if stops(scene, flow).is_empty() && congested(scene, flow).is_none() {
                 hits.push(measured(scene, n, flow, train));
@@ -57,6 +59,18 @@ impl Rule for LossPath {
             None => Answer::NotApplicable,
         })
     }
+}
+
+/// Tells whether a queue on the way drops packets and no full-size one passed: it has room for small ones alone.
+pub(super) fn is_full(scene: &Scene<'_>, flow: &Flow<'_>) -> bool {
+    let lost = scene.target.train(flow.dst).map_or(0, lost);
+    let swallowed = scene.target.full_size(flow.dst).is_some_and(FullSizeRecord::is_swallowed);
+    swallowed && by_queue(flow, lost).is_some()
+}
+
+/// Packets of a train that were lost.
+fn lost(train: &TrainRecord) -> usize {
+    train.echo_tally().lost + train.connect_tally().lost
 }
 
 /// What a train says that does not show any loss of the network's.
@@ -83,7 +97,7 @@ fn passes(train: &TrainRecord) -> Answer {
 }
 
 fn measured(scene: &Scene<'_>, n: usize, flow: &Flow<'_>, train: &TrainRecord) -> Hit {
-    let total = train.echo_tally().lost + train.connect_tally().lost;
+    let total = lost(train);
     let (at, draft) = by_queue(flow, total)
         .or_else(|| by_link(flow, total))
         .unwrap_or_else(|| (LAST, by_routers(scene, flow, train)));

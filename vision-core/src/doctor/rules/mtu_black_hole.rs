@@ -1,3 +1,4 @@
+use super::loss_path::is_full;
 use super::mtu_veth_mismatch::{full_sized, swallowed};
 use super::text::{Draft, evidence, link_subject, moved, shown};
 use super::{Answer, Rule, RuleMeta};
@@ -30,6 +31,8 @@ impl Rule for MtuBlackHole {
         let (mut hits, mut passed) = (Vec::new(), None);
         for (n, flow, record) in full_sized(scene) {
             match record.is_swallowed() {
+                // Whatever its size, a packet may find no room in a queue.
+                true if is_full(scene, flow) => {}
                 true => hits.extend(finding(flow, record).map(|(at, draft)| draft.hit(n, at))),
                 false => passed = Some(record.size_bytes),
             }
