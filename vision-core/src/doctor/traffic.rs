@@ -33,7 +33,10 @@ pub struct Traffic {
 pub struct Throttled {
     /// Its path below the root of the hierarchy.
     pub group: Untrusted,
-    /// A process of the namespace in it.
+    /// Whether a process that accepts for the service asked about is in it; none if that could not be told.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub serves: Option<bool>,
+    /// Such a process, or another of the namespace in it.
     pub pid: u32,
     /// What the process calls itself.
     pub comm: Untrusted,

@@ -129,6 +129,12 @@ fn lineage(cgroup: &str) -> Vec<(PathBuf, &str)> {
     all
 }
 
+/// Tells whether a process is in a group of that path, or in one below it.
+pub(crate) fn holds(path: &[u8], pid: u32) -> bool {
+    let cgroup = ProcDir::open(pid).and_then(|dir| dir.read("cgroup")).unwrap_or_default();
+    lineage(&String::from_utf8_lossy(&cgroup)).iter().any(|(_, own)| own.as_bytes() == path)
+}
+
 /// Finds the control groups with a limit of processor time that hold processes of a namespace.
 pub(crate) fn groups(id: NetnsId, budget: &Budget) -> Vec<CpuGroup> {
     let mut found: BTreeMap<PathBuf, CpuGroup> = BTreeMap::new();

@@ -69,6 +69,17 @@ fn only_a_long_time_at_one_place_is_a_fault() {
     // The router answers at once: the destination alone is late, and nothing confirms it.
     let alone = timed(&case, same, |_| Duration::from_micros(100));
     assert_eq!(said(&alone), Some((Severity::Warning, Confidence::Likely)), "{alone:#?}");
+    // No router answers: that the time is spent on the way says nothing.
+    let mut blind = case.clone();
+    let rounds = blind.vantages.iter_mut().flat_map(|vantage| &mut vantage.rounds);
+    for probe in rounds.flat_map(|round| &mut round.probes) {
+        if let ProbeRecord::Train(train) = probe {
+            train.routers.clear();
+        }
+    }
+    let blind = judge(&blind);
+    assert_eq!((said(&blind), blind.verdict), (None, Verdict::Healthy), "{blind:#?}");
+    assert!(blind.unchecked.iter().any(|it| it.what == "latency.hop"), "{blind:#?}");
     // Quick answers need no place.
     let quick = timed(&case, |_| Duration::from_millis(2), |_| Duration::from_millis(1));
     assert_eq!((said(&quick), quick.verdict), (None, Verdict::Healthy), "{quick:#?}");
@@ -92,6 +103,11 @@ fn a_service_that_stood_still_is_the_reason_only_if_its_answer_was_as_late() {
     assert_eq!(first(&whole), Some((slug, Severity::Warning, Confidence::Proved)), "{whole:#?}");
     let subject = &whole.findings[0].subject;
     assert_ne!(subject.netns, Some(case.vantages[0].netns), "the service's, not the client's");
+    // Whether the group is the service's could not be told; then that it is not.
+    let unknown = change(&|held| held.serves = None);
+    assert_eq!(first(&unknown), Some((slug, Severity::Warning, Confidence::Likely)));
+    let other = change(&|held| held.serves = Some(false));
+    assert_eq!((first(&other), other.verdict), (None, Verdict::Healthy), "{other:#?}");
     // It waited, and for much less than the answer took.
     let little = change(&|held| held.waited /= 50);
     assert_eq!(first(&little), Some((slug, Severity::Note, Confidence::Likely)), "{little:#?}");

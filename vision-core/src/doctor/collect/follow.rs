@@ -351,6 +351,9 @@ fn look_from(
         return Ok(None);
     };
     let round = site.begin(TABLES, budget)?;
+    if role == VantageRole::Destination {
+        site.meter(budget);
+    }
     if let (Some(walls), Some(packet)) = (&mut site.walls, packet) {
         walls.note(&mut site.inventory, packet, budget);
     }

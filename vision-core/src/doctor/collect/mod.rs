@@ -24,7 +24,7 @@ use super::case::{CaseFile, Overflowed, Round, Vantage, VantageRole};
 use super::engine::judge;
 use super::plan::{Step, plan};
 use super::report::Diagnosis;
-use super::traffic::Throttled;
+use super::traffic::{Throttled, Traffic};
 use super::train::QueueRecord;
 use crate::base::{Budget, Error, Result};
 use crate::inventory::{Inventory, NeighTable, Qdisc, Route, RouteKind, Sections, Snapshot};
@@ -136,6 +136,7 @@ fn run(case: &mut CaseFile, steps: &[Step], vantages: &Vantages, budget: &Budget
     }
     let mut here = Site::open(&vantages.target)?;
     let round = here.begin(TABLES.union(Sections::RESOLVER).union(Sections::HOSTS), budget)?;
+    here.meter(budget);
     if case.vantages.is_empty() {
         case.vantages.push(Vantage {
             role: VantageRole::Target,
@@ -186,8 +187,8 @@ fn look_again(case: &mut CaseFile, here: &mut Site, survey: Option<&mut Survey>,
     let filters = first.and_then(|v| walls::after(here, v, &mut packets, &around, &grace));
     let asked = traffic::Asked::of(case);
     let (overflowed, queues) = (here.overflowed(&grace), here.queues_since(&grace));
-    let throttled = here.throttled();
     let sockets = case.vantages.first().and_then(|v| traffic::after(asked, here, v, &grace));
+    let throttled = here.throttled(sockets.as_ref(), &grace);
     if let Some(round) = case.vantages.first_mut().and_then(|v| v.rounds.last_mut()) {
         (round.after, round.walls, round.traffic) = (after, filters, sockets);
         (round.overflowed, round.queues, round.throttled) = (overflowed, queues, throttled);
@@ -198,8 +199,8 @@ fn look_again(case: &mut CaseFile, here: &mut Site, survey: Option<&mut Survey>,
         let after = site.inventory.snapshot(moving, &grace).ok();
         let filters = walls::after(site, vantage, &mut packets, &around, &grace);
         let (overflowed, queues) = (site.overflowed(&grace), site.queues_since(&grace));
-        let throttled = site.throttled();
         let sockets = traffic::after(asked, site, vantage, &grace);
+        let throttled = site.throttled(sockets.as_ref(), &grace);
         if let Some(round) = vantage.rounds.last_mut() {
             (round.after, round.walls, round.traffic) = (after, filters, sockets);
             (round.overflowed, round.queues, round.throttled) = (overflowed, queues, throttled);
@@ -250,13 +251,19 @@ impl Site {
         QueueRecord::of(&old, new)
     }
 
-    /// The control groups that used up their processor time since the first look.
-    fn throttled(&mut self) -> Vec<Throttled> {
+    /// Begins to watch who has to wait for processor time; a look at all processes, for where the service may be.
+    fn meter(&mut self, budget: &Budget) {
+        self.groups = cpu::groups(self.inventory.netns_id(), budget);
+    }
+
+    /// The control groups that used up their processor time since then.
+    fn throttled(&mut self, traffic: Option<&Traffic>, budget: &Budget) -> Vec<Throttled> {
         let waited = |group: CpuGroup| {
             let moved = group.now()?.since(group.stat);
             let (pid, comm) = group.process;
             (moved.throttled > 0).then(|| Throttled {
                 group: group.path.as_str().into(),
+                serves: None,
                 pid,
                 comm,
                 quota: group.quota,
@@ -266,7 +273,10 @@ impl Site {
                 waited: moved.waited,
             })
         };
-        std::mem::take(&mut self.groups).into_iter().filter_map(waited).collect()
+        let groups = std::mem::take(&mut self.groups);
+        let mut throttled: Vec<_> = groups.into_iter().filter_map(waited).collect();
+        traffic::tie(&mut throttled, traffic, self, budget);
+        throttled
     }
 
     /// The neighbour tables that refused entries since the first look.
@@ -287,7 +297,6 @@ impl Site {
         self.walls = Some(filters);
         self.tables = self.neighbour_tables(budget);
         self.queues = self.queues(budget);
-        self.groups = cpu::groups(self.inventory.netns_id(), budget);
         let gaps = gap.into_iter().collect();
         Ok(Round {
             before,

@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use super::Site;
 use crate::base::Budget;
 use crate::doctor::case::{CaseFile, Vantage, VantageRole};
-use crate::doctor::traffic::{Crowd, Holder, Traffic};
+use crate::doctor::traffic::{Crowd, Holder, Throttled, Traffic};
 use crate::doctor::{Question, Service};
 use crate::inventory::{Sock, SockProtocol, SockState, SocketFilter};
+use crate::netns::cpu;
 
 /// Sockets kept of one kind.
 const KEPT: usize = 8;
@@ -130,6 +131,28 @@ fn serving(asked: Asked, site: &mut Site, traffic: &mut Traffic, budget: &Budget
         }));
     }
     traffic.holders.truncate(KEPT);
+}
+
+/// Says of groups that had to wait whether the service is in them: the namespace may be that of other services too.
+pub(super) fn tie(
+    throttled: &mut [Throttled],
+    traffic: Option<&Traffic>,
+    site: &mut Site,
+    budget: &Budget,
+) {
+    let listeners = traffic.map_or(&[][..], |traffic| &traffic.listeners);
+    if throttled.is_empty() || listeners.is_empty() {
+        return;
+    }
+    let Ok(owners) = site.inventory.socket_owners(budget) else { return };
+    let holders: Vec<_> = listeners.iter().flat_map(|sock| owners.of(sock.inode)).collect();
+    for held in throttled.iter_mut().filter(|_| !holders.is_empty()) {
+        let own = holders.iter().find(|owner| cpu::holds(held.group.as_bytes(), owner.pid));
+        held.serves = Some(own.is_some());
+        if let Some(owner) = own {
+            (held.pid, held.comm) = (owner.pid, owner.comm.clone());
+        }
+    }
 }
 
 /// How many descriptors a process has open, and how many it may have: the limit is one of numbers,

@@ -15,7 +15,8 @@ Processes stand still until their control group may use the processor again.
 
 How it shows: answers take a tenth of a second and more now and then, or always, and no packet is lost.
 How it is proved: a request of the probe had to wait for its first byte, nothing had to be sent again, and meanwhile a
-control group of the service (cpu.stat: nr_throttled) kept its processes waiting for a good part of that time.
+control group of the process that accepts (cpu.stat: nr_throttled) kept it waiting for a good part of that time. Where
+its sockets are out of sight it is `likely`.
 Where no answer was late, or it is the one who asks that had to wait, it is a note: the kernel answers pings and
 connects for the service, and the doctor is not in the group.
 Why it happens: a CPU limit (`limits.cpu` of a pod, `--cpus`, CPUQuota=) below what is needed at once.
@@ -36,13 +37,16 @@ impl Rule for LatencyCpuThrottled {
         for (n, flow) in scene.flows.iter().enumerate() {
             let asked = matches!(flow.purpose, Purpose::Destination(_));
             let owner = scene.owner(flow.dst).filter(|_| asked);
-            if let Some((vantage, held)) = owner.and_then(|owner| Some((owner, worst(owner)?))) {
+            // Others in the service's namespace may wait as long as they like.
+            let serving = |held: &&Throttled| held.serves != Some(false);
+            let own = owner.and_then(|owner| Some((owner, worst(owner, serving)?)));
+            if let Some((vantage, held)) = own {
                 let late = wait_of(scene, flow).filter(|wait| explains(held, flow, wait));
                 let found = finding(scene, flow, (vantage, held), late.as_ref());
                 let mut hit = found.hit(n, if late.is_some() { flow.hops.len() } else { LAST });
                 hit.overrides = late.is_some();
                 hits.push(hit);
-            } else if let (0, Some(held)) = (n, worst(scene.target)) {
+            } else if let (0, Some(held)) = (n, worst(scene.target, |_| true)) {
                 hits.push(finding(scene, flow, (scene.target, held), None).hit(n, LAST));
             }
         }
@@ -51,10 +55,10 @@ impl Rule for LatencyCpuThrottled {
     }
 }
 
-/// The group of a namespace that waited longest.
-fn worst(vantage: &Vantage) -> Option<&Throttled> {
+/// Of some groups of a namespace, the one that waited longest.
+fn worst(vantage: &Vantage, of: impl Fn(&&Throttled) -> bool) -> Option<&Throttled> {
     let all = vantage.rounds.iter().flat_map(|round| &round.throttled);
-    all.max_by_key(|held| held.waited)
+    all.filter(of).max_by_key(|held| held.waited)
 }
 
 /// Tells whether an answer was late and its service stood still for a good part of that time.
@@ -95,7 +99,7 @@ fn finding(
     draft.finding.subject.place.clone_from(place);
     match late {
         Some(wait) => {
-            let sure = lost_nothing(scene, flow);
+            let sure = held.serves == Some(true) && lost_nothing(scene, flow);
             draft = draft
                 .confidence(if sure { Confidence::Proved } else { Confidence::Likely })
                 .evidence(symptom(flow, here))

@@ -7,9 +7,9 @@ use super::serving::is_private;
 use super::text::{Draft, evidence};
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::greeting::millis;
-use crate::doctor::scene::{Flow, Purpose, Scene};
+use crate::doctor::scene::{Flow, Hop, Purpose, Scene};
 use crate::doctor::train::{TrainRecord, times};
-use crate::doctor::{Cause, Confidence, ProbeRecord, Severity, SubjectKind};
+use crate::doctor::{Cause, Confidence, ProbeRecord, Severity, SubjectKind, Unchecked};
 use crate::inventory::Sections;
 
 const DOCS: &str = "\
@@ -18,6 +18,7 @@ Every packet takes long, all about as long, and most of that time is spent at on
 How it shows: connects, answers and names take a tenth of a second and more, at any time of the day.
 How it is proved: paced echo requests to the routers on the way take little up to one of them and long from the next
 one on, as far as the destination. If only the destination itself is late, nothing behind it confirms the place: `likely`.
+Where no router answers, the whole way is in between, and nothing is said of any place.
 Which times are long: 90 ms to a private address. Less, or the same to a public address, is a note: it may be the distance.
 Why it happens: a tunnel by way of another site, a satellite or radio link, a host that passes packets on in a program.
 What to do: find what is between the two that are named, and compare with the way the packets should take.";
@@ -35,24 +36,38 @@ impl Rule for LatencyHop {
     }
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
-        let (mut hits, mut seen) = (Vec::new(), None);
+        let (mut hits, mut seen, mut blind) = (Vec::new(), None, None);
         for (n, flow) in scene.flows.iter().enumerate() {
             let asked = matches!(flow.purpose, Purpose::Destination(_));
             let Some(train) = scene.target.train(flow.dst).filter(|_| asked) else { continue };
             let Some([least, ..]) = train.times() else { continue };
             // What waits in a queue, or is lost on the way, is another matter.
             let other = train.is_lossy() || congested(scene, flow).is_some();
-            match train.far().filter(|_| !other).and_then(|_| step(scene, flow, least)) {
+            if train.far().is_none() || other {
+                seen = seen.or(Some(least));
+                continue;
+            }
+            let marks = marks(scene, flow, least);
+            if marks.len() == 1 && flow.hops.first().is_some_and(Hop::via_gateway) {
+                blind = blind.or(Some(flow.dst));
+                continue;
+            }
+            match step(marks, least) {
                 Some(step) => hits.push(finding(scene, flow, train, &step).hit(n, LAST)),
                 None => seen = seen.or(Some(least)),
             }
         }
-        Answer::from_hits(hits, || match seen {
-            Some(least) => Answer::RuledOut(format!(
+        Answer::from_hits(hits, || match (seen, blind) {
+            (_, Some(dst)) => Answer::CouldNotCheck(Unchecked {
+                what: META.cause.slug().to_owned(),
+                why: format!("no router on the way to {dst} answers echo requests"),
+                needs: None,
+            }),
+            (Some(least), None) => Answer::RuledOut(format!(
                 "the quickest echo reply took {}, and no place of the way most of it",
                 millis(least)
             )),
-            None => Answer::NotApplicable,
+            (None, None) => Answer::NotApplicable,
         })
     }
 }
@@ -74,8 +89,8 @@ impl Step {
     }
 }
 
-/// Finds where most of the time to a destination is spent at once, if that is anywhere.
-fn step(scene: &Scene<'_>, flow: &Flow<'_>, total: Duration) -> Option<Step> {
+/// Who answers on the way, and how quickly, the nearest first; the destination, in `total`, is the last.
+fn marks(scene: &Scene<'_>, flow: &Flow<'_>, total: Duration) -> Vec<(IpAddr, Duration)> {
     let routers = scene.target.probes().find_map(|probe| match probe {
         ProbeRecord::Train(it) if it.to == flow.dst && !it.routers.is_empty() => Some(&it.routers),
         _ => None,
@@ -84,6 +99,11 @@ fn step(scene: &Scene<'_>, flow: &Flow<'_>, total: Duration) -> Option<Step> {
     let mut marks: Vec<_> =
         routers.iter().filter_map(|report| Some((report.to, times(report)?[0]))).collect();
     marks.push((flow.dst, total));
+    marks
+}
+
+/// Finds where most of the time to a destination is spent at once, if that is anywhere.
+fn step(marks: Vec<(IpAddr, Duration)>, total: Duration) -> Option<Step> {
     // A router may be slow for itself and quick for others: the last quick one counts.
     let quick = marks.iter().rposition(|(_, time)| *time * 2 < total);
     let before = quick.and_then(|at| marks.get(at)).copied();
