@@ -120,6 +120,11 @@ fn what(args: &DecodeArgs, context: &mut Context) -> Ended {
 fn named(args: &DecodeArgs, error: FileError) -> Failure {
     match error {
         FileError::Write(source) => Failure::Output(source),
+        // Nothing is wrong with it: the wait for its beginning was ended.
+        FileError::Read { ref source, .. } if is(source, &Error::Cancelled) => {
+            Error::Cancelled.into()
+        }
+        FileError::Read { ref source, .. } if is(source, &Error::Elapsed) => Error::Elapsed.into(),
         // About the file that is written.
         error @ FileError::Unfit(_) => Failure::Core(error.into()),
         error => match Error::from(error) {
@@ -133,6 +138,12 @@ fn named(args: &DecodeArgs, error: FileError) -> Failure {
             other => other.into(),
         },
     }
+}
+
+/// Tells whether a read failed by an error of ours.
+fn is(source: &std::io::Error, ours: &Error) -> bool {
+    let own = source.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    own.is_some_and(|own| own.kind() == ours.kind())
 }
 
 /// Where packets go.

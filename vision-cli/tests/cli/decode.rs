@@ -195,6 +195,38 @@ fn storage_that_is_full_is_an_error_and_a_closed_pipe_is_none() {
 
 /// Signals at any moment: the file reads to its end and holds as many packets as are reported.
 #[test]
+fn a_signal_before_the_first_byte_blames_no_file() {
+    for what in ["decode -", "decode - --count", "decode - -c 3"] {
+        let mut child = command(what)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let input = child.stdin.take().expect("a pipe");
+        let pid = Pid::from_raw(child.id().try_into().expect("a process number"));
+        // Until it reads; before that a signal simply ends it.
+        let reads = || {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            caught.is_some_and(|set| {
+                u64::from_str_radix(set.trim(), 16).is_ok_and(|set| set & 2 != 0)
+            })
+        };
+        let end = Instant::now() + Duration::from_secs(10);
+        while !reads() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        kill(pid, Signal::SIGINT).expect("sent");
+        let output = child.wait_with_output().expect("ended");
+        drop(input);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "{what}: {output:?}");
+        assert!(!said.contains("cannot read"), "{what}: {said}");
+    }
+}
+
+#[test]
 fn a_signal_leaves_a_file_that_reads_to_its_end() {
     if require(whole_machine()).is_none() {
         return;
