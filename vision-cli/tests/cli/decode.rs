@@ -207,7 +207,7 @@ fn a_signal_before_the_first_byte_blames_no_file() {
         let pid = Pid::from_raw(child.id().try_into().expect("a process number"));
         // Until it reads; before that a signal simply ends it.
         let reads = || {
-            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
             let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
             caught.is_some_and(|set| {
                 u64::from_str_radix(set.trim(), 16).is_ok_and(|set| set & 2 != 0)
