@@ -13,7 +13,7 @@ use std::{
     env,
     error::Error,
     path::{Path, PathBuf},
-    process::ExitCode,
+    process::{Command, ExitCode},
 };
 
 /// The result of a task: `Ok(false)` when what was checked is not as it should be.
@@ -67,7 +67,15 @@ fn target_dir() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-/// The cargo that runs this task.
-fn cargo() -> String {
-    env::var("CARGO").unwrap_or_else(|_| "cargo".into())
+/// The cargo that runs this task, without what it tells of this package: build scripts that read those variables
+/// (ring's does) would run again, and all that builds on them would be compiled again.
+fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let told = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(told) {
+            command.env_remove(name);
+        }
+    }
+    command
 }

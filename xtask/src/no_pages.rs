@@ -1,11 +1,9 @@
 //! `cargo xtask completions` and `cargo xtask man`, in a build that cannot: built again so that it can.
 
-use std::process::Command;
-
 use crate::{Result, cargo, root};
 
 pub(crate) fn run(task: &str, args: &[String]) -> Result<bool> {
-    let status = Command::new(cargo())
+    let status = cargo()
         .args(["run", "--quiet", "--package", "xtask", "--features", "pages", "--manifest-path"])
         .arg(root().join("Cargo.toml"))
         .args(["--", task])

@@ -12,7 +12,6 @@ mod set;
 
 use std::{
     path::PathBuf,
-    process::Command,
     sync::{Mutex, PoisonError},
     thread,
 };
@@ -105,7 +104,7 @@ impl Options {
 /// Builds the command line and returns its path.
 fn build() -> Result<PathBuf> {
     // A test named beside it brings in the features of test dependencies: the build is the one the tests use.
-    let status = Command::new(cargo())
+    let status = cargo()
         .args(["build", "--quiet", "--workspace", "--all-features", "--bin", "vision"])
         .args(["--test", "layering"])
         .current_dir(root())

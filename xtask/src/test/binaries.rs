@@ -38,7 +38,7 @@ impl Binary {
 
 /// The workspace's unit and integration tests, built if need be.
 pub(super) fn all() -> Result<Vec<Binary>> {
-    let output = Command::new(cargo())
+    let output = cargo()
         .args(["test", "--workspace", "--all-features", "--no-run", "--message-format=json"])
         .current_dir(root())
         .stderr(Stdio::inherit())

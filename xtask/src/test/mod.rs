@@ -69,7 +69,7 @@ fn everything(forbid: bool) -> Result<Sums> {
     for binary in binaries::all()? {
         sums.add(&run_one(&binary, &[], forbid)?);
     }
-    let mut docs = Command::new(cargo());
+    let mut docs = cargo();
     docs.args(["test", "--quiet", "--doc", "--workspace", "--all-features", "--no-fail-fast"])
         .current_dir(root());
     sums.add(&output::follow(&mut docs)?);
