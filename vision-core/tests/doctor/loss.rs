@@ -1,7 +1,7 @@
 //! Networks that lose a share of the packets, or keep them waiting.
 
 use vision_core::doctor::{ProbeRecord, TrainRecord};
-use vision_core::probe::{EchoOutcome, TcpOutcome};
+use vision_core::probe::{EchoOutcome, PingReport, TcpOutcome};
 
 use super::recorded::recorded;
 use super::*;
@@ -126,4 +126,46 @@ fn a_link_that_counts_what_is_lost_is_named_and_one_that_counts_less_is_not() {
         let is_link = matches!(finding.subject.kind, vision_core::doctor::SubjectKind::Link { .. });
         assert_eq!(is_link, named, "{finding:?}");
     }
+}
+
+#[test]
+fn a_queue_without_room_for_full_size_packets_is_no_narrow_link() {
+    let mut full = recorded("latency.queue");
+    // Small ones pass, none of them waits, and no large one comes through.
+    let passing = trains(&mut full)
+        .flat_map(|train| &mut train.echoes)
+        .flat_map(|report| &mut report.echoes)
+        .find_map(|echo| match &mut echo.outcome {
+            EchoOutcome::Reply { rtt, .. } => {
+                *rtt = Duration::from_millis(1);
+                Some(echo.outcome.clone())
+            }
+            _ => None,
+        })
+        .expect("one was answered");
+    for round in full.vantages.iter_mut().flat_map(|vantage| &mut vantage.rounds) {
+        for probe in &mut round.probes {
+            let (small, large) = match probe {
+                ProbeRecord::Train(train) => (train.echoes.as_mut(), None),
+                ProbeRecord::FullSize(record) => (record.small.as_mut(), Some(&mut record.large)),
+                _ => continue,
+            };
+            let each = |report: Option<&mut PingReport>, outcome: &EchoOutcome| {
+                for echo in report.into_iter().flat_map(|report| &mut report.echoes) {
+                    echo.outcome = outcome.clone();
+                }
+            };
+            each(small, &passing);
+            each(large, &EchoOutcome::Lost { late: None });
+        }
+        round.queues.iter_mut().for_each(|queue| queue.after.stats.backlog_packets = 0);
+    }
+    let first =
+        |case: &CaseFile| judge(case).findings.first().map(|it| (it.cause.slug(), it.confidence));
+    assert_eq!(first(&full), Some(("loss.path", Confidence::Proved)), "{:#?}", judge(&full));
+    // The same without a queue that dropped any.
+    for round in full.vantages.iter_mut().flat_map(|vantage| &mut vantage.rounds) {
+        round.queues.clear();
+    }
+    assert_eq!(first(&full), Some(("mtu.black-hole", Confidence::Likely)), "{:#?}", judge(&full));
 }

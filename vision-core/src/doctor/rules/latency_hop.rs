@@ -2,14 +2,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::latency_queue::congested;
-use super::loss_path::{LAST, called};
+use super::loss_path::{LAST, called, routers};
 use super::serving::is_private;
 use super::text::{Draft, evidence};
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::greeting::millis;
 use crate::doctor::scene::{Flow, Hop, Purpose, Scene};
 use crate::doctor::train::{TrainRecord, times};
-use crate::doctor::{Cause, Confidence, ProbeRecord, Severity, SubjectKind, Unchecked};
+use crate::doctor::{Cause, Confidence, Severity, SubjectKind, Unchecked};
 use crate::inventory::Sections;
 
 const DOCS: &str = "\
@@ -91,13 +91,10 @@ impl Step {
 
 /// Who answers on the way, and how quickly, the nearest first; the destination, in `total`, is the last.
 fn marks(scene: &Scene<'_>, flow: &Flow<'_>, total: Duration) -> Vec<(IpAddr, Duration)> {
-    let routers = scene.target.probes().find_map(|probe| match probe {
-        ProbeRecord::Train(it) if it.to == flow.dst && !it.routers.is_empty() => Some(&it.routers),
-        _ => None,
-    });
-    let routers = routers.map_or(&[][..], Vec::as_slice);
-    let mut marks: Vec<_> =
-        routers.iter().filter_map(|report| Some((report.to, times(report)?[0]))).collect();
+    let mut marks: Vec<_> = routers(scene, flow)
+        .iter()
+        .filter_map(|report| Some((report.to, times(report)?[0])))
+        .collect();
     marks.push((flow.dst, total));
     marks
 }

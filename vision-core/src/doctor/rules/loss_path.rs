@@ -10,6 +10,7 @@ use crate::doctor::stop::{StopKind, is_lossy, stops};
 use crate::doctor::train::{FEW, Tally, TrainRecord};
 use crate::doctor::{Cause, Confidence, Evidence, ProbeRecord, Severity, SubjectKind, Unchecked};
 use crate::inventory::{Link, Sections};
+use crate::probe::PingReport;
 
 const DOCS: &str = "\
 A share of the packets is lost on the way, and the others pass.
@@ -63,9 +64,9 @@ impl Rule for LossPath {
 
 /// Tells whether a queue on the way drops packets and no full-size one passed: it has room for small ones alone.
 pub(super) fn is_full(scene: &Scene<'_>, flow: &Flow<'_>) -> bool {
-    let lost = scene.target.train(flow.dst).map_or(0, lost);
     let swallowed = scene.target.full_size(flow.dst).is_some_and(FullSizeRecord::is_swallowed);
-    swallowed && by_queue(flow, lost).is_some()
+    let train = scene.target.train(flow.dst).filter(|_| swallowed);
+    train.is_some_and(|train| by_queue(flow, lost(train)).is_some())
 }
 
 /// Packets of a train that were lost.
@@ -184,15 +185,20 @@ pub(super) fn called(scene: &Scene<'_>, addr: IpAddr) -> String {
     }
 }
 
+/// What the routers on the way answered, in the round in which they were asked.
+pub(super) fn routers<'a>(scene: &Scene<'a>, flow: &Flow<'_>) -> &'a [PingReport] {
+    let asked = scene.target.probes().find_map(|probe| match probe {
+        ProbeRecord::Train(it) if it.to == flow.dst && !it.routers.is_empty() => Some(&it.routers),
+        _ => None,
+    });
+    asked.map_or(&[], Vec::as_slice)
+}
+
 /// Of the routers on the way, the last that answers all and the first that does not.
 fn by_routers(scene: &Scene<'_>, flow: &Flow<'_>, train: &TrainRecord) -> Draft {
     let target = &flow.hops[0];
     let loses = |tally: Tally| tally.lost > 1;
-    let routers = scene.target.probes().find_map(|probe| match probe {
-        ProbeRecord::Train(it) if it.to == flow.dst && !it.routers.is_empty() => Some(&it.routers),
-        _ => None,
-    });
-    let routers = routers.map_or(&[][..], Vec::as_slice);
+    let routers = routers(scene, flow);
     let well = routers.iter().take_while(|report| !loses(Tally::of_echoes(report))).count();
     let called = |addr| called(scene, addr);
     let from = match well.checked_sub(1).and_then(|at| routers.get(at)) {
