@@ -10,7 +10,7 @@ use crate::inventory::{
     Addr, Link, NeighState, NeighTable, Neighbour, RouteAnswer, RouteQuery, Snapshot,
 };
 use crate::netns::NetnsId;
-use crate::probe::{DnsReport, EchoOutcome, Resolution};
+use crate::probe::{DnsReport, EchoOutcome, IdleReport, Resolution};
 use crate::probe::{NeighReport, PingReport, TcpReport, TlsReport, UdpReport};
 
 /// Everything that was seen while looking for a cause: plain data that can be saved and judged again.
@@ -35,6 +35,9 @@ pub struct CaseFile {
     /// The ways of frames between neighbours, where the namespaces they pass could be seen.
     #[cfg_attr(feature = "serde", serde(default))]
     pub wires: Vec<super::Wire>,
+    /// Namespaces of this machine that soon forget connections, where some were made.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub forgetful: Vec<super::Forgetful>,
     /// Packets and connection attempts sent so far.
     pub probes_sent: u32,
     /// How long the collecting took.
@@ -156,33 +159,11 @@ pub enum ProbeRecord {
     /// A request of HTTP/1.1 for the root of what the port serves.
     Http(TcpReport),
     /// The proxy that programs of the target are told to use.
-    Proxy(ProxyRecord),
-}
-
-/// A proxy, and whether it can be connected to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[non_exhaustive]
-pub struct ProxyRecord {
-    /// The environment variable that names it, such as `http_proxy`.
-    pub variable: String,
-    /// The process that has it in its environment, if it is another than the one that asked.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub pid: Option<u32>,
-    /// Its name or address.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// A connect to each of its addresses; none if its name has none.
-    pub connects: Vec<TcpReport>,
-}
-
-impl ProxyRecord {
-    /// Tells whether no address of it takes a connection.
-    pub(crate) fn is_dead(&self) -> bool {
-        let mut attempts = self.connects.iter().flat_map(|report| &report.attempts);
-        !attempts.any(|attempt| attempt.outcome.is_open())
-    }
+    Proxy(super::ProxyRecord),
+    /// A packet in pieces to a neighbour whose address was not known.
+    Unresolved(super::UnresolvedRecord),
+    /// A connection over which nothing was said for a while.
+    Idle(IdleReport),
 }
 
 /// Echo requests as large as the first link takes, and small ones where those stayed unanswered.
@@ -303,6 +284,7 @@ impl CaseFile {
             vantages: Vec::new(),
             search: None,
             wires: Vec::new(),
+            forgetful: Vec::new(),
             probes_sent: 0,
             elapsed: Duration::ZERO,
         }

@@ -108,6 +108,8 @@ causes! {
     NeighArpOff = "neigh.arp-off";
     /// The gateway does not answer on the link.
     NeighGatewayNoAnswer = "neigh.gateway-no-answer";
+    /// Too little may wait for a neighbour's address: the first packets are dropped.
+    NeighQueueFull = "neigh.queue-full";
     /// The machine's neighbour table is full.
     NeighTableFull = "neigh.table-full";
     /// A neighbour on the own link does not answer.
@@ -136,6 +138,8 @@ causes! {
     ConntrackTableFull = "conntrack.table-full";
     /// A connection entry leads UDP packets where no rule leads any more.
     ConntrackStaleNat = "conntrack.stale-nat";
+    /// Connection tracking forgets connections that are only idle.
+    ConntrackTimeoutTooShort = "conntrack.timeout-too-short";
     /// No source port is left to translate another connection to.
     NatPortExhaustion = "nat.port-exhaustion";
     /// A private source leaves for a network that has no way back to it.
@@ -200,6 +204,8 @@ causes! {
     SocketFdLimit = "socket.fd-limit";
     /// No local port is left for another connection to the destination.
     SocketPortsExhausted = "socket.ports-exhausted";
+    /// Closed connections hold the service's port: who binds it without `SO_REUSEADDR` cannot.
+    SocketPortInTimeWait = "socket.port-in-time-wait";
     /// The service's receive buffer is full and datagrams are dropped.
     SocketReceiveBufferFull = "socket.receive-buffer-full";
     /// A share of the packets is lost on a way that otherwise works.

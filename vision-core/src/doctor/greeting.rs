@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::case::{ProbeRecord, ProxyRecord};
+use super::case::ProbeRecord;
 use super::scene::{Flow, Hop, Outcome, Purpose, Scene};
 use super::{Cause, Class, Service};
 use crate::base::{Escaped, Host, Timestamp, Untrusted};
@@ -10,6 +10,32 @@ use crate::probe::{
     CertificateFault, ExchangeEnd, TcpAttempt, TcpExchange, TcpOutcome, TcpReport, TlsOutcome,
     TlsReport,
 };
+
+/// A proxy, and whether it can be connected to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct ProxyRecord {
+    /// The environment variable that names it, such as `http_proxy`.
+    pub variable: String,
+    /// The process that has it in its environment, if it is another than the one that asked.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub pid: Option<u32>,
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// A connect to each of its addresses; none if its name has none.
+    pub connects: Vec<TcpReport>,
+}
+
+impl ProxyRecord {
+    /// Tells whether no address of it takes a connection.
+    pub(crate) fn is_dead(&self) -> bool {
+        let mut attempts = self.connects.iter().flat_map(|report| &report.attempts);
+        !attempts.any(|attempt| attempt.outcome.is_open())
+    }
+}
 
 /// How an exchange over an open connection went.
 pub(super) enum Greeting {

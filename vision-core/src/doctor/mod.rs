@@ -10,6 +10,7 @@ mod collect;
 mod engine;
 mod fib;
 mod flows;
+mod forgetful;
 mod greeting;
 mod plan;
 mod question;
@@ -19,16 +20,19 @@ mod scene;
 mod stop;
 mod traffic;
 mod train;
+mod unresolved;
 mod walls;
 mod wire;
 
 pub use case::{
-    CaseFile, Elsewhere, FullSizeRecord, Overflowed, ProbeRecord, Probing, ProxyRecord, Round,
-    RouteRecord, Search, Shared, Vantage, VantageRole,
+    CaseFile, Elsewhere, FullSizeRecord, Overflowed, ProbeRecord, Probing, Round, RouteRecord,
+    Search, Shared, Vantage, VantageRole,
 };
 pub use cause::Cause;
 pub use collect::{Vantages, collect, diagnose};
 pub use engine::judge;
+pub use forgetful::Forgetful;
+pub use greeting::ProxyRecord;
 pub use plan::{Step, plan};
 pub use question::{Question, Service};
 pub use report::{
@@ -36,7 +40,8 @@ pub use report::{
     RuledOut, Severity, Subject, SubjectKind, Unchecked, Verdict,
 };
 pub use rules::explain;
-pub use traffic::{Crowd, Holder, Throttled, Traffic};
+pub use traffic::{Crowd, Holder, Lingering, Throttled, Traffic};
 pub use train::{QueueRecord, TrainRecord};
+pub use unresolved::UnresolvedRecord;
 pub use walls::{Endpoint, LegacyStop, MetRule, PortPool, Tracking, TrackingCounts, Walls, Way};
 pub use wire::{Answering, Wire, WireLink};

@@ -30,6 +30,11 @@ pub enum Step {
         /// Where they go.
         dst: IpAddr,
     },
+    /// Leave a connection alone for longer than the most forgetful namespace of the way remembers it.
+    LeaveAlone {
+        /// The destination.
+        dst: IpAddr,
+    },
     /// Ask a silent nameserver's host for any sign of life.
     SignOfLife {
         /// The nameserver.
@@ -65,7 +70,8 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
     };
     let sways = |flow: &Flow<'_>| scene.target.train(flow.dst).is_some_and(TrainRecord::is_swaying);
     let open = scene.destinations().any(|f| held(f) || torn(f) || sways(f) || is_late(&scene, f))
-        || scene.flows.iter().any(|flow| flow.doubtful || is_disputed(&scene, flow));
+        || scene.flows.iter().any(|flow| flow.doubtful || is_disputed(&scene, flow))
+        || may_be_forgotten(&scene).next().is_some();
     let well = diagnosis.verdict == Verdict::Healthy && !open;
     if well || proved {
         return Vec::new();
@@ -77,6 +83,8 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
         return Vec::new();
     }
     let mut steps = follow_what_works(&scene);
+    let kept = may_be_forgotten(&scene).map(|flow| flow.dst);
+    steps.extend(kept.flat_map(|dst| [Step::Follow { dst }, Step::LeaveAlone { dst }]));
     for flow in scene.failing() {
         let local = flow.hops.first().is_some_and(|hop| hop.is_local());
         if flow.purpose == Purpose::Nameserver && flow.outcome == Outcome::Silent {
@@ -88,6 +96,15 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
         }
     }
     once_each(steps)
+}
+
+/// Connections that came about, on a machine of which some namespace would soon forget one.
+fn may_be_forgotten<'s, 'a>(scene: &'s Scene<'a>) -> impl Iterator<Item = &'s Flow<'a>> {
+    let told = !scene.case.forgetful.is_empty() && scene.case.search.is_none();
+    scene.destinations().filter(move |flow| {
+        let Purpose::Destination(service) = flow.purpose else { return false };
+        told && service.tcp_port().is_some() && flow.outcome == Outcome::Works
+    })
 }
 
 /// What is only in sight further on of flows that work, or work in part.

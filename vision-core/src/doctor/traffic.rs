@@ -24,6 +24,21 @@ pub struct Traffic {
     pub listeners: Vec<Sock>,
     /// The processes that hold listeners at which connections wait.
     pub holders: Vec<Holder>,
+    /// What is left of closed connections to the service's port, where nobody listens on it.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub lingering: Option<Lingering>,
+}
+
+/// Closed connections that hold their local port for a while (`TIME-WAIT`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Lingering {
+    /// How many there are.
+    pub sockets: u32,
+    /// How long the last of them still stays.
+    #[cfg_attr(feature = "serde", serde(rename = "longest_ns", with = "crate::base::nanos"))]
+    pub longest: Duration,
 }
 
 /// A control group that used up the processor time it may have, during a round.

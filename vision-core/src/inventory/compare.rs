@@ -359,6 +359,8 @@ fn sysctl_facts(sysctls: &Sysctls) -> Vec<(String, String)> {
         add(format!("net.ipv4.{name}"), value);
     }
     add("net.core.somaxconn".to_owned(), sysctls.somaxconn.map(|v| v.to_string()));
+    let forgets = sysctls.nf_conntrack_tcp_timeout_established.map(|v| v.to_string());
+    add("net.netfilter.nf_conntrack_tcp_timeout_established".to_owned(), forgets);
     for interface in &sysctls.interfaces {
         interface_facts(interface, &mut add);
     }

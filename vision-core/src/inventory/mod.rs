@@ -77,7 +77,7 @@ pub use lookup::{RefusalCause, RouteAnswer, RouteQuery, RouteRefusal};
 pub use map::{DefaultRoute, MappedLink, MappedNamespace, NetworkMap, OtherEnd};
 pub use meanings::CounterMeaning;
 pub use neigh::{NeighFlags, NeighSelect, NeighState, Neighbour};
-pub use neigh_table::NeighTable;
+pub use neigh_table::{NeighQueue, NeighTable};
 pub use owners::{SocketOwner, SocketOwners};
 pub use peers::LinkPeer;
 pub use qdisc::{Class, Filter, Qdisc, TcHandle, TcStats};
@@ -94,6 +94,7 @@ pub use sock::{Sock, SockProtocol, SockState, SocketFilter, SocketKind};
 pub use sock_details::{SockDetails, SockMemory, SockTimer, TcpInfo};
 pub use sock_local::{PacketSock, UnixKind, UnixSock};
 pub use softnet::SoftnetCpu;
+pub(crate) use sysctl::established_timeout;
 pub use sysctl::{InterfaceSysctls, Ipv4Sysctls, Ipv6Sysctls, Sysctls};
 
 use std::os::fd::{AsFd, AsRawFd};
@@ -361,9 +362,14 @@ fn neighbour_tables_plan() -> Plan<(), impl Fn(&Message<'_>, ()) -> Row<NeighTab
     Plan::new(&[], neigh_table::read).ask(rtnl::neigh_table::dump(), ())
 }
 
+fn neighbour_queues_plan() -> Plan<(), impl Fn(&Message<'_>, ()) -> Row<NeighQueue>> {
+    Plan::new(&[], neigh_table::read_queue).ask(rtnl::neigh_table::dump(), ())
+}
+
 fn sockets_plan(
     filter: &SocketFilter,
 ) -> Plan<SockProtocol, impl Fn(&Message<'_>, SockProtocol) -> Row<Sock> + use<>> {
-    let plan = Plan::over(Protocol::SockDiag, sock::read);
+    let read = if filter.details { sock::read_in_detail } else { sock::read };
+    let plan = Plan::over(Protocol::SockDiag, read);
     filter.queries().iter().fold(plan, |p, (query, proto)| p.ask(sock_diag::dump(query), *proto))
 }

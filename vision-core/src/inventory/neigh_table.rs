@@ -22,6 +22,26 @@ pub struct NeighTable {
     pub overflows: u64,
 }
 
+/// How much may wait on a link for the address of one neighbour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct NeighQueue {
+    /// IP version.
+    pub family: Family,
+    /// The link.
+    pub ifindex: u32,
+    /// Bytes, the kernel's own for each packet among them (`unres_qlen_bytes`); one packet always may.
+    pub limit_bytes: u32,
+}
+
+pub(super) fn read_queue(message: &Message<'_>, (): ()) -> Row<NeighQueue> {
+    let Some(table) = neigh_table::decode(message) else { return Row::Unreadable };
+    let parts = Family::from_raw(table.family).zip(table.ifindex).zip(table.queue_bytes);
+    let Some(((family, ifindex), limit_bytes)) = parts else { return Row::Other };
+    Row::Item(NeighQueue { family, ifindex, limit_bytes })
+}
+
 pub(super) fn read(message: &Message<'_>, (): ()) -> Row<NeighTable> {
     let Some(table) = neigh_table::decode(message) else { return Row::Unreadable };
     let family = Family::from_raw(table.family);
@@ -40,5 +60,15 @@ impl Inventory {
     /// As [`Inventory::links`].
     pub fn neighbour_tables(&mut self, budget: &Budget) -> Result<Dump<NeighTable>> {
         self.reader.list(&super::neighbour_tables_plan(), budget)
+    }
+
+    /// Returns how much may wait for a neighbour's address, one row for each link and IP version.
+    ///
+    /// No privilege is needed.
+    ///
+    /// # Errors
+    /// As [`Inventory::links`].
+    pub fn neighbour_queues(&mut self, budget: &Budget) -> Result<Dump<NeighQueue>> {
+        self.reader.list(&super::neighbour_queues_plan(), budget)
     }
 }

@@ -231,11 +231,19 @@ impl Sock {
 /// Reads a row of a socket dump.
 #[inline]
 pub(super) fn read(message: &Message<'_>, protocol: SockProtocol) -> Row<Sock> {
-    sock_diag::decode(message).and_then(|msg| from_msg(&msg, protocol)).into()
+    sock_diag::decode(message).and_then(|msg| from_msg(&msg, protocol, msg.memory.is_some())).into()
+}
+
+/// Reads a row of a dump for which details were asked: of sockets that are no whole ones any more, or not yet
+/// (`TIME-WAIT`, `SYN-RECV`), the kernel tells the timer alone.
+#[inline]
+pub(super) fn read_in_detail(message: &Message<'_>, protocol: SockProtocol) -> Row<Sock> {
+    let read = |msg: SockMsg<'_>| from_msg(&msg, protocol, msg.memory.is_some() || msg.timer != 0);
+    sock_diag::decode(message).and_then(read).into()
 }
 
 #[inline]
-fn from_msg(msg: &SockMsg<'_>, protocol: SockProtocol) -> Option<Sock> {
+fn from_msg(msg: &SockMsg<'_>, protocol: SockProtocol, in_detail: bool) -> Option<Sock> {
     Some(Sock {
         protocol,
         family: Family::from_raw(msg.family)?,
@@ -253,7 +261,7 @@ fn from_msg(msg: &SockMsg<'_>, protocol: SockProtocol) -> Option<Sock> {
         retransmits: msg.retransmits,
         mark: msg.mark,
         cookie: msg.cookie,
-        details: msg.memory.is_some().then(|| Box::new(details(msg, protocol))),
+        details: in_detail.then(|| Box::new(details(msg, protocol))),
     })
 }
 

@@ -28,6 +28,8 @@ pub struct Sysctls {
     pub tcp_mtu_probing: Option<u8>,
     /// Largest backlog of a listener.
     pub somaxconn: Option<u32>,
+    /// Seconds after which connection tracking forgets a TCP connection over which nothing is said.
+    pub nf_conntrack_tcp_timeout_established: Option<u32>,
     /// Settings of `all`, of `default`, and of each interface.
     pub interfaces: Vec<InterfaceSysctls>,
 }
@@ -120,8 +122,14 @@ pub(super) fn read() -> Sysctls {
         ip_no_pmtu_disc: number(ipv4, "ip_no_pmtu_disc"),
         tcp_mtu_probing: number(ipv4, "tcp_mtu_probing"),
         somaxconn: number(Path::new("/proc/sys/net/core"), "somaxconn"),
+        nf_conntrack_tcp_timeout_established: established_timeout(),
         interfaces: interfaces(),
     }
+}
+
+/// Reads, for the calling thread's namespace, how many seconds an established connection is remembered.
+pub(crate) fn established_timeout() -> Option<u32> {
+    number(Path::new("/proc/sys/net/netfilter"), "nf_conntrack_tcp_timeout_established")
 }
 
 fn interfaces() -> Vec<InterfaceSysctls> {

@@ -58,8 +58,8 @@ pub use sweep::{
 };
 pub use syn::{SynOutcome, SynProbe, SynReport, SynSegment, SynSession};
 pub use tcp::{
-    ExchangeEnd, Payload, ResetTtl, TcpAttempt, TcpExchange, TcpOutcome, TcpProbe, TcpReport,
-    TcpSession, TcpSummary, Until,
+    ExchangeEnd, IdleOutcome, IdleProbe, IdleReport, Payload, ResetTtl, TcpAttempt, TcpExchange,
+    TcpOutcome, TcpProbe, TcpReport, TcpSession, TcpSummary, Until,
 };
 #[cfg(feature = "tls")]
 pub use tls::{Authorities, TlsProbe};

@@ -9,7 +9,7 @@ use vision_core::doctor::{
     CaseFile, Confidence, Diagnosis, ProbeRecord, Round, Verdict, judge, plan,
 };
 use vision_core::inventory::Sections;
-use vision_core::probe::TlsOutcome;
+use vision_core::probe::{IdleOutcome, TlsOutcome};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/cases");
 
@@ -87,6 +87,8 @@ fn a_rule_fires_in_its_own_case_and_is_silent_in_a_healthy_one() {
             "link.missing",
             "neigh.no-answer",
             "dns.reply-wrong-source",
+            // Said beside the missing listener.
+            "socket.port-in-time-wait",
         ];
         let recorded = known.contains(&cause.slug()) || rare.contains(&cause.slug());
         assert!(recorded, "no recorded case of {cause}");
@@ -308,6 +310,8 @@ fn a_table_that_could_not_be_read_never_makes_a_fault_healthy() {
                 "latency.hop",
                 "latency.queue",
                 "latency.syn-retry",
+                "conntrack.timeout-too-short",
+                "neigh.queue-full",
                 "dns.slow",
                 "dns.search-amplification",
                 "dns.first-server-dead",
@@ -339,4 +343,48 @@ fn a_forwarding_table_that_could_not_be_read_is_not_an_empty_one() {
     let diagnosis = judge(&case);
     assert_ne!(called(&diagnosis), "overlay.no-fdb", "{diagnosis:#?}");
     assert_ne!(called(&diagnosis), "healthy", "{diagnosis:#?}");
+}
+
+#[test]
+fn what_holds_a_port_is_said_beside_the_missing_listener() {
+    let case = recorded("socket.no-listener_time-wait");
+    let causes = |case: &CaseFile| -> Vec<&'static str> {
+        judge(case).findings.iter().map(|finding| finding.cause.slug()).collect()
+    };
+    assert_eq!(causes(&case), ["socket.no-listener", "socket.port-in-time-wait"]);
+    let mut gone = case;
+    for round in gone.vantages.iter_mut().flat_map(|vantage| &mut vantage.rounds) {
+        round.traffic = None;
+    }
+    assert_eq!(causes(&gone), ["socket.no-listener"]);
+}
+
+/// Changes what became of the connection that was left alone.
+fn left_alone(mut case: CaseFile, outcome: &IdleOutcome) -> CaseFile {
+    let rounds = case.vantages.iter_mut().flat_map(|vantage| &mut vantage.rounds);
+    for probe in rounds.flat_map(|round| &mut round.probes) {
+        if let ProbeRecord::Idle(report) = probe {
+            report.outcome = outcome.clone();
+        }
+    }
+    case
+}
+
+#[test]
+fn an_idle_connection_is_called_forgotten_only_if_it_was_lost_and_something_counted_it() {
+    let case = recorded("conntrack.timeout-too-short");
+    let first =
+        |case: &CaseFile| judge(case).findings.first().map(|f| (f.cause.slug(), f.confidence));
+    assert_eq!(first(&case), Some(("conntrack.timeout-too-short", Confidence::Proved)));
+    let alive = left_alone(case.clone(), &IdleOutcome::Alive);
+    assert_eq!((first(&alive), judge(&alive).verdict), (None, Verdict::Healthy));
+    let closed = left_alone(case.clone(), &IdleOutcome::Closed { after: Duration::from_secs(1) });
+    assert_eq!(first(&closed), None);
+    let said = judge(&closed).unchecked;
+    assert!(said.iter().any(|it| it.what == "conntrack.timeout-too-short"), "{said:#?}");
+    let mut uncounted = case;
+    for round in uncounted.vantages.iter_mut().flat_map(|vantage| &mut vantage.rounds) {
+        round.walls = None;
+    }
+    assert_eq!(first(&uncounted), Some(("conntrack.timeout-too-short", Confidence::Likely)));
 }

@@ -82,3 +82,22 @@ fn proxied_addresses_are_listed_on_request_only() {
     assert_eq!(all.iter().filter(is_proxy).count(), proxies.len());
     assert!(all.len() >= entries.len() + proxies.len());
 }
+
+#[test]
+fn how_much_may_wait_for_a_neighbour_is_told_per_link_and_version() {
+    let Some(ns) = Ns::new() else { return };
+    ns.sh(SETUP);
+    ns.sh("echo 6912 >/proc/sys/net/ipv4/neigh/va/unres_qlen_bytes
+           echo 0 >/proc/sys/net/ipv6/neigh/vb/unres_qlen_bytes");
+    let queues = ns.inventory().neighbour_queues(&budget()).expect("queues").items;
+    let links = ns.inventory().links(&budget()).expect("links").items;
+    assert_eq!(queues.len(), 2 * links.len(), "{queues:#?}");
+    for queue in queues {
+        let link = links.iter().find(|link| link.ifindex == queue.ifindex).expect("listed");
+        let version = if queue.family == vision_core::Family::V4 { 4 } else { 6 };
+        let name = link.name.escaped();
+        let file = format!("/proc/sys/net/ipv{version}/neigh/{name}/unres_qlen_bytes");
+        let theirs = ns.sh(&format!("cat {file}"));
+        assert_eq!(queue.limit_bytes.to_string(), theirs.trim(), "{file}");
+    }
+}

@@ -152,3 +152,33 @@ fn a_listener_says_whose_packets_it_takes() {
     assert!(at(8082).accepts(v4) && at(8082).accepts(v6));
     assert!(at(8082).is_listening() && at(8082).v6only == Some(false));
 }
+
+#[test]
+fn a_closed_connection_tells_for_how_long_it_still_holds_its_port() {
+    let Some(ns) = Ns::new() else { return };
+    ns.within(|| {
+        let listener = TcpListener::bind("127.0.0.1:8090").expect("listener");
+        let client = TcpStream::connect("127.0.0.1:8090").expect("connected");
+        drop(listener.accept().expect("accepted"));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        drop(client);
+    });
+    let filter = SocketFilter::default().protocol(SockProtocol::Tcp).local_port(8090);
+    let mut inventory = ns.inventory();
+    let mut waiting = |filter: &SocketFilter| {
+        let dump = inventory.sockets(filter, &budget()).expect("sockets").items;
+        let mut all = dump.into_iter().filter(|sock| sock.state == SockState::TimeWait);
+        let one = all.next().expect("a closed connection");
+        assert!(all.next().is_none());
+        one
+    };
+    assert!(waiting(&filter).details.is_none(), "not asked for");
+    let details = waiting(&filter.details()).details.expect("asked for");
+    assert_eq!(details.timer.map(|timer| timer.to_string()).as_deref(), Some("timewait"));
+    let ours = details.timer_ms.expect("a timer") / 1000;
+    let ss = ns.sh("ss -H -n -t -a -o state time-wait");
+    let theirs = ss.split_once("timer:(timewait,").and_then(|(_, rest)| rest.split_once("sec"));
+    let theirs: u32 =
+        theirs.and_then(|(sec, _)| sec.parse().ok()).unwrap_or_else(|| panic!("{ss}"));
+    assert!(ours.abs_diff(theirs) <= 1 && ours > 50, "{ours} {ss}");
+}

@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use vision_core::probe::{ExchangeEnd, Payload, Probe, TcpOutcome, TcpProbe, TcpReport, Until};
+use vision_core::probe::{
+    ExchangeEnd, IdleOutcome, IdleProbe, Payload, Probe, TcpOutcome, TcpProbe, TcpReport, Until,
+};
 use vision_core::{Budget, EventSource};
 use vision_lab::{Fault, Hook, Node, Proto, RejectKind, TcpBehaviour, TcpServer};
 
@@ -145,4 +147,46 @@ fn waiting_for_a_port_ends_when_it_opens_and_when_it_closes() {
     let count = report.attempts.len();
     assert!((3..=12).contains(&count), "{count} attempts");
     assert_eq!(wait(Until::Closed, &budget()).reached, Some(true));
+}
+
+/// A filter that takes a connection from its beginning only, and forgets it after two seconds.
+const FORGETFUL: &str = "\
+    echo 2 >/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established
+    echo 0 >/proc/sys/net/netfilter/nf_conntrack_tcp_loose
+    nft 'table inet f { chain c { type filter hook forward priority 0; ct state invalid drop; }; }'";
+
+#[test]
+fn a_connection_left_alone_is_lost_where_it_is_forgotten_and_goes_on_elsewhere() {
+    let Some(lab) = lab() else { return };
+    let [a, r, b] = lab.chain(["a", "r", "b"]).expect("three in a row");
+    let _server = TcpServer::start(&b, "[::]:80", TcpBehaviour::Accept).expect("listens");
+    let _banner = TcpServer::start(&b, "[::]:81", TcpBehaviour::Banner(b"hello".to_vec()));
+    let _closes = TcpServer::start(&b, "[::]:82", TcpBehaviour::CloseAtOnce).expect("listens");
+    r.sh(FORGETFUL);
+    let ask = |to: IpAddr, port: u16, idle: u64| {
+        let probe = IdleProbe::new(SocketAddr::new(to, port), ms(idle));
+        let report = probe.run(&target(&a), &budget()).expect("asked");
+        assert_eq!((report.to, report.idle), (SocketAddr::new(to, port), ms(idle)));
+        assert!(report.started_at.is_some());
+        report.outcome
+    };
+    for to in [IpAddr::from(b.v4()), b.v6().into()] {
+        // Three seconds of silence, and a keepalive probe each at 3 and 4 s; given up at 5 s.
+        match ask(to, 80, 3000) {
+            IdleOutcome::Lost { reason, after } => {
+                assert_eq!(reason.errno, 110, "ETIMEDOUT: {reason}");
+                assert!(after >= ms(4500), "{after:?}");
+            }
+            other => panic!("{to}: {other:?}"),
+        }
+        assert_eq!(ask(to, 80, 1000), IdleOutcome::Alive, "{to}: not forgotten yet");
+    }
+    // What is said unasked is no end; a closed connection is.
+    assert_eq!(ask(b.v4().into(), 81, 1000), IdleOutcome::Alive);
+    let closed = ask(b.v4().into(), 82, 1000);
+    assert!(matches!(closed, IdleOutcome::Closed { after } if after < ms(900)), "{closed:?}");
+    match ask(b.v4().into(), 83, 1000) {
+        IdleOutcome::NotOpen { reason: Some(reason) } => assert_eq!(reason.errno, 111, "{reason}"),
+        other => panic!("{other:?}"),
+    }
 }

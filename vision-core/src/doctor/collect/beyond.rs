@@ -9,8 +9,8 @@ use super::probes::Prober;
 #[cfg(feature = "tls")]
 use crate::base::Error;
 use crate::base::{Host, Prefix, Result, Untrusted};
-use crate::doctor::Service;
-use crate::doctor::case::{ProbeRecord, Probing, ProxyRecord, Vantage};
+use crate::doctor::case::{ProbeRecord, Probing, Vantage};
+use crate::doctor::{ProxyRecord, Service};
 #[cfg(feature = "tls")]
 use crate::probe::{Authorities, TlsProbe};
 use crate::probe::{Probe, ResolveOutcome, TcpExchange, TcpProbe, TlsOutcome};

@@ -69,10 +69,22 @@ fn second_round(case: &CaseFile, steps: &[Step], prober: &mut Prober<'_>) -> Res
                 }
                 Question::Health => gateway(*dst, prober)?,
             },
+            Step::LeaveAlone { dst } => {
+                if let Some(port) = port_of(&case.question) {
+                    prober.idle(case, *dst, port)?;
+                }
+            }
             Step::Examine | Step::Again { .. } => {}
         }
     }
     Ok(())
+}
+
+fn port_of(question: &Question) -> Option<u16> {
+    match question {
+        Question::Reach { service, .. } => service.tcp_port(),
+        Question::Health => None,
+    }
 }
 
 /// How long a nameserver may take when it was silent before.
@@ -150,7 +162,11 @@ fn way_to(addr: IpAddr, prober: &mut Prober<'_>) -> Result<()> {
     prober.look_up(addr)?;
     match prober.is_known(addr) {
         true => Ok(()),
-        false => prober.solicit_next_hop(addr),
+        false => {
+            // An answer to a question of our own would make the address known.
+            prober.unresolved(addr)?;
+            prober.solicit_next_hop(addr)
+        }
     }
 }
 

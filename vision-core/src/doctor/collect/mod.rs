@@ -4,6 +4,7 @@ mod around;
 mod beyond;
 mod examine;
 mod follow;
+mod forgetful;
 mod full_size;
 mod legacy;
 mod neighbours;
@@ -12,6 +13,7 @@ mod segment;
 mod survey;
 mod traffic;
 mod train;
+mod unresolved;
 mod walk;
 mod walls;
 mod wire;
@@ -154,6 +156,9 @@ fn run(case: &mut CaseFile, steps: &[Step], vantages: &Vantages, budget: &Budget
         }
     }
     let asked = examine::ask(case, steps, &mut here, budget);
+    if steps.contains(&Step::Examine) && forgetful::has_connected(case) {
+        case.forgetful = forgetful::all(budget);
+    }
     look_again(case, &mut here, survey.as_mut(), budget);
     asked
 }

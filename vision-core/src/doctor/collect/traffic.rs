@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::Site;
 use crate::base::Budget;
 use crate::doctor::case::{CaseFile, Vantage, VantageRole};
-use crate::doctor::traffic::{Crowd, Holder, Throttled, Traffic};
+use crate::doctor::traffic::{Crowd, Holder, Lingering, Throttled, Traffic};
 use crate::doctor::{Question, Service};
 use crate::inventory::{Sock, SockProtocol, SockState, SocketFilter};
 use crate::netns::cpu;
@@ -111,7 +112,10 @@ fn serving(asked: Asked, site: &mut Site, traffic: &mut Traffic, budget: &Budget
     } else {
         traffic.unread = sockets(site, &filter.clone().connected(), budget);
         traffic.unread.retain(|s| s.state == SockState::Established && s.recv_q > 0);
-        traffic.listeners = sockets(site, &filter.listening(), budget);
+        traffic.listeners = sockets(site, &filter.clone().listening(), budget);
+        if traffic.listeners.is_empty() {
+            traffic.lingering = lingering(&sockets(site, &filter.connected().details(), budget));
+        }
     }
     traffic.unread.sort_by_key(|sock| std::cmp::Reverse(sock.recv_q));
     traffic.unread.truncate(KEPT);
@@ -131,6 +135,15 @@ fn serving(asked: Asked, site: &mut Site, traffic: &mut Traffic, budget: &Budget
         }));
     }
     traffic.holders.truncate(KEPT);
+}
+
+/// What holds the port though nobody listens on it.
+fn lingering(all: &[Sock]) -> Option<Lingering> {
+    let ended = || all.iter().filter(|sock| sock.state == SockState::TimeWait);
+    let rest = |sock: &Sock| sock.details.as_ref().and_then(|details| details.timer_ms);
+    let longest = ended().filter_map(rest).max().unwrap_or_default();
+    let sockets = u32::try_from(ended().count()).ok().filter(|count| *count > 0)?;
+    Some(Lingering { sockets, longest: Duration::from_millis(longest.into()) })
 }
 
 /// Says of groups that had to wait whether the service is in them: the namespace may be that of other services too.

@@ -2,7 +2,7 @@ use super::dns::here;
 use super::text::{Draft, evidence};
 use super::tls::BEYOND;
 use super::{Answer, Rule, RuleMeta, SAID_LAST};
-use crate::doctor::case::ProxyRecord;
+use crate::doctor::ProxyRecord;
 use crate::doctor::greeting::proxy;
 use crate::doctor::scene::{Outcome, Scene};
 use crate::doctor::{Cause, Confidence, Severity, SubjectKind, Unchecked};

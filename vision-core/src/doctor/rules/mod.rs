@@ -12,6 +12,7 @@ mod bridge_port_not_forwarding;
 mod bridge_wrong_fdb;
 mod conntrack_stale_nat;
 mod conntrack_table_full;
+mod conntrack_timeout_too_short;
 mod dns;
 mod dns_docker_redirect_missing;
 mod dns_first_server_dead;
@@ -65,6 +66,7 @@ mod neigh_duplicate_mac;
 mod neigh_gateway_no_answer;
 mod neigh_no_answer;
 mod neigh_proxy_arp_off;
+mod neigh_queue_full;
 mod neigh_sender_rejected;
 mod neigh_stale_mac;
 mod neigh_table_full;
@@ -103,6 +105,7 @@ mod socket_fd_limit;
 mod socket_loopback_only;
 mod socket_no_listener;
 mod socket_not_reading;
+mod socket_port_in_time_wait;
 mod socket_ports_exhausted;
 mod socket_receive_buffer_full;
 mod text;
@@ -216,6 +219,7 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &neigh_wrong_static::NeighWrongStatic,
     &neigh_stale_mac::NeighStaleMac,
     &neigh_table_full::NeighTableFull,
+    &neigh_queue_full::NeighQueueFull,
     &neigh_proxy_arp_off::NeighProxyArpOff,
     &neigh_answer_filtered::NeighAnswerFiltered,
     &neigh_sender_rejected::NeighSenderRejected,
@@ -223,6 +227,7 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &neigh_no_answer::NeighNoAnswer,
     &conntrack_table_full::ConntrackTableFull,
     &conntrack_stale_nat::ConntrackStaleNat,
+    &conntrack_timeout_too_short::ConntrackTimeoutTooShort,
     &nat_port_exhaustion::NatPortExhaustion,
     &service_no_endpoints::ServiceNoEndpoints,
     &service_stale_target::ServiceStaleTarget,
@@ -264,6 +269,7 @@ pub(super) const ALL: &[&dyn Rule] = &[
     &socket_no_listener::SocketNoListener,
     &socket_fd_limit::SocketFdLimit,
     &socket_accept_queue_full::SocketAcceptQueueFull,
+    &socket_port_in_time_wait::SocketPortInTimeWait,
     &socket_ports_exhausted::SocketPortsExhausted,
     &socket_not_reading::SocketNotReading,
     &socket_receive_buffer_full::SocketReceiveBufferFull,

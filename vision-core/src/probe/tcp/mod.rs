@@ -1,6 +1,7 @@
 //! TCP connects.
 
 mod channel;
+mod idle;
 mod machine;
 mod payload;
 mod report;
@@ -14,6 +15,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 pub(crate) use self::channel::{TcpChannel, Then};
+pub use self::idle::{IdleOutcome, IdleProbe, IdleReport};
 use self::machine::TcpMachine;
 #[cfg(feature = "tls")]
 pub(crate) use self::machine::{TcpCommand, TcpInput, meaning};

@@ -13,6 +13,7 @@ use crate::{
 
 const SILENT: &str = "neigh.gateway-no-answer";
 const STATIC: &str = "neigh.wrong-static";
+const QUEUE: &str = "neigh.queue-full";
 
 pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(SILENT, "chain, router silent, v4", router_silent_v4),
@@ -28,6 +29,11 @@ pub(super) const ALL: &[Scenario] = &[
         nobody_there_health,
     ),
     Scenario::fault(SILENT, "chain, gateway off the subnet (onlink), v4", onlink_gateway),
+    Scenario::fault(QUEUE, "a neighbour by proxy, nothing may wait for it", nothing_may_wait),
+    Scenario::fault(QUEUE, "a neighbour by proxy, three packets may wait, TCP", three_may_wait)
+        .seen(),
+    Scenario::healthy("a neighbour by proxy, as much may wait as usual", enough_may_wait),
+    Scenario::healthy("nothing may wait, and who is asked for answers at once", quick_to_answer),
     Scenario::fault(STATIC, "wire, v4 on-link", wrong_on_link_v4),
     Scenario::fault(STATIC, "wire, v6 on-link TCP, by pid", wrong_on_link_v6),
     Scenario::fault(STATIC, "chain, gateway pinned, v6 routed", wrong_gateway_v6),
@@ -152,4 +158,43 @@ fn absent_gateway(node: &Node) -> Result<()> {
 fn forget(node: &Node) -> Result<()> {
     node.try_sh("ip neigh flush dev eth0")?;
     Ok(())
+}
+
+/// A router that answers for what is behind it, and takes its time (ip-sysctl.rst, `proxy_delay`); `a` takes all of it
+/// to be on its own link.
+fn by_proxy(lab: &Lab) -> Result<[Node; 3]> {
+    let [a, r, b] = lab.chain(["a", "r", "b"])?;
+    r.try_sh("echo 1 >/proc/sys/net/ipv4/conf/eth0/proxy_arp")?;
+    a.try_sh(&format!("ip route flush default; ip route add {} dev eth0", b.v4()))?;
+    Ok([a, r, b])
+}
+
+fn may_wait(node: &Node, bytes: u32) -> Result<()> {
+    node.try_sh(&format!("echo {bytes} >/proc/sys/net/ipv4/neigh/eth0/unres_qlen_bytes"))?;
+    Ok(())
+}
+
+fn nothing_may_wait(lab: &Lab) -> Built {
+    let [a, _, b] = by_proxy(lab)?;
+    may_wait(&a, 0)?;
+    Ok(Site::at(&a).ask(b.v4()).blame(&a))
+}
+
+fn three_may_wait(lab: &Lab) -> Built {
+    let [a, _, b] = by_proxy(lab)?;
+    may_wait(&a, 6912)?;
+    let server = listen(&b, 80)?;
+    Ok(Site::at(&a).keep(server).ask_tcp(b.v4(), 80).blame(&a))
+}
+
+fn enough_may_wait(lab: &Lab) -> Built {
+    let [a, _, b] = by_proxy(lab)?;
+    Ok(Site::at(&a).ask(b.v4()))
+}
+
+fn quick_to_answer(lab: &Lab) -> Built {
+    let [a, b] = lab.pair()?;
+    may_wait(&a, 0)?;
+    forget(&a)?;
+    Ok(Site::at(&a).ask(b.v4()))
 }

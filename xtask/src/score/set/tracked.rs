@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, UdpSocket};
 
-use vision_lab::{Lab, Node, UdpBehaviour, UdpServer};
+use vision_lab::{Lab, Node, TcpBehaviour, TcpServer, UdpBehaviour, UdpServer};
 
 use super::Built;
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
 
 const STALE: &str = "conntrack.stale-nat";
 const PORTS: &str = "nat.port-exhaustion";
+const FORGOTTEN: &str = "conntrack.timeout-too-short";
 
 pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(STALE, "router, another backend by now", stale_on_router).seen(),
@@ -26,6 +27,13 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(PORTS, "router translates to four ports, v6", ports_v6).seen(),
     Scenario::healthy("the ports are in use towards another destination", ports_elsewhere).seen(),
     Scenario::healthy("half of the ports are in use", ports_left).seen(),
+    Scenario::fault(FORGOTTEN, "a router forgets within 3 s, drops what is invalid", forgotten_v4)
+        .seen(),
+    Scenario::fault(FORGOTTEN, "a router forgets within 5 s, v6, http", forgotten_v6).seen(),
+    Scenario::fault(FORGOTTEN, "takes connections by their first packet alone", forgotten_policy)
+        .seen(),
+    Scenario::healthy("a router forgets within 3 s, and learns again", forgotten_and_learnt).seen(),
+    Scenario::healthy("somebody else forgets within 3 s", forgotten_elsewhere).seen(),
 ];
 
 const SERVICE: &str = "10.96.0.10:514";
@@ -153,4 +161,73 @@ fn ports_v6(lab: &Lab) -> Built {
     let server = listen(&b, 443)?;
     let open = fill(&a, (b.v6(), 443).into(), 4);
     Ok(Site::at(&a).keep((open, server)).ask_tcp(b.v6(), 443).blame(&r))
+}
+
+/// Has a node forget connections after so many seconds.
+fn forget(on: &Node, seconds: u32) -> Result<()> {
+    on.try_sh(&format!(
+        "echo {seconds} >/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established"
+    ))?;
+    Ok(())
+}
+
+/// Forwards what belongs to a connection, or begins one.
+fn guard(on: &Node, beginning: &str) -> Result<()> {
+    on.try_sh(&format!(
+        "nft 'table inet guard {{ chain c {{ type filter hook forward priority 0; policy drop;
+         ct state invalid counter drop; ct state established,related accept; {beginning} counter accept;
+         meta l4proto {{ icmp, ipv6-icmp }} accept; counter drop; }}; }}'"
+    ))?;
+    Ok(())
+}
+
+fn held(node: &Node) -> Result<TcpServer> {
+    Ok(TcpServer::start(node, "[::]:5432", TcpBehaviour::Accept)?)
+}
+
+fn strict(on: &Node) -> Result<()> {
+    on.try_sh("echo 0 >/proc/sys/net/netfilter/nf_conntrack_tcp_loose")?;
+    guard(on, "ct state new")
+}
+
+fn forgotten_v4(lab: &Lab) -> Built {
+    let [a, r, b] = lab.chain(["a", "r", "b"])?;
+    let server = held(&b)?;
+    forget(&r, 3)?;
+    strict(&r)?;
+    Ok(Site::at(&a).keep(server).ask_tcp(b.v4(), 5432).blame(&r))
+}
+
+fn forgotten_v6(lab: &Lab) -> Built {
+    let [a, _, r, b] = lab.chain(["a", "q", "r", "b"])?;
+    let server = listen(&b, 80)?;
+    forget(&r, 5)?;
+    strict(&r)?;
+    Ok(Site::at(&a).keep(server).ask(format!("http://[{}]/", b.v6())).blame(&r))
+}
+
+fn forgotten_policy(lab: &Lab) -> Built {
+    let [a, r, b] = lab.chain(["a", "r", "b"])?;
+    let server = held(&b)?;
+    forget(&r, 2)?;
+    guard(&r, "tcp flags & (syn|ack) == syn")?;
+    Ok(Site::at(&a).keep(server).ask_tcp(b.v4(), 5432).blame(&r))
+}
+
+fn forgotten_and_learnt(lab: &Lab) -> Built {
+    let [a, r, b] = lab.chain(["a", "r", "b"])?;
+    let server = held(&b)?;
+    forget(&r, 3)?;
+    guard(&r, "ct state new")?;
+    Ok(Site::at(&a).keep(server).ask_tcp(b.v4(), 5432))
+}
+
+fn forgotten_elsewhere(lab: &Lab) -> Built {
+    let [a, r, b] = lab.chain(["a", "r", "b"])?;
+    let server = held(&b)?;
+    let other = lab.node("elsewhere")?;
+    forget(&other, 3)?;
+    strict(&other)?;
+    guard(&r, "ct state new")?;
+    Ok(Site::at(&a).keep((server, other)).ask_tcp(b.v4(), 5432))
 }
