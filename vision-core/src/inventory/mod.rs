@@ -94,6 +94,7 @@ pub use sock::{Sock, SockProtocol, SockState, SocketFilter, SocketKind};
 pub use sock_details::{SockDetails, SockMemory, SockTimer, TcpInfo};
 pub use sock_local::{PacketSock, UnixKind, UnixSock};
 pub use softnet::SoftnetCpu;
+#[cfg(feature = "dns")]
 pub(crate) use sysctl::established_timeout;
 pub use sysctl::{InterfaceSysctls, Ipv4Sysctls, Ipv6Sysctls, Sysctls};
 
