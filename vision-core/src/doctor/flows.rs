@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::case::{CaseFile, ProbeRecord, Vantage};
+use super::case::{CaseFile, ProbeRecord, Vantage, VantageRole};
 use super::scene::{Flow, Hop, Outcome, Purpose, has_address};
 use super::stop::{entries, met, walls_of};
 use super::{Question, Service};
@@ -187,7 +187,10 @@ fn hops_back<'a>(
         return Vec::new();
     };
     let others = case.vantages.iter().skip(1).rev().filter(|v| v.route(source).is_some());
-    others.map(|vantage| Hop::new(vantage, source, at)).collect()
+    let mut others: Vec<_> = others.collect();
+    // Routers of the way back alone were met after the destination.
+    others.sort_by_key(|vantage| vantage.role != VantageRole::Destination);
+    others.into_iter().map(|vantage| Hop::new(vantage, source, at)).collect()
 }
 
 /// Tells whether a default route leads there.

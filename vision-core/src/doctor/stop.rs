@@ -293,7 +293,8 @@ fn spared<'a>(walls: &'a Walls, stop: &MetRule) -> Option<&'a MetRule> {
 /// kube-proxy says it in the rule's comment, or has a table of its own.
 fn is_of_proxy(rule: &MetRule) -> bool {
     let said = rule.comment.as_ref().is_some_and(|text| text.contains("has no endpoints"));
-    said || rule.table == "kube-proxy"
+    // What nobody has at all is refused in a chain of its own.
+    said || rule.table == "kube-proxy" && rule.chain != "cluster-ips-check"
 }
 
 /// Tells whether a rule picks its packets by chance or by turns.

@@ -95,6 +95,9 @@ pub struct MetRule {
     pub text: String,
     /// What its maker wrote beside it.
     pub comment: Option<String>,
+    /// What its destination was translated to before it meets the rule.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub led: Option<Endpoint>,
     /// Where it translates the destination to.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub to: Vec<Endpoint>,

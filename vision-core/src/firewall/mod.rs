@@ -34,7 +34,7 @@ pub use flow::{Flow, FlowPart};
 pub use model::{Chain, Counter, Element, Flowtable, FwFamily, Hook, Object, Rule, Set, Table};
 pub use text::Text;
 pub use value::{Fields, Value};
-pub use why::{Met, why};
+pub use why::{Met, NatTarget, why};
 
 use std::collections::HashMap;
 

@@ -5,6 +5,7 @@ use super::flow::Flow;
 use super::proto::{CT, META};
 use super::types;
 use super::value::Value;
+use super::why::NatTarget;
 use super::{Element, Rule, Ruleset, SetContent};
 
 /// What a rule does with a packet.
@@ -28,13 +29,17 @@ pub(super) struct Paper<'p> {
     rule: &'p Rule,
     /// The numbers of the links it comes in by and leaves by.
     links: [Option<u32>; 2],
-    registers: [Option<[u8; 4]>; 20],
+    registers: Registers,
     /// What was to be in the registers that are not known.
     missing: [Option<String>; 20],
     /// What would have to be known to be certain.
     pub(super) unknown: Vec<String>,
     /// The chains it may go to, where a map decides by what is not known.
     pub(super) branches: Vec<Vec<u8>>,
+    /// What may be in the registers from a place on, where a map decides by what is not known.
+    choices: Option<(usize, Vec<Vec<u8>>)>,
+    /// Where the packet is sent instead, as far as the maps tell.
+    pub(super) to: Vec<NatTarget>,
 }
 
 impl<'p> Paper<'p> {
@@ -53,6 +58,8 @@ impl<'p> Paper<'p> {
             missing: Default::default(),
             unknown: Vec::new(),
             branches: Vec::new(),
+            choices: None,
+            to: Vec::new(),
         }
     }
 
@@ -111,7 +118,11 @@ impl<'p> Paper<'p> {
                 self.put(expr, value)
             }
             b"reject" => Some(Does::Takes("reject")),
-            b"nat" | b"masq" | b"redir" => Some(Does::Takes("translate")),
+            b"nat" => {
+                self.to = self.targets(expr);
+                Some(Does::Takes("translate"))
+            }
+            b"masq" | b"redir" => Some(Does::Takes("translate")),
             b"queue" => Some(Does::Takes("queue")),
             b"target" => Some(match expr.text("name")?.as_bytes() {
                 b"DNAT" | b"SNAT" | b"MASQUERADE" | b"REDIRECT" | b"NETMAP" => {
@@ -221,7 +232,12 @@ impl<'p> Paper<'p> {
         let content = self.sets.sets.iter().find(here)?;
         let len = usize::try_from(content.set.key_len).ok()?;
         let Some(key) = self.get(expr, "sreg", len) else {
-            if expr.number("dreg") == Some(0) {
+            let to = expr.number("dreg");
+            if let Some(at) = to.filter(|to| *to != 0).and_then(super::text::slot) {
+                let data = content.elements.iter().filter_map(bytes).take(BRANCHES);
+                self.choices = Some((at, data.collect()));
+            }
+            if to == Some(0) {
                 self.branches = content.elements.iter().filter_map(target).take(BRANCHES).collect();
                 self.branches.dedup();
             }
@@ -242,12 +258,40 @@ impl<'p> Paper<'p> {
         }
     }
 
+    /// Where a translation of the destination sends the packet.
+    fn targets(&self, expr: &Expression) -> Vec<NatTarget> {
+        let read = |registers: &Registers| {
+            let field = |name, len| read(registers, super::text::slot(expr.number(name)?)?, len);
+            let addr = match self.flow.src.is_ipv6() {
+                true => {
+                    field("addr_min", 16).and_then(|b| Some(<[u8; 16]>::try_from(b).ok()?.into()))
+                }
+                false => {
+                    field("addr_min", 4).and_then(|b| Some(<[u8; 4]>::try_from(b).ok()?.into()))
+                }
+            };
+            let port = field("proto_min", 2).and_then(|b| b.try_into().ok());
+            let target = NatTarget { addr, port: port.map(u16::from_be_bytes) };
+            // An address that is not known is not the one asked for.
+            let told = expr.number("addr_min").is_none() || addr.is_some();
+            Some(target).filter(|_| told && (addr.is_some() || port.is_some()))
+        };
+        match (expr.number("type"), &self.choices) {
+            (Some(DNAT), None) => read(&self.registers).into_iter().collect(),
+            (Some(DNAT), Some((at, all))) => {
+                let chosen = |data: &Vec<u8>| {
+                    let mut registers = self.registers;
+                    fill(&mut registers, *at, Some(data));
+                    read(&registers)
+                };
+                all.iter().filter_map(chosen).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn get(&self, expr: &Expression, field: &str, len: usize) -> Option<Vec<u8>> {
-        let at = super::text::slot(expr.number(field)?)?;
-        let words = self.registers.get(at..at.checked_add(len.div_ceil(4))?)?;
-        let mut bytes: Vec<u8> = words.iter().copied().collect::<Option<Vec<_>>>()?.concat();
-        bytes.truncate(len);
-        Some(bytes)
+        read(&self.registers, super::text::slot(expr.number(field)?)?, len)
     }
 
     /// Fills a register, or forgets what was in it.
@@ -257,14 +301,40 @@ impl<'p> Paper<'p> {
         if let Some(place) = self.missing.get_mut(at) {
             *place = missing;
         }
-        let words = value.as_ref().map_or(4, |value| value.len().div_ceil(4));
-        for (n, word) in self.registers.get_mut(at..)?.iter_mut().take(words).enumerate() {
-            *word = value.as_ref().map(|value| {
-                let rest = value.get(4 * n..).unwrap_or_default();
-                std::array::from_fn(|byte| rest.get(byte).copied().unwrap_or(0))
-            });
-        }
+        fill(&mut self.registers, at, value.as_ref());
         Some(Does::Passes)
+    }
+}
+
+/// Words of four bytes, as far as they are known.
+type Registers = [Option<[u8; 4]>; 20];
+
+/// Translation of the destination (linux/netfilter/nf_tables.h `enum nft_nat_types`).
+const DNAT: u64 = 1;
+
+fn read(registers: &Registers, at: usize, len: usize) -> Option<Vec<u8>> {
+    let words = registers.get(at..at.checked_add(len.div_ceil(4))?)?;
+    let mut bytes: Vec<u8> = words.iter().copied().collect::<Option<Vec<_>>>()?.concat();
+    bytes.truncate(len);
+    Some(bytes)
+}
+
+/// Fills registers from a place on, or forgets what was in them.
+fn fill(registers: &mut Registers, at: usize, value: Option<&Vec<u8>>) {
+    let words = value.map_or(4, |value| value.len().div_ceil(4));
+    for (n, word) in registers.iter_mut().skip(at).take(words).enumerate() {
+        *word = value.map(|value| {
+            let rest = value.get(4 * n..).unwrap_or_default();
+            std::array::from_fn(|byte| rest.get(byte).copied().unwrap_or(0))
+        });
+    }
+}
+
+/// What an element of a map leads to.
+fn bytes(element: &Element) -> Option<Vec<u8>> {
+    match element.data.as_ref()? {
+        Value::Bytes(bytes) => Some(bytes.clone()),
+        _ => None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Which rules would a packet meet? A walk on paper.
 
+use std::net::IpAddr;
+
 use super::flow::Flow;
 use super::model::{Chain, FwFamily};
 use super::paper::{Does, Paper};
@@ -32,8 +34,25 @@ pub struct Met {
     /// What would have to be known: the kinds of expressions this walk cannot judge.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub depends_on: Vec<String>,
+    /// Where a translation sends it instead: one target, or those of a map that decides by what is
+    /// not known. Those that extensions of iptables hold are in the words alone.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub to: Vec<NatTarget>,
     /// The rule in nft's words.
     pub text: String,
+}
+
+/// What becomes of a packet's destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct NatTarget {
+    /// The address; none where it stays as it is.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub addr: Option<IpAddr>,
+    /// The port; none where it stays as it is.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub port: Option<u16>,
 }
 
 /// Walks the first packet of a connection through the rules of every hook, in order.
@@ -139,6 +158,7 @@ impl Walk<'_> {
             let does = paper.read();
             let unknown = std::mem::take(&mut paper.unknown);
             let branches = std::mem::take(&mut paper.branches);
+            let to = std::mem::take(&mut paper.to);
             if does == Does::Nothing {
                 continue;
             }
@@ -150,6 +170,7 @@ impl Walk<'_> {
                 chain: rule.chain.escaped().to_string(),
                 certain,
                 depends_on: unknown,
+                to,
                 text: self.text.rule_body(rule),
                 ..self.blank(&outcome)
             });
@@ -210,6 +231,7 @@ impl Walk<'_> {
             outcome: outcome.to_owned(),
             certain: true,
             depends_on: Vec::new(),
+            to: Vec::new(),
             text: String::new(),
         }
     }

@@ -48,13 +48,19 @@ fn whole_question(case: &CaseFile, prober: &mut Prober<'_>) -> Result<()> {
 
 /// The same probes once more, now that the namespaces on the way are being watched.
 fn second_round(case: &CaseFile, steps: &[Step], prober: &mut Prober<'_>) -> Result<()> {
+    let mut patience = LONGEST;
     for step in steps {
         match step {
             Step::SignOfLife { server } => prober.sign_of_life(*server)?,
             Step::Follow { dst } if prober.is_server(*dst) => {
                 way_to(*dst, prober)?;
-                // It has been silent once; a slow one gets its time now.
-                let wait = if prober.is_cut_off(*dst) { CUT_OFF } else { PATIENT };
+                // It has been silent once; a slow one gets its time now, and the first whose host is alive all
+                // that programs wait.
+                let wait = match (prober.is_cut_off(*dst), prober.answered(*dst)) {
+                    (true, _) => CUT_OFF,
+                    (false, true) => std::mem::replace(&mut patience, PATIENT),
+                    (false, false) => PATIENT,
+                };
                 prober.ask_server(*dst, asked_name(case), wait, 1)?;
             }
             Step::Follow { dst } => match &case.question {
@@ -87,6 +93,8 @@ fn port_of(question: &Question) -> Option<u16> {
     }
 }
 
+/// How long programs wait for a nameserver (resolv.conf(5), `timeout`).
+const LONGEST: Duration = Duration::from_millis(5000);
 /// How long a nameserver may take when it was silent before.
 const PATIENT: Duration = Duration::from_millis(1900);
 /// How long it may take when the first neighbour on the way is silent.
@@ -211,6 +219,10 @@ fn reach(addr: IpAddr, (host, service): (&Host, Service), prober: &mut Prober<'_
     } else if let Some(port) = service.tcp_port() {
         prober.once_more(addr, port)?;
         prober.converse(addr, service, host)?;
+        // A SYN that was lost may have gone to another who holds the next hop's address as well.
+        if prober.has_retried(addr) {
+            prober.solicit_next_hop(addr)?;
+        }
     }
     prober.train(addr, service)?;
     prober.full_size(addr)?;

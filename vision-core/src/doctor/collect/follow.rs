@@ -226,17 +226,40 @@ fn follow_back(
     let (mut at, mut answer) = (end.netns, route_of(case, end.netns, source));
     for _ in 0..MAX_HOPS {
         let Some((ifindex, next)) = way_on(answer.as_ref(), source) else { break };
+        survey.wire(case, (at, ifindex), next, budget);
         let Some(holder) = handed_to(case, survey, (at, ifindex), next, budget) else { break };
         answer = match case.vantages.iter().any(|v| v.netns == holder) {
             true => route_of(case, holder, source),
             false => {
                 let place = (holder, VantageRole::Router, None);
                 look_from(case, survey, place, (None, Some(source)), None, budget)?;
+                let iif = ingress(case, (at, ifindex), next, holder);
+                look_through(case, survey, holder, (dst, source, iif), budget)?;
                 route_of(case, holder, source)
             }
         };
         at = holder;
     }
+    Ok(())
+}
+
+/// Asks a router for the way of answers, which policy rules may tell apart by where they are from.
+fn look_through(
+    case: &mut CaseFile,
+    survey: &mut Survey,
+    id: NetnsId,
+    (dst, source, iif): (IpAddr, IpAddr, Option<u32>),
+    budget: &Budget,
+) -> Result<()> {
+    let index = case.vantages.iter().position(|v| v.netns == id);
+    let (Some(index), Some(iif), Some(site)) = (index, iif, survey.site(id, budget)) else {
+        return Ok(());
+    };
+    let mut prober = Prober::new(case, site, budget);
+    if prober.has_policy() {
+        prober.look_up_through(source, dst, iif)?;
+    }
+    prober.file(case, index);
     Ok(())
 }
 
@@ -373,8 +396,7 @@ fn look_from(
         if let (Some(source), Some(iif)) = (source, iif) {
             answer = prober.look_up_through(dst, source, iif)?.or(answer);
         }
-        prober.solicit_next_hop(dst)?;
-        prober.all_paths(dst)?;
+        look_around(&mut prober, dst)?;
     }
     if let Some(source) = source {
         // Answers have the address that was asked for as their source.
@@ -384,8 +406,18 @@ fn look_from(
         if let (Some(dst), Some(egress), true) = (dst, egress, forwarded) {
             prober.look_up_through(source, dst, egress)?;
         }
-        prober.solicit_next_hop(source)?;
+        look_around(&mut prober, source)?;
     }
     prober.file(case, index);
     Ok(answer)
+}
+
+/// Asks for the next hop, and for those that could be used instead.
+fn look_around(prober: &mut Prober<'_>, addr: IpAddr) -> Result<()> {
+    prober.solicit_next_hop(addr)?;
+    prober.all_paths(addr)?;
+    match prober.is_cut_off(addr) {
+        true => prober.other_ways(addr),
+        false => Ok(()),
+    }
 }

@@ -116,6 +116,7 @@ impl Tables {
                 parts: Vec::new(),
                 text: lead.rule,
                 comment: None,
+                led: None,
                 to: vec![lead.to],
                 packets,
             }

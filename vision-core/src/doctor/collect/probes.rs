@@ -473,8 +473,8 @@ impl<'a> Prober<'a> {
     }
 }
 
-/// Connects to what has answered once: of two endpoints, the dead one is met in fifteen cases of sixteen.
-const MORE: usize = 3;
+/// Connects to what has answered once: of two endpoints, the dead one is met in 63 cases of 64.
+const MORE: usize = 5;
 
 /// Who was asked for in earlier rounds and never answered.
 fn silent_so_far(vantage: &Vantage) -> Vec<IpAddr> {

@@ -108,7 +108,7 @@ impl Prober<'_> {
     }
 
     /// Tells whether a connect of this round had to send its SYN again, or failed beside others that did not.
-    fn has_retried(&self, addr: IpAddr) -> bool {
+    pub(super) fn has_retried(&self, addr: IpAddr) -> bool {
         let reports = self.records.iter().filter_map(|record| match record {
             ProbeRecord::Tcp(report) if report.to == addr => Some(report),
             _ => None,

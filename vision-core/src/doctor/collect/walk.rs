@@ -17,6 +17,8 @@ pub(super) struct Walk<'r> {
     /// The names of the links, each with that of the bridge it is a port of.
     links: Vec<(String, Option<String>)>,
     pub(super) met: Vec<MetRule>,
+    /// Destinations that no packet has any more once it was translated.
+    gone: Vec<Endpoint>,
     /// Whether what is walked are frames that a bridge hands on.
     pub(super) bridged: bool,
 }
@@ -36,6 +38,7 @@ impl<'r> Walk<'r> {
             by_handle: ruleset.rules.iter().map(|rule| (key(rule), rule)).collect(),
             links: links.iter().map(|link| (name(link), bridge(link))).collect(),
             met: Vec::new(),
+            gone: Vec::new(),
             bridged: false,
         }
     }
@@ -64,7 +67,16 @@ impl<'r> Walk<'r> {
     pub(super) fn walk(&mut self, packet: &Probed, way: Way, part: FlowPart, devices: Devices) {
         let flow = Flow { bridged: self.bridged, ..packet.flow(way, part, devices) };
         let stray = part == FlowPart::Stray;
-        for met in why(self.ruleset, &self.text, &flow) {
+        let all = why(self.ruleset, &self.text, &flow);
+        if (way, part) == (Way::There, FlowPart::First) && is_led_away(&all, packet.dst) {
+            self.gone.push(packet.dst);
+        }
+        let gone = way == Way::There && self.gone.contains(&packet.dst);
+        for met in all {
+            // What is sent elsewhere comes as another packet to the hooks that follow.
+            if gone && ["input", "forward", "postrouting"].contains(&met.hook.as_str()) {
+                continue;
+            }
             if !self.is_on_way(&met, &flow) {
                 continue;
             }
@@ -83,10 +95,11 @@ impl<'r> Walk<'r> {
                 dst,
                 protocol,
                 port,
+                led: Some(packet.dst).filter(|led| led.addr != dst || led.port != port),
                 way,
                 stray,
                 to: match met.outcome == "translate" {
-                    true => destinations(&met.text, &met.hook, packet.dst),
+                    true => led(&met, packet.dst),
                     false => Vec::new(),
                 },
                 hook: met.hook,
@@ -156,6 +169,31 @@ pub(super) fn without_counts(text: &str) -> String {
         }
     }
     words.join(" ")
+}
+
+/// Tells whether a translation sends a packet elsewhere for certain, whichever of several places it is.
+fn is_led_away(all: &[Met], asked: Endpoint) -> bool {
+    let first = |met: &&Met| met.hook == "prerouting" || met.hook == "output";
+    let lots = ["numgen", "hash", "statistic"];
+    let drawn = |met: &Met| met.depends_on.iter().all(|it| lots.contains(&it.as_str()));
+    let elsewhere = |met: &Met| {
+        met.outcome == "translate" && led(met, asked).iter().any(|to| to.addr != asked.addr)
+    };
+    let before = all.iter().filter(first).position(elsewhere);
+    before.is_some_and(|end| all.iter().filter(first).take(end + 1).all(drawn))
+}
+
+/// Where a translation sends the packet: what the walk knows, or else the rule's words.
+fn led(met: &Met, asked: Endpoint) -> Vec<Endpoint> {
+    let known = met
+        .to
+        .iter()
+        .map(|target| Endpoint { addr: target.addr.unwrap_or(asked.addr), port: target.port });
+    let known: Vec<Endpoint> = known.collect();
+    match known.is_empty() {
+        true => destinations(&met.text, &met.hook, asked),
+        false => known,
+    }
 }
 
 /// The addresses behind `dnat` in a rule's words, or the port behind `redirect`.

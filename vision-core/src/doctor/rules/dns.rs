@@ -103,12 +103,16 @@ pub(super) fn answered_with(scene: &Scene<'_>, cause: Cause, rcode: Rcode) -> An
     Answer::Confirmed(vec![said_first(draft)])
 }
 
-/// Names made with a search domain that were answered with an error, where the servers answer other
+/// Names made with a search domain that were answered with an error or not at all, where the servers answer other
 /// names properly.
 pub(super) fn broken_search(resolution: &Resolution) -> impl Iterator<Item = &Tried> {
     let failed = |tried: &Tried| {
         let failures = [Rcode::ServFail, Rcode::Refused, Rcode::NotImp, Rcode::FormErr];
-        tried.rcode.is_some_and(|rcode| failures.contains(&rcode))
+        let silent = |attempt: &DnsAttempt| matches!(attempt.outcome, DnsOutcome::TimedOut { .. });
+        match tried.rcode {
+            Some(rcode) => failures.contains(&rcode),
+            None => !tried.report.attempts.is_empty() && tried.report.attempts.iter().all(silent),
+        }
     };
     let proper = resolution.tried.iter().any(|tried| tried.rcode.is_some() && !failed(tried));
     let all = resolution.tried.iter().filter(move |_| proper);

@@ -36,12 +36,15 @@ impl Rule for DnsSearchDomainBroken {
         else {
             return Answer::RuledOut("no search domain keeps the name undecided".to_owned());
         };
-        let (Some(server), Some(rcode)) = (tried.server, tried.rcode) else {
-            return Answer::NotApplicable;
+        let asked = tried.report.attempts.last().map(|attempt| attempt.server);
+        let Some(server) = tried.server.or(asked) else { return Answer::NotApplicable };
+        let said = match tried.rcode {
+            Some(rcode) => format!("answers {rcode}"),
+            None => "does not answer".to_owned(),
         };
         let (place, name, server) = (&scene.target.name, &resolution.name, server.ip());
         let summary = format!(
-            "{place}: the search domain {domain} leaves {name} undecided: {server} answers {rcode} for {}",
+            "{place}: the search domain {domain} leaves {name} undecided: {server} {said} for {}",
             tried.name
         );
         let all = || resolution.tried.iter().map(|tried| &tried.report);

@@ -159,7 +159,10 @@ fn summary(stop: &Stop<'_>) -> String {
 
 /// A rule that would let the flow pass, put where it is met in time.
 fn exception(rule: &MetRule) -> String {
-    let v6 = rule.dst.is_ipv6();
+    // Behind a translation the rule sees the address it was translated to.
+    let dst = rule.led.map_or(rule.dst, |led| led.addr);
+    let port = rule.led.and_then(|led| led.port).or(rule.port);
+    let v6 = dst.is_ipv6();
     let (saddr, sport) = match rule.way {
         Way::There => ("daddr", "dport"),
         Way::Back => ("saddr", "sport"),
@@ -170,15 +173,15 @@ fn exception(rule: &MetRule) -> String {
             Way::There => ("-d", "--dport"),
             Way::Back => ("-s", "--sport"),
         };
-        let protocol = match (rule.protocol, rule.port) {
+        let protocol = match (rule.protocol, port) {
             (6, Some(port)) => format!("-p tcp {port_side} {port}"),
             (17, Some(port)) => format!("-p udp {port_side} {port}"),
             (58, _) => "-p icmpv6".to_owned(),
             _ => "-p icmp".to_owned(),
         };
-        return format!("{tool} -I {} {side} {} {protocol} -j ACCEPT", rule.chain, rule.dst);
+        return format!("{tool} -I {} {side} {dst} {protocol} -j ACCEPT", rule.chain);
     }
-    let protocol = match (rule.protocol, rule.port) {
+    let protocol = match (rule.protocol, port) {
         (6, Some(port)) => format!("tcp {sport} {port}"),
         (17, Some(port)) => format!("udp {sport} {port}"),
         (58, _) => "meta l4proto ipv6-icmp".to_owned(),
@@ -186,7 +189,6 @@ fn exception(rule: &MetRule) -> String {
     };
     let ip = if v6 { "ip6" } else { "ip" };
     let chain = format!("{} {} {}", rule.family, rule.table, rule.chain);
-    let dst = rule.dst;
     match rule.handle {
         Some(handle) => format!(
             "nft insert rule {chain} position {handle} {ip} {saddr} {dst} {protocol} accept"

@@ -1,7 +1,7 @@
 use super::text::{Draft, evidence, symptom};
-use super::{Answer, Rule, RuleMeta};
+use super::{Answer, Hit, Rule, RuleMeta};
 use crate::doctor::case::{Vantage, VantageRole};
-use crate::doctor::scene::Scene;
+use crate::doctor::scene::{Flow, Outcome, Scene};
 use crate::doctor::stop::{hop_of, swallowed, walls_of};
 use crate::doctor::walls::LegacyStop;
 use crate::doctor::{Cause, Confidence, SubjectKind};
@@ -30,7 +30,10 @@ impl Rule for FirewallLegacyDrop {
         let mut hits = Vec::new();
         let failing = || scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed());
         for (n, flow) in failing() {
-            let Some((position, vantage, lost)) = swallowed(scene, flow) else { continue };
+            let Some((position, vantage, lost)) = swallowed(scene, flow) else {
+                hits.extend(refused(scene, n, flow));
+                continue;
+            };
             let family = if flow.dst.is_ipv6() { "ip6 " } else { "ip " };
             let tables = walls_of(vantage).map_or(&[][..], |walls| &walls.legacy);
             let tables: Vec<_> = tables.iter().filter_map(|t| t.strip_prefix(family)).collect();
@@ -85,6 +88,42 @@ impl Rule for FirewallLegacyDrop {
             _ => Answer::NotApplicable,
         })
     }
+}
+
+/// The only rule on the way that refuses, and did so meanwhile in the way that was seen.
+fn refused(scene: &Scene<'_>, n: usize, flow: &Flow<'_>) -> Option<Hit> {
+    let icmp = match flow.outcome {
+        Outcome::Refused { icmp, .. } => icmp,
+        Outcome::Unreachable(icmp) => Some(icmp),
+        _ => return None,
+    };
+    let family = if flow.dst.is_ipv6() { "ip6" } else { "ip" };
+    let says = |vantage: &Vantage, stop: &LegacyStop| {
+        let resets = stop.rule.contains("tcp-reset");
+        let sender = icmp.and_then(|icmp| icmp.from).is_none_or(|from| vantage.owns(from));
+        stop.rule.contains("-j REJECT") && resets == icmp.is_none() && sender
+    };
+    let all = scene.case.vantages.iter().enumerate().flat_map(|(position, vantage)| {
+        let stops = walls_of(vantage).map_or(&[][..], |walls| &walls.legacy_stops);
+        let stops = stops.iter().filter(|stop| stop.family == family && stop.moved() > 0);
+        stops.filter(move |stop| says(vantage, stop)).map(move |stop| (position, vantage, stop))
+    });
+    let all: Vec<_> = all.collect();
+    let &[(position, vantage, stop)] = all.as_slice() else { return None };
+    let hop = hop_of(flow, vantage);
+    let summary = format!(
+        "{}: a rule of legacy iptables refuses packets to {}: {}",
+        vantage.name, flow.dst, stop.rule
+    );
+    let [before, after] = stop.packets;
+    let counter = format!("{} of table {}", stop.rule, stop.table);
+    let draft = Draft::new(META.cause, &hop, subject(stop), summary)
+        .all(flow.hops.first().map(|target| symptom(flow, target)))
+        .evidence(evidence(&hop, flow.at, counter, format!("{before} -> {after}")))
+        .prose("let the flow pass before the rule, or take it away if nothing needs it");
+    let mut hit = draft.hit(n, position);
+    hit.overrides = true;
+    Some(hit)
 }
 
 /// The only rule that can have stopped as many packets.

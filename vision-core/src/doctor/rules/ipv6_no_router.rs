@@ -3,7 +3,7 @@ use super::{Answer, Rule, RuleMeta};
 use crate::base::Family;
 use crate::doctor::scene::{Flow, Hop, Scene};
 use crate::doctor::{Cause, Risk, SubjectKind};
-use crate::inventory::{Addr, InterfaceSysctls, Lifetime, Link, Sections};
+use crate::inventory::{Addr, InterfaceSysctls, Lifetime, Link, Route, Sections};
 
 const DOCS: &str = "\
 The namespace has an IPv6 address from a router advertisement and no default route, which comes the
@@ -33,7 +33,9 @@ impl Rule for Ipv6NoRouter {
         let v6 = scene.flows.iter().enumerate().filter(|(_, f)| f.dst.is_ipv6());
         for (n, flow) in v6.filter(|(_, f)| f.outcome.failed()) {
             let first = flow.hops.first().filter(|hop| hop.has_no_route());
-            if let Some((hop, link, addr)) = first.and_then(|hop| advertised(hop)) {
+            if let Some((hop, link, addr)) =
+                first.and_then(|hop| advertised(hop).or_else(|| unheeded(hop)))
+            {
                 hits.push(finding(flow, hop, link, addr).hit(n, 0));
             }
         }
@@ -63,6 +65,31 @@ fn advertised<'a>(hop: &'a Hop<'a>) -> Option<(&'a Hop<'a>, &'a Link, &'a Addr)>
     })
 }
 
+/// Router advertisements that a namespace was sent since it exists.
+fn heard(hop: &Hop<'_>) -> u64 {
+    let counters = hop.vantage.state().and_then(|state| state.counters.as_ref());
+    counters.and_then(|it| it.get("Icmp6", "InRouterAdvertisements")).unwrap_or(0)
+}
+
+/// A link with an address set by hand in a namespace that heeds no advertisements, though it was sent some.
+fn unheeded<'a>(hop: &'a Hop<'a>) -> Option<(&'a Hop<'a>, &'a Link, &'a Addr)> {
+    let state = hop.vantage.state()?;
+    let routes = state.routes.as_ref()?;
+    let default = |route: &Route| route.family == Family::V6 && route.is_default();
+    if heard(hop) == 0 || routes.items.iter().any(default) {
+        return None;
+    }
+    let settings = state.sysctls.as_ref()?;
+    hop.up_links().find_map(|link| {
+        settings.interface(link.name.as_bytes()).filter(|own| is_deaf(own))?;
+        let wide = |addr: &&Addr| match addr.local {
+            std::net::IpAddr::V6(v6) => addr.ifindex == link.ifindex && !v6.is_unicast_link_local(),
+            std::net::IpAddr::V4(_) => false,
+        };
+        Some((hop, link, hop.vantage.addrs().iter().find(wide)?))
+    })
+}
+
 fn finding(flow: &Flow<'_>, hop: &Hop<'_>, link: &Link, addr: &Addr) -> Draft {
     let (name, place) = (shown(&link.name), &hop.vantage.name);
     let settings = hop.vantage.state().and_then(|state| state.sysctls.as_ref());
@@ -76,11 +103,15 @@ fn finding(flow: &Flow<'_>, hop: &Hop<'_>, link: &Link, addr: &Addr) -> Draft {
     let kind = SubjectKind::Route { destination: hop.towards, route: None };
     let mut draft = Draft::new(META.cause, hop, kind, summary);
     draft = draft.all(flow.hops.first().map(|target| symptom(flow, target))).evidence(look_up(hop));
-    let seconds = match addr.valid {
-        Lifetime::Seconds(left) => format!("{}, valid for {left} s more", addr.local),
-        Lifetime::Forever => addr.local.to_string(),
-    };
-    draft = draft.evidence(evidence(hop, hop.at, format!("advertised address of {name}"), seconds));
+    draft = draft.evidence(match addr.valid {
+        Lifetime::Seconds(left) => {
+            let seen = format!("{}, valid for {left} s more", addr.local);
+            evidence(hop, hop.at, format!("advertised address of {name}"), seen)
+        }
+        Lifetime::Forever => {
+            evidence(hop, hop.at, "counter Icmp6 InRouterAdvertisements", heard(hop).to_string())
+        }
+    });
     if !deaf {
         return draft.prose(format!(
             "have the router on {name} advertise itself with a lifetime, or add a default route"

@@ -27,7 +27,7 @@ impl Rule for NeighWrongStatic {
         let mut hits = Vec::new();
         let mut right = None;
         for (n, flow, position, hop) in scene.failing_hops() {
-            match finding(flow, hop) {
+            match finding(flow, hop).or_else(|| past_the_peer(scene, flow, hop)) {
                 Some(draft) => hits.push(draft.hit(n, position)),
                 None => right = right.or(hop.next_hop().filter(|_| hop.solicited().is_some())),
             }
@@ -37,6 +37,38 @@ impl Rule for NeighWrongStatic {
             None => Answer::NotApplicable,
         })
     }
+}
+
+/// Nobody answers for the neighbour, and the only one who hears the link has another address than the entry.
+fn past_the_peer(scene: &Scene<'_>, flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
+    let (link, next) = (hop.egress()?, hop.next_hop()?);
+    let entry = hop.entry().filter(|entry| entry.state == NeighState::Permanent)?;
+    let (believed, wire) = (entry.lladdr?, scene.wire(hop)?);
+    let [own, peer] = wire.way.as_slice() else { return None };
+    let alone = link.kind.as_deref() == Some("veth") && own.link.ifindex == link.ifindex;
+    let real = peer.link.address.filter(|real| *real != believed)?;
+    if !alone || peer.link.master_ifindex.is_some() || !hop.solicited()?.answers.is_empty() {
+        return None;
+    }
+    let (name, place) = (shown(&link.name), &hop.vantage.name);
+    let summary = format!(
+        "{place} sends to {believed} for {next}, set by hand, but the other end of {name} is {real}"
+    );
+    let kind = SubjectKind::Neighbour {
+        address: next,
+        link: link.name.clone(),
+        believed: Some(believed),
+        answered: vec![real],
+    };
+    let table = format!("{believed} {}", entry.state);
+    let asked = format!("link-layer address of {}", shown(&peer.link.name));
+    Some(
+        Draft::new(META.cause, hop, kind, summary)
+            .all(flow.hops.first().map(|target| symptom(flow, target)))
+            .evidence(evidence(hop, hop.at, format!("neighbour table, {next}"), table))
+            .evidence(evidence(hop, hop.at, asked, real.to_string()))
+            .command(format!("ip neigh replace {next} lladdr {real} dev {name}"), Risk::Safe),
+    )
 }
 
 fn finding(flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {

@@ -1,5 +1,6 @@
 use super::text::{Draft, evidence, shown, symptom};
 use super::{Answer, Rule, RuleMeta};
+use crate::doctor::case::Vantage;
 use crate::doctor::fib::longest_match;
 use crate::doctor::scene::{Flow, Hop, Purpose, Scene};
 use crate::doctor::{Cause, SubjectKind};
@@ -31,8 +32,8 @@ impl Rule for RouteDeadDefaultPreferred {
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let mut hits = Vec::new();
         for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
-            if let Some(draft) = flow.hops.first().and_then(|hop| finding(flow, hop)) {
-                hits.push(draft.hit(n, 0));
+            for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
+                hits.extend(finding(flow, hop).map(|draft| draft.hit(n, position)));
             }
         }
         Answer::from_hits(hits, || match defaults(scene) {
@@ -43,8 +44,11 @@ impl Rule for RouteDeadDefaultPreferred {
 }
 
 fn defaults(scene: &Scene<'_>) -> usize {
-    let routes = scene.target.state().and_then(|s| s.routes.as_ref());
-    routes.map_or(0, |dump| dump.items.iter().filter(|r| r.is_default()).count())
+    let count = |place: &Vantage| {
+        let routes = place.state().and_then(|s| s.routes.as_ref());
+        routes.map_or(0, |dump| dump.items.iter().filter(|r| r.is_default()).count())
+    };
+    scene.case.vantages.iter().map(count).max().unwrap_or(0)
 }
 
 fn finding(flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
@@ -77,7 +81,8 @@ fn finding(flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
     let name = shown(&link.name);
     let text = format!("default via {dead} dev {name} metric {}", preferred.metric.unwrap_or(0));
     let kind = SubjectKind::Route { destination: hop.towards, route: Some(text.clone()) };
-    let mut draft = Draft::new(META.cause, hop, kind, summary).evidence(symptom(flow, hop));
+    let mut draft = Draft::new(META.cause, hop, kind, summary)
+        .all(flow.hops.first().map(|target| symptom(flow, target)));
     if let Some(report) = hop.solicited() {
         let seen = format!("{} requests, none answered", report.requests.len());
         draft = draft.evidence(evidence(hop, hop.at, format!("gateway {dead}"), seen));

@@ -2,6 +2,7 @@ use super::route_forwarding_off::off;
 use super::text::Draft;
 use super::way::Entry;
 use super::{Answer, Rule, RuleMeta};
+use crate::doctor::case::VantageRole;
 use crate::doctor::scene::{Flow, Scene};
 use crate::doctor::{Cause, SubjectKind};
 use crate::inventory::Sections;
@@ -28,19 +29,23 @@ impl Rule for RouteGatewayNotRouter {
     }
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
-        off(scene, META.cause, |entry| entry.turns_back() && !entry.back, finding)
+        // A router whose answers go astray lacks the route back; a server has been told the wrong gateway.
+        let own =
+            |entry: &Entry<'_>| !entry.back || entry.from.vantage.role == VantageRole::Destination;
+        off(scene, META.cause, |entry| entry.turns_back() && own(entry), finding)
     }
 }
 
 fn finding(flow: &Flow<'_>, entry: &Entry<'_>, _: &str) -> Draft {
     let place = &entry.hop.vantage.name;
-    let sender = entry.position.checked_sub(1).and_then(|n| flow.hops.get(n)).unwrap_or(entry.hop);
+    let sender = entry.from;
     let gateway = sender.next_hop().map_or_else(|| place.clone(), |gateway| gateway.to_string());
     let summary = format!(
         "{}: the gateway {gateway} is {place}, which does not forward and has no way on to {}",
         sender.vantage.name, entry.hop.towards
     );
-    let kind = SubjectKind::Route { destination: flow.dst, route: None };
+    let towards = if entry.back { entry.hop.towards } else { flow.dst };
+    let kind = SubjectKind::Route { destination: towards, route: None };
     Draft::new(META.cause, sender, kind, summary)
-        .prose(format!("correct the gateway of the route to {}: {gateway} is no router", flow.dst))
+        .prose(format!("correct the gateway of the route to {towards}: {gateway} is no router"))
 }

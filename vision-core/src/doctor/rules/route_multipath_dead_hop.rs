@@ -28,7 +28,7 @@ impl Rule for RouteMultipathDeadHop {
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let (mut hits, mut paths) = (Vec::new(), 0);
         for (n, flow) in scene.flows.iter().enumerate() {
-            for (position, hop) in flow.hops.iter().enumerate() {
+            for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
                 let (dead, alive) = next_hops(hop);
                 paths += dead.len() + alive.len();
                 if let (Some(dead), false) = (dead.first(), alive.is_empty()) {

@@ -57,7 +57,12 @@ pub(super) fn fails_to_answer(hop: &Hop<'_>) -> bool {
         Family::V4 => (moved("Icmp", "InEchos"), moved("Icmp", "OutEchoReps")),
         Family::V6 => (moved("Icmp6", "InEchos"), moved("Icmp6", "OutEchoReplies")),
     };
-    hop.vantage.role == VantageRole::Destination && (moved(group, name) > 0 || asked > answered)
+    let udp = if hop.towards.is_ipv6() { "Udp6" } else { "Udp" };
+    // That nobody listens would be said as well.
+    let came = moved(udp, "InDatagrams") + moved(udp, "NoPorts");
+    let unsaid = came > moved(udp, "OutDatagrams");
+    let silent = moved(group, name) > 0 || asked > answered || unsaid;
+    hop.vantage.role == VantageRole::Destination && silent
 }
 
 /// What arrived and no route took on (net/ipv4/route.c `ip_error`, net/ipv6/route.c `ip6_pkt_drop`).

@@ -61,6 +61,8 @@ fn finding(scene: &Scene<'_>, flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
     let gateway = routes
         .iter()
         .filter(|r| r.is_default() && r.family == hop.family() && r.kind == RouteKind::Unicast)
+        // Behind another link it is the networks that overlap.
+        .filter(|r| r.oif_ifindex.is_none_or(|oif| oif == link.ifindex))
         .find_map(|r| r.gateway)?;
     let (name, place) = (shown(&link.name), &hop.vantage.name);
     let prefix = format!("{}/{}", own.local, own.prefix_bits);

@@ -1,4 +1,4 @@
-use super::text::{Draft, evidence, look_up, symptom};
+use super::text::{Draft, evidence, look_up, moved, symptom};
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::fib::{longest_match, ways};
 use crate::doctor::scene::{Flow, Hop, Scene};
@@ -31,7 +31,7 @@ impl Rule for RouteRuleDiverts {
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let mut hits = Vec::new();
         for (n, flow) in scene.flows.iter().enumerate().filter(|(_, f)| f.outcome.failed()) {
-            for (position, hop) in flow.hops.iter().enumerate() {
+            for (position, hop) in flow.hops.iter().chain(&flow.back).enumerate() {
                 if let Some(draft) = finding(flow, hop) {
                     hits.push(draft.hit(n, position));
                 }
@@ -62,7 +62,10 @@ fn finding(flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
         let next = gateway.unwrap_or(hop.towards);
         hop.vantage.solicited(ifindex, next).is_some_and(|report| !report.answers.is_empty())
     });
-    let confidence = if answered { Confidence::Proved } else { Confidence::Likely };
+    // Where the answers of a server go astray it sends them again (SYN-ACKs count as well).
+    let again = moved(hop, "TcpExt", "TCPSynRetrans").filter(|_| is_server(flow, hop));
+    let confidence =
+        if answered || again.is_some() { Confidence::Proved } else { Confidence::Likely };
     let summary = format!(
         "{}: rule {} sends packets to {} through table {} instead of the main table",
         hop.vantage.name, rule.priority, hop.towards, taken.table
@@ -74,6 +77,7 @@ fn finding(flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
     if let Some(target) = flow.hops.first() {
         draft = draft.evidence(symptom(flow, target));
     }
+    draft = draft.all(again);
     let seen = if answered { format!("{via}, and its next hop answers") } else { via };
     Some(
         draft.evidence(look_up(hop)).evidence(evidence(hop, hop.at, "the main table", seen)).prose(
@@ -83,6 +87,11 @@ fn finding(flow: &Flow<'_>, hop: &Hop<'_>) -> Option<Draft> {
             ),
         ),
     )
+}
+
+/// Tells whether the flow's packets end there.
+fn is_server(flow: &Flow<'_>, hop: &Hop<'_>) -> bool {
+    flow.back.first().is_some_and(|back| back.vantage.netns == hop.vantage.netns)
 }
 
 /// The first rule that leads into the table the look-up answered from.

@@ -248,12 +248,22 @@ pub(super) fn published<'a>(
 /// An endpoint in sight that has no listener on its port, and said so.
 fn refusing<'a>(scene: &Scene<'a>, flow: &Flow<'a>, served: &Served<'a>) -> Option<Dead> {
     let Outcome::Refused { .. } = flow.outcome else { return None };
-    let (owner, addr, port) = end_of(scene, served)?;
     let (protocol, group, name) = match served.rule.protocol {
         17 => (SockProtocol::Udp, "Udp", "NoPorts"),
         _ => (SockProtocol::Tcp, "Tcp", "OutRsts"),
     };
-    let none = listeners(owner, protocol, port).is_empty();
+    let deaf = |(owner, addr, port): &(&Vantage, IpAddr, u16)| {
+        !listeners(owner, protocol, *port).iter().any(|sock| sock.accepts(*addr))
+    };
+    // An entry that was refused is gone at once: the only one of them that nobody listens at is meant, then.
+    let all = served.targets.iter();
+    let known = |to: &Endpoint| Some((owner(scene, to.addr)?, to.addr, to.port?));
+    let mut others = all.filter_map(known).filter(deaf);
+    let (owner, addr, port) = match end_of(scene, served) {
+        Some(end) if deaf(&end) || served.targets.len() < 2 => end,
+        _ => others.next().filter(|_| others.next().is_none())?,
+    };
+    let none = deaf(&(owner, addr, port));
     let moved = owner.moved(group, name).is_some_and(|moved| moved > 0);
     let asked = format!("{protocol} listeners on port {port} of {}", owner.name);
     let confidence = if moved { Confidence::Proved } else { Confidence::Likely };

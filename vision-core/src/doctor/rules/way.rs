@@ -11,6 +11,8 @@ pub(super) struct Entry<'a> {
     /// The position of the hop, as the engine counts.
     pub(super) position: usize,
     pub(super) hop: &'a Hop<'a>,
+    /// Who hands them over.
+    pub(super) from: &'a Hop<'a>,
     pub(super) ingress: &'a Link,
     /// The source address of the packets that enter.
     pub(super) source: IpAddr,
@@ -30,7 +32,7 @@ pub(super) fn entries<'a>(scene: &'a Scene<'a>, flow: &'a Flow<'a>) -> Vec<Entry
         let (position, hop) = into?;
         let step = scene.wire(from)?.way.last().filter(|s| s.netns == hop.vantage.netns)?;
         let ingress = hop.vantage.link(step.link.ifindex)?;
-        entries.push(Entry { position, hop, ingress, source, back });
+        entries.push(Entry { position, hop, from, ingress, source, back });
         Some(())
     };
     let forth: Vec<_> = flow.hops.iter().enumerate().collect();

@@ -75,6 +75,12 @@ fn own_source(to: IpAddr, link: &Link, addrs: &[Addr]) -> Result<IpAddr> {
         })
     };
     let near = usable().find(|addr| addr.prefix().contains(to)).or_else(|| usable().next());
+    // What the kernel falls back to for a link without one (net/ipv4/devinet.c `inet_select_addr`).
+    let others = || {
+        let wide = |addr: &&Addr| addr.local.is_ipv4() && !addr.local.is_loopback();
+        addrs.iter().filter(|addr| addr.is_usable()).find(wide)
+    };
+    let near = near.or_else(|| others().filter(|_| to.is_ipv4()));
     match (near, to) {
         (Some(addr), _) => Ok(addr.local),
         // As a host without an address asks during duplicate detection (RFC 5227 §2.1.1).

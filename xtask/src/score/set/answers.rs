@@ -43,6 +43,7 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::fault(SEARCH, "five search domains, ndots 5, TCP", five_domains).seen(),
     Scenario::fault(SEARCH, "outside name from a pod, three domains, URL", pod_outside).seen(),
     Scenario::fault(SEARCH, "v6 server, four domains, HOST", four_domains_v6).seen(),
+    Scenario::healthy("outside name from a pod, a quick nameserver", quick_pod).seen(),
     Scenario::healthy("answers after 200 ms", a_little_late).seen(),
     Scenario::healthy("AAAA refused, A answered", aaaa_refused).seen(),
     Scenario::healthy("absolute name, five search domains", absolute).seen(),
@@ -164,10 +165,15 @@ fn another_port(lab: &Lab) -> Built {
     all_names(lab, |script| script.otherwise(Behaviour::Forged(Forgery::Source)), "db.example:80")
 }
 
+/// As of a nameserver in another place.
+fn distant() -> Behaviour {
+    Behaviour::Slow(Duration::from_millis(40))
+}
+
 fn five_domains(lab: &Lab) -> Built {
     let bridge = site(lab)?;
     let server = bridge.container("dns");
-    let kept = (serve(server, zone(server))?, listen(server, 5432)?);
+    let kept = (serve(server, zone(server).otherwise(distant()))?, listen(server, 5432)?);
     let lines = [
         &*format!("nameserver {}", server.v4()),
         "search a.corp.example b.corp.example c.corp.example corp.example lan.example",
@@ -179,9 +185,18 @@ fn five_domains(lab: &Lab) -> Built {
 
 /// With the node's own domain appended, as kubelet does it.
 fn pod_outside(lab: &Lab) -> Built {
+    pod_that_asks(lab, distant())
+}
+
+fn quick_pod(lab: &Lab) -> Built {
+    pod_that_asks(lab, Behaviour::Answer)
+}
+
+fn pod_that_asks(lab: &Lab, behaviour: Behaviour) -> Built {
     let bridge = lab.bridge_with_uplink("host", &["web", "dns"])?;
     let (server, outside) = (bridge.container("dns"), bridge.outside());
-    let kept = (serve(server, zone(outside))?, listen(outside, 443)?);
+    let zone = zone(outside).otherwise(behaviour);
+    let kept = (serve(server, zone)?, listen(outside, 443)?);
     let lines = [
         &*format!("nameserver {}", server.v4()),
         "search prod.svc.cluster.local svc.cluster.local cluster.local",
@@ -194,7 +209,7 @@ fn pod_outside(lab: &Lab) -> Built {
 fn four_domains_v6(lab: &Lab) -> Built {
     let bridge = site(lab)?;
     let server = bridge.container("dns");
-    let dns = serve(server, zone(server))?;
+    let dns = serve(server, zone(server).otherwise(distant()))?;
     let lines = [
         &*format!("nameserver {}", server.v6()),
         "search one.test two.test three.test four.test",

@@ -4,6 +4,7 @@ mod addr;
 mod addresses;
 mod afar;
 mod answers;
+mod astray;
 mod bridge;
 mod bridged;
 mod busy;
@@ -70,6 +71,7 @@ const ONCE: &[&[Scenario]] = &[
     routers::ALL,
     resolver::ALL,
     answers::ALL,
+    astray::ALL,
     listeners::ALL,
     unnamed::ALL,
     lookalikes::ALL,
