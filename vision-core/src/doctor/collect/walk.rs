@@ -17,8 +17,8 @@ pub(super) struct Walk<'r> {
     /// The names of the links, each with that of the bridge it is a port of.
     links: Vec<(String, Option<String>)>,
     pub(super) met: Vec<MetRule>,
-    /// Destinations that no packet has any more once it was translated.
-    gone: Vec<Endpoint>,
+    /// Packets that are none any more as they were sent: they were translated.
+    gone: Vec<Probed>,
     /// Whether what is walked are frames that a bridge hands on.
     pub(super) bridged: bool,
 }
@@ -69,9 +69,9 @@ impl<'r> Walk<'r> {
         let stray = part == FlowPart::Stray;
         let all = why(self.ruleset, &self.text, &flow);
         if (way, part) == (Way::There, FlowPart::First) && is_led_away(&all, packet.dst) {
-            self.gone.push(packet.dst);
+            self.gone.push(packet.clone());
         }
-        let gone = way == Way::There && self.gone.contains(&packet.dst);
+        let gone = way == Way::There && self.gone.contains(packet);
         for met in all {
             // What is sent elsewhere comes as another packet to the hooks that follow.
             if gone && ["input", "forward", "postrouting"].contains(&met.hook.as_str()) {

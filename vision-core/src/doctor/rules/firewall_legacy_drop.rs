@@ -2,7 +2,7 @@ use super::text::{Draft, evidence, symptom};
 use super::{Answer, Hit, Rule, RuleMeta};
 use crate::doctor::case::{Vantage, VantageRole};
 use crate::doctor::scene::{Flow, Outcome, Scene};
-use crate::doctor::stop::{hop_of, swallowed, walls_of};
+use crate::doctor::stop::{hop_of, kinds, swallowed, walls_of};
 use crate::doctor::walls::LegacyStop;
 use crate::doctor::{Cause, Confidence, SubjectKind};
 use crate::inventory::Sections;
@@ -101,7 +101,8 @@ fn refused(scene: &Scene<'_>, n: usize, flow: &Flow<'_>) -> Option<Hit> {
     let says = |vantage: &Vantage, stop: &LegacyStop| {
         let resets = stop.rule.contains("tcp-reset");
         let sender = icmp.and_then(|icmp| icmp.from).is_none_or(|from| vantage.owns(from));
-        stop.rule.contains("-j REJECT") && resets == icmp.is_none() && sender
+        let meant = kinds(flow).into_iter().any(|kind| fits(&stop.rule, kind));
+        stop.rule.contains("-j REJECT") && resets == icmp.is_none() && sender && meant
     };
     let all = scene.case.vantages.iter().enumerate().flat_map(|(position, vantage)| {
         let stops = walls_of(vantage).map_or(&[][..], |walls| &walls.legacy_stops);
@@ -126,6 +127,26 @@ fn refused(scene: &Scene<'_>, n: usize, flow: &Flow<'_>) -> Option<Hit> {
     Some(hit)
 }
 
+/// Tells whether a rule is for packets of a protocol and port, as far as it names them.
+fn fits(rule: &str, (protocol, port): (u8, Option<u16>)) -> bool {
+    let behind = |option: &str| {
+        let mut words = rule.split(' ').skip_while(|word| *word != option);
+        words.nth(1)
+    };
+    let named = match protocol {
+        6 => "tcp",
+        17 => "udp",
+        58 => "ipv6-icmp",
+        _ => "icmp",
+    };
+    let ports = behind("--dport").map(|text| {
+        let (first, last) = text.split_once(':').unwrap_or((text, text));
+        (first.parse().unwrap_or(0), last.parse().unwrap_or(u16::MAX))
+    });
+    behind("-p").is_none_or(|own| own == named)
+        && ports.is_none_or(|(first, last)| port.is_some_and(|p| (first..=last).contains(&p)))
+}
+
 /// The only rule that can have stopped as many packets.
 fn stop<'a>(vantage: &'a Vantage, family: &str, lost: u64) -> Option<&'a LegacyStop> {
     let all = walls_of(vantage).map_or(&[][..], |walls| &walls.legacy_stops).iter();
@@ -147,5 +168,25 @@ fn subject(stop: &LegacyStop) -> SubjectKind {
         hook: stop.chain.to_lowercase(),
         handle: None,
         rule: stop.rule.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits;
+
+    #[test]
+    fn a_rule_for_another_port_or_protocol_is_not_meant() {
+        let web = (6, Some(80));
+        for (rule, expected) in [
+            ("-A INPUT -p tcp -m tcp --dport 80 -j REJECT --reject-with tcp-reset", true),
+            ("-A INPUT -p tcp -m tcp --dport 70:90 -j REJECT", true),
+            ("-A FORWARD -j REJECT --reject-with icmp-host-prohibited", true),
+            ("-A INPUT -p tcp -m tcp --dport 8080 -j REJECT --reject-with tcp-reset", false),
+            ("-A INPUT -p udp -m udp --dport 80 -j REJECT", false),
+        ] {
+            assert_eq!(fits(rule, web), expected, "{rule}");
+        }
+        assert!(!fits("-A INPUT -p tcp --dport 80 -j REJECT", (1, None)));
     }
 }
