@@ -205,16 +205,17 @@ fn a_signal_before_the_first_byte_blames_no_file() {
             .expect("the binary starts");
         let input = child.stdin.take().expect("a pipe");
         let pid = Pid::from_raw(child.id().try_into().expect("a process number"));
-        // Until it reads; before that a signal simply ends it.
+        // Until it takes signals itself, from a descriptor; before that one simply ends it.
         let reads = || {
             let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-            caught.is_some_and(|set| {
+            let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+            blocked.is_some_and(|set| {
                 u64::from_str_radix(set.trim(), 16).is_ok_and(|set| set & 2 != 0)
             })
         };
         let end = Instant::now() + Duration::from_secs(10);
-        while !reads() && Instant::now() < end {
+        while !reads() {
+            assert!(Instant::now() < end, "{what} never came to read");
             std::thread::sleep(Duration::from_millis(5));
         }
         kill(pid, Signal::SIGINT).expect("sent");

@@ -5,8 +5,9 @@ mod oracles;
 mod output;
 
 use std::{
-    env,
+    env, io,
     process::{Command, Stdio},
+    sync::{Mutex, PoisonError},
     thread,
     time::Instant,
 };
@@ -17,7 +18,10 @@ use output::Sums;
 
 /// Test binaries that run once: they look at no network, or their daemons want user ids that a namespace of one
 /// user does not have.
-const ONCE: &[&str] = &["layering", "api", "machines", "dns"];
+const ONCE: &[&str] = &["layering", "api", "machines", "dns", "recorded"];
+
+/// The programs that take longest, which begin first.
+const LONGEST: &[&str] = &["cli", "probe", "doctor"];
 
 /// As many failed tests of one program run once more; more than that are no accident.
 const RUN_AGAIN: usize = 3;
@@ -65,14 +69,13 @@ impl Stages {
 
 /// Unit, integration and documentation tests of every member.
 fn everything(forbid: bool) -> Result<Sums> {
-    let mut sums = Sums::default();
-    for binary in binaries::all()? {
-        sums.add(&run_one(&binary, &[], forbid)?);
-    }
+    let mut sums = run_all(&binaries::all()?, &[], forbid)?;
     let mut docs = cargo();
     docs.args(["test", "--quiet", "--doc", "--workspace", "--all-features", "--no-fail-fast"])
         .current_dir(root());
-    sums.add(&output::follow(&mut docs)?);
+    let (found, text) = output::follow(&mut docs)?;
+    print!("{text}");
+    sums.add(&found);
     if forbid && sums.skipped > 0 {
         return Ok(sums.and_skips_are_failures());
     }
@@ -81,7 +84,6 @@ fn everything(forbid: bool) -> Result<Sums> {
 
 /// The same tests as an ordinary user may run them; what needs more than that skips itself.
 fn in_user_namespace() -> Result<Sums> {
-    let mut sums = Sums::default();
     let possible = Command::new("unshare")
         .args(["-Urnm", "true"])
         .stderr(Stdio::null())
@@ -89,48 +91,80 @@ fn in_user_namespace() -> Result<Sums> {
         .is_ok_and(|status| status.success());
     if !possible {
         println!("not run: user namespaces are not available here");
-        return Ok(sums);
+        return Ok(Sums::default());
     }
     let behind = ["unshare", "-Urnm", "sh", "-c", "ip link set lo up; exec \"$@\"", "sh"];
-    for binary in binaries::all()? {
-        if binary.integration && !ONCE.contains(&binary.name.as_str()) {
-            sums.add(&run_one(&binary, &behind, false)?);
+    let mut binaries = binaries::all()?;
+    binaries.retain(|binary| binary.integration && !ONCE.contains(&binary.name.as_str()));
+    run_all(&binaries, &behind, false)
+}
+
+/// How many programs run beside each other: when only the longest test of one is left, another has work.
+const BESIDE: usize = 2;
+
+/// How many tests of a program run beside each other: as many as there are processors. Together that is more than
+/// these could do, but tests wait for packets and timers most of their time.
+fn at_once() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// All tests of the programs. The few of a program that fail run once more at the end, one after the other and with
+/// nothing beside them: what then passes was disturbed by a neighbour or a busy machine, which is said.
+fn run_all(binaries: &[Binary], behind: &[&str], forbid: bool) -> Result<Sums> {
+    let mut order: Vec<_> = binaries.iter().collect();
+    let rank = |name: &str| LONGEST.iter().position(|longest| *longest == name);
+    order.sort_by_key(|binary| rank(&binary.name).unwrap_or(LONGEST.len()));
+    let left = Mutex::new(order.into_iter());
+    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let worker = || -> io::Result<Vec<(&Binary, Sums)>> {
+        let mut ran = Vec::new();
+        while let Some(binary) = next() {
+            let (sums, text) = output::follow(&mut tests_of(binary, &[], behind, forbid))?;
+            print!("     Running {}\n{text}", binary.title());
+            ran.push((binary, sums));
+        }
+        Ok(ran)
+    };
+    let ran = thread::scope(|scope| {
+        let workers = [(); BESIDE].map(|()| scope.spawn(worker));
+        workers.map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let mut all = Sums::default();
+    for ran in ran {
+        for (binary, sums) in ran? {
+            all.add(&mend(binary, sums, behind, forbid)?);
         }
     }
-    Ok(sums)
+    Ok(all)
 }
 
-/// How many tests of a program run beside each other: one more than there are processors, for they wait for packets
-/// and timers most of their time.
-fn at_once() -> usize {
-    1 + thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// All tests of a program. The few that fail run once more, one after the other: what then passes was disturbed by
-/// a neighbour or a busy machine, which is said.
-fn run_one(binary: &Binary, behind: &[&str], forbid: bool) -> Result<Sums> {
-    let command = |args: &[String]| {
-        let mut command = binary.command(behind);
-        let threads = if args.is_empty() { at_once() } else { 1 };
-        command.arg("--show-output").arg(format!("--test-threads={threads}"));
-        command.args(args).env_remove("VISION_FORBID_SKIP");
-        if forbid {
-            command.env("VISION_FORBID_SKIP", "1");
-        }
-        command
-    };
-    println!("     Running {}", binary.title());
-    let sums = output::follow(&mut command(&[]))?;
+/// What holds of a program after those of its tests that failed have run alone.
+fn mend(binary: &Binary, sums: Sums, behind: &[&str], forbid: bool) -> Result<Sums> {
     let failures = &sums.failures;
     if !sums.all_named() || failures.len() > RUN_AGAIN {
         return Ok(sums);
     }
     println!("     Running again, alone: {}", failures.join(" "));
-    let again =
-        output::follow(&mut command(&[&["--exact".to_owned()], failures.as_slice()].concat()))?;
+    let (again, text) = output::follow(&mut tests_of(binary, failures, behind, forbid))?;
+    print!("{text}");
     if !again.good() {
         return Ok(sums);
     }
     println!("failed beside others, passed alone: {}", failures.join(" "));
     Ok(sums.mended())
+}
+
+/// The command that runs these tests of a program one after the other, or all of them, some beside each other.
+fn tests_of(binary: &Binary, names: &[String], behind: &[&str], forbid: bool) -> Command {
+    let mut command = binary.command(behind);
+    let threads = if names.is_empty() { at_once() } else { 1 };
+    command.arg("--show-output").arg(format!("--test-threads={threads}"));
+    if !names.is_empty() {
+        command.arg("--exact").args(names);
+    }
+    command.env_remove("VISION_FORBID_SKIP");
+    if forbid {
+        command.env("VISION_FORBID_SKIP", "1");
+    }
+    command
 }

@@ -2,11 +2,9 @@
 
 use std::{
     fmt,
-    io::{BufRead, BufReader},
+    io::{self, BufRead, BufReader},
     process::{Command, Stdio},
 };
-
-use crate::Result;
 
 /// Tests that only ever run as another test's child are ignored with a reason that begins like this.
 const CHILD_ONLY: &str = "ignored, runs only as";
@@ -66,15 +64,17 @@ impl fmt::Display for Sums {
     }
 }
 
-/// Runs the command, passes its output on and adds it up.
-pub(super) fn follow(command: &mut Command) -> Result<Sums> {
+/// Runs the command and adds its output up; with it comes the part that is worth seeing.
+pub(super) fn follow(command: &mut Command) -> io::Result<(Sums, String)> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let mut reader = Reader::default();
+    let mut shown = String::new();
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).lines() {
             let line = line?;
             if reader.take(&line) {
-                println!("{line}");
+                shown.push_str(&line);
+                shown.push('\n');
             }
         }
     }
@@ -82,7 +82,7 @@ pub(super) fn follow(command: &mut Command) -> Result<Sums> {
     if !child.wait()?.success() {
         sums.broken += 1;
     }
-    Ok(sums)
+    Ok((sums, shown))
 }
 
 /// Reads libtest's output line by line.
@@ -171,7 +171,7 @@ test result: FAILED. 2 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; 
 
     #[test]
     fn a_program_that_dies_is_a_failure() {
-        let sums = follow(Command::new("sh").args(["-c", "exit 3"])).expect("it starts");
+        let (sums, _) = follow(Command::new("sh").args(["-c", "exit 3"])).expect("it starts");
         assert_eq!(sums.to_string(), "0 passed, 1 failed, 0 skipped");
         assert!(!sums.all_named());
     }

@@ -1,7 +1,11 @@
-//! Cases recorded from real namespaces, judged again without any: `RECORD_CASES=FOLDER` writes new
-//! ones, the smallest of each cause.
+//! Cases recorded from real namespaces, judged again without any: the tests of the doctor write new ones if
+//! `RECORD_CASES` names a folder, the smallest of each cause.
+
+mod late;
+mod lost;
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use vision_core::Gap;
@@ -13,24 +17,6 @@ use vision_core::probe::{IdleOutcome, TlsOutcome};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/cases");
 
-/// Keeps a case under its first cause, or as healthy, if it is the smallest so far.
-pub fn keep(text: &str, diagnosis: &Diagnosis) {
-    let Some(folder) = std::env::var_os("RECORD_CASES") else { return };
-    let name = match (diagnosis.findings.first(), diagnosis.verdict) {
-        (Some(finding), _) => finding.cause.slug(),
-        (None, Verdict::Healthy) => "healthy",
-        (None, _) => "inconclusive",
-    };
-    let value: serde_json::Value = serde_json::from_str(text).expect("JSON");
-    let text = value.to_string();
-    let path = Path::new(&folder).join(format!("{name}.json"));
-    let smaller = std::fs::metadata(&path).is_ok_and(|old| old.len() <= text.len() as u64);
-    if !smaller {
-        std::fs::create_dir_all(&folder).expect("a folder");
-        std::fs::write(path, text).expect("a file");
-    }
-}
-
 /// One case by the name of its file.
 pub fn recorded(name: &str) -> CaseFile {
     let path = Path::new(FOLDER).join(format!("{name}.json"));
@@ -38,7 +24,17 @@ pub fn recorded(name: &str) -> CaseFile {
 }
 
 /// Every recorded case with the slug, `healthy` or `inconclusive` that it is called by.
-fn cases() -> Vec<(String, CaseFile)> {
+fn cases() -> &'static [(String, CaseFile)] {
+    static CASES: LazyLock<Vec<(String, CaseFile)>> = LazyLock::new(read_cases);
+    &CASES
+}
+
+/// The first case of a cause.
+fn case_of(cause: &str) -> &'static CaseFile {
+    &cases().iter().find(|(name, _)| name == cause).expect(cause).1
+}
+
+fn read_cases() -> Vec<(String, CaseFile)> {
     let mut paths: Vec<PathBuf> = std::fs::read_dir(FOLDER)
         .expect("recorded cases")
         .map(|entry| entry.expect("an entry").path())
@@ -67,18 +63,17 @@ fn every_recorded_case_is_judged_as_it_was_live() {
     let cases = cases();
     assert!(cases.len() > 30, "{} cases", cases.len());
     for (name, case) in cases {
-        let diagnosis = judge(&case);
-        assert_eq!(called(&diagnosis), name, "{diagnosis:#?}");
-        assert_eq!(judge(&case), diagnosis, "judging is pure");
-        assert_eq!(plan(&case), plan(&case), "planning is pure");
+        let diagnosis = judge(case);
+        assert_eq!(called(&diagnosis), *name, "{diagnosis:#?}");
+        assert_eq!(judge(case), diagnosis, "judging is pure");
+        assert_eq!(plan(case), plan(case), "planning is pure");
     }
 }
 
 #[test]
 fn a_rule_fires_in_its_own_case_and_is_silent_in_a_healthy_one() {
     let cases = cases();
-    let healthy = cases.iter().find(|(name, _)| name == "healthy").expect("a healthy case");
-    assert!(judge(&healthy.1).findings.is_empty());
+    assert!(judge(case_of("healthy")).findings.is_empty());
     let known: Vec<_> = cases.iter().map(|(name, _)| name.as_str()).collect();
     for cause in vision_core::doctor::Cause::ALL {
         let rare = [
@@ -97,8 +92,7 @@ fn a_rule_fires_in_its_own_case_and_is_silent_in_a_healthy_one() {
 
 /// A case in which a filter stopped the probes, with its rules taken out.
 fn without_rules() -> CaseFile {
-    let mut all = cases().into_iter();
-    let (_, mut case) = all.find(|(name, _)| name == "firewall.ct-invalid").expect("a case");
+    let mut case = case_of("firewall.ct-invalid").clone();
     for round in case.vantages.iter_mut().flat_map(|vantage| &mut vantage.rounds) {
         if let Some(walls) = &mut round.walls {
             walls.met.clear();
@@ -128,8 +122,7 @@ fn a_full_connection_table_is_a_fault_only_if_it_dropped_packets() {
 
 #[test]
 fn a_drop_rule_whose_counter_stays_still_is_not_blamed() {
-    let cases = cases();
-    let (_, case) = cases.iter().find(|(name, _)| name == "firewall.rule-drop").expect("a case");
+    let case = case_of("firewall.rule-drop");
     let mut still = case.clone();
     for round in still.vantages.iter_mut().flat_map(|vantage| &mut vantage.rounds) {
         for rule in round.walls.iter_mut().flat_map(|walls| &mut walls.met) {
@@ -176,8 +169,8 @@ fn a_certificate_that_never_came_rules_nothing_out() {
 #[test]
 fn what_may_have_been_lost_on_the_way_is_only_likely() {
     for cause in ["tls.silent", "app.slow"] {
-        let (_, case) = cases().into_iter().find(|(name, _)| name == cause).expect(cause);
-        assert_eq!(judge(&case).findings[0].confidence, Confidence::Proved, "{cause}");
+        let case = case_of(cause);
+        assert_eq!(judge(case).findings[0].confidence, Confidence::Proved, "{cause}");
         let text = case.to_json().expect("written");
         let mut case: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         let again =
@@ -261,10 +254,8 @@ fn without_what_proves_it_a_cause_is_not_named() {
             }
         }),
     ];
-    let cases = cases();
     for (cause, change) in changes {
-        let (_, case) = cases.iter().find(|(name, _)| name == cause).expect(cause);
-        let mut case = case.clone();
+        let mut case = case_of(cause).clone();
         case.vantages.iter_mut().flat_map(|vantage| &mut vantage.rounds).for_each(change);
         let diagnosis = judge(&case);
         let named = diagnosis.findings.iter().any(|finding| finding.cause.slug() == *cause);
@@ -335,8 +326,7 @@ fn a_table_that_could_not_be_read_never_makes_a_fault_healthy() {
 
 #[test]
 fn a_forwarding_table_that_could_not_be_read_is_not_an_empty_one() {
-    let (_, mut case) =
-        cases().into_iter().find(|(name, _)| name == "overlay.no-fdb").expect("a recorded case");
+    let mut case = case_of("overlay.no-fdb").clone();
     for step in case.wires.iter_mut().flat_map(|wire| wire.way.iter_mut().chain(&mut wire.owner)) {
         step.fdb_unread = true;
     }
