@@ -164,6 +164,8 @@ pub enum ProbeRecord {
     Unresolved(super::UnresolvedRecord),
     /// A connection over which nothing was said for a while.
     Idle(IdleReport),
+    /// What had found no answer, said once more over a connection with small segments.
+    SmallSegments(super::SmallSegments),
 }
 
 /// Echo requests as large as the first link takes, and small ones where those stayed unanswered.

@@ -1,5 +1,6 @@
 //! What was said over a connection once it stood: TLS handshakes and answers to HTTP. Pure.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::case::ProbeRecord;
@@ -34,6 +35,56 @@ impl ProxyRecord {
     pub(crate) fn is_dead(&self) -> bool {
         let mut attempts = self.connects.iter().flat_map(|report| &report.attempts);
         !attempts.any(|attempt| attempt.outcome.is_open())
+    }
+}
+
+/// What had found no answer, said once more over a connection with small segments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct SmallSegments {
+    /// When.
+    pub at: Timestamp,
+    /// Who was asked.
+    pub to: SocketAddr,
+    /// The largest segment that either side sent, in bytes.
+    pub segment_bytes: u16,
+    /// From the question to the first byte back; none if nothing came.
+    pub first_byte: Option<Duration>,
+}
+
+/// What a destination said only in small segments, and how often it had said nothing in larger ones.
+pub(super) fn small_only<'a>(
+    scene: &Scene<'a>,
+    flow: &Flow<'_>,
+) -> Option<(&'a SmallSegments, usize)> {
+    let small = scene.target.probes().find_map(|probe| match probe {
+        ProbeRecord::SmallSegments(small) if small.to.ip() == flow.dst => Some(small),
+        _ => None,
+    });
+    let small = small.filter(|small| small.first_byte.is_some())?;
+    let answers = || scene.target.probes().filter_map(|probe| was_answered(probe, flow.dst));
+    answers().all(|answered| !answered).then(|| (small, answers().count()))
+}
+
+/// Whether a destination answered what was said over an open connection; none if nothing was.
+pub(super) fn was_answered(probe: &ProbeRecord, dst: IpAddr) -> Option<bool> {
+    match probe {
+        ProbeRecord::Tls(report) if report.to.ip() == dst => match report.outcome {
+            TlsOutcome::Silent | TlsOutcome::Stalled => Some(false),
+            TlsOutcome::Cut | TlsOutcome::Unconnected => None,
+            _ => Some(true),
+        },
+        ProbeRecord::Http(report) if report.to == dst => {
+            let mut exchanges = report.attempts.iter().filter_map(|it| it.exchange.as_ref());
+            let exchange = exchanges.next()?;
+            match exchange.end {
+                ExchangeEnd::Cut => None,
+                ExchangeEnd::TimedOut => Some(exchange.first_byte.is_some()),
+                _ => Some(true),
+            }
+        }
+        _ => None,
     }
 }
 

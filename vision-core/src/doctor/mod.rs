@@ -32,7 +32,7 @@ pub use cause::Cause;
 pub use collect::{Vantages, collect, diagnose};
 pub use engine::judge;
 pub use forgetful::Forgetful;
-pub use greeting::ProxyRecord;
+pub use greeting::{ProxyRecord, SmallSegments};
 pub use plan::{Step, plan};
 pub use question::{Question, Service};
 pub use report::{

@@ -54,6 +54,8 @@ pub(crate) struct Options {
     pub(crate) df: Df,
     pub(crate) dscp: Option<u8>,
     pub(crate) mark: Option<u32>,
+    /// The largest TCP segment that the peer is asked to send, in bytes.
+    pub(crate) segment_bytes: Option<u16>,
 }
 
 /// Opens a non-blocking, close-on-exec socket in the namespace of the calling thread.
@@ -139,6 +141,9 @@ fn configure(socket: &Socket, family: Family, options: &Options) -> Result<()> {
             Family::V4 => socket.set_tos_v4(tos),
             Family::V6 => socket.set_tclass_v6(tos),
         })?;
+    }
+    if let Some(bytes) = options.segment_bytes {
+        option(socket.set_tcp_mss(bytes.into()))?;
     }
     set_df(socket, family, options.df)
 }

@@ -190,3 +190,20 @@ fn a_connection_left_alone_is_lost_where_it_is_forgotten_and_goes_on_elsewhere()
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn a_size_of_segments_is_asked_for_or_refused_by_name() {
+    let Some(lab) = lab() else { return };
+    let [a, b] = lab.pair().expect("two nodes");
+    let _server = TcpServer::start(&b, "[::]:80", TcpBehaviour::Accept).expect("listens");
+    b.sh("nft 'table inet t { chain c { type filter hook input priority 0; tcp option maxseg size 536 counter; }; }'");
+    let sized = |bytes| TcpProbe::new(b.v4().into(), [80]).wait(ms(1000)).segment_bytes(bytes);
+    let open = sized(536).run(&target(&a), &budget()).expect("asked");
+    assert!(open.attempts[0].outcome.is_open(), "{open:?}");
+    let rules = b.sh("nft list ruleset");
+    assert!(rules.contains("counter packets 1 "), "{rules}");
+    for bytes in [0, 87, 32_768] {
+        let error = sized(bytes).run(&target(&a), &budget()).expect_err("refused");
+        assert!(error.to_string().contains(&format!("{bytes} bytes")), "{error}");
+    }
+}

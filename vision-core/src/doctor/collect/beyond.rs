@@ -1,25 +1,26 @@
 //! What speaks behind an open port, TLS or HTTP, and the proxy that programs are told to use.
 
-use std::net::IpAddr;
-#[cfg(feature = "tls")]
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::probes::Prober;
 #[cfg(feature = "tls")]
 use crate::base::Error;
-use crate::base::{Host, Prefix, Result, Untrusted};
+use crate::base::{Host, Prefix, Result, Timestamp, Untrusted};
 use crate::doctor::case::{ProbeRecord, Probing, Vantage};
-use crate::doctor::{ProxyRecord, Service};
+use crate::doctor::greeting::was_answered;
+use crate::doctor::{ProxyRecord, Service, SmallSegments};
 #[cfg(feature = "tls")]
-use crate::probe::{Authorities, TlsProbe};
-use crate::probe::{Probe, ResolveOutcome, TcpExchange, TcpProbe, TlsOutcome};
+use crate::probe::{Authorities, TlsProbe, TlsReport};
+use crate::probe::{Probe, ResolveOutcome, TcpExchange, TcpProbe, TcpReport, TlsOutcome};
 
 /// How long a handshake may take.
 #[cfg(feature = "tls")]
 const TLS_WAIT: Duration = Duration::from_secs(3);
 /// How long the answer to a request may take.
 const HTTP_WAIT: Duration = Duration::from_secs(4);
+/// How long an answer in small segments may take.
+const LESS_WAIT: Duration = Duration::from_secs(2);
 /// Addresses of a proxy that are tried.
 const PROXIES: usize = 4;
 /// Bytes of an answer's first line that are kept.
@@ -49,9 +50,63 @@ impl Prober<'_> {
     /// Says the first words to what has taken a connection.
     pub(super) fn converse(&mut self, addr: IpAddr, service: Service, host: &Host) -> Result<()> {
         match service {
-            Service::Tls(port) | Service::Https(port) => self.tls(addr, port, host),
-            Service::Http(port) => self.http(addr, port, host),
-            Service::Host | Service::Tcp(_) | Service::Udp(_) => Ok(()),
+            Service::Tls(port) | Service::Https(port) => self.tls(addr, port, host)?,
+            Service::Http(port) => self.http(addr, port, host)?,
+            Service::Host | Service::Tcp(_) | Service::Udp(_) => {}
+        }
+        match service.tcp_port() {
+            Some(port) if self.is_unanswered(addr) => {
+                let to = SocketAddr::new(addr, port);
+                self.ask_for_less_at_once(to, service, host)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells whether what was said last found no answer, for the first time.
+    fn is_unanswered(&self, addr: IpAddr) -> bool {
+        let last = self.records.last().and_then(|probe| was_answered(probe, addr));
+        last == Some(false) && !self.speechless.contains(&addr)
+    }
+
+    /// Says the same once more, and has the peer answer in segments that every link takes: an answer too large for
+    /// the way back is lost there, and no error comes of it at this end.
+    fn ask_for_less_at_once(
+        &mut self,
+        to: SocketAddr,
+        service: Service,
+        host: &Host,
+    ) -> Result<()> {
+        // What remains of the least that every path carries (RFC 791, 8200) behind the headers.
+        let segment_bytes = if to.is_ipv6() { 1220 } else { 536 };
+        let first_byte = match service {
+            #[cfg(feature = "tls")]
+            Service::Tls(_) | Service::Https(_) => {
+                let probe = TlsProbe::new(to).name(host.clone()).scope(self.scope);
+                let probe = probe.wait(LESS_WAIT).segment_bytes(segment_bytes);
+                // One that began and did not go on is no answer.
+                let heard = |report: TlsReport| {
+                    report.first_byte.filter(|_| report.outcome != TlsOutcome::Stalled)
+                };
+                probe.run(&self.site.target, self.budget).map(heard)
+            }
+            _ => {
+                let probe = TcpProbe::new(to.ip(), [to.port()]).scope(self.scope).wait(LESS_WAIT);
+                let probe = probe.send(request(host, to.port())).segment_bytes(segment_bytes);
+                let heard = |report: TcpReport| {
+                    report.attempts.into_iter().find_map(|it| it.exchange?.first_byte)
+                };
+                probe.run(&self.site.target, self.budget).map(heard)
+            }
+        };
+        match first_byte {
+            Ok(first_byte) => {
+                self.sent += 1;
+                let small = SmallSegments { at: Timestamp::now(), to, segment_bytes, first_byte };
+                self.records.push(ProbeRecord::SmallSegments(small));
+                Ok(())
+            }
+            Err(e) => self.survive("small segments", e),
         }
     }
 
@@ -143,21 +198,9 @@ impl Prober<'_> {
     }
 
     fn http(&mut self, addr: IpAddr, port: u16, host: &Host) -> Result<()> {
-        let authority = match (host, port) {
-            (Host::Addr(IpAddr::V6(addr), _), 80) => format!("[{addr}]"),
-            (Host::Addr(IpAddr::V6(addr), _), port) => format!("[{addr}]:{port}"),
-            (Host::Addr(addr, _), 80) => addr.to_string(),
-            (Host::Name(name), 80) => name.clone(),
-            (Host::Addr(addr, _), port) => format!("{addr}:{port}"),
-            (Host::Name(name), port) => format!("{name}:{port}"),
-        };
-        let request = format!(
-            "GET / HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: vision\r\nAccept: */*\r\n\
-             Connection: close\r\n\r\n"
-        );
         let wait = if self.speechless.contains(&addr) { HTTP_WAIT / 3 } else { HTTP_WAIT };
         let probe = TcpProbe::new(addr, [port]).scope(self.scope).wait(wait);
-        match probe.send(request.into_bytes()).run(&self.site.target, self.budget) {
+        match probe.send(request(host, port)).run(&self.site.target, self.budget) {
             Ok(mut report) => {
                 self.sent += 1;
                 let exchanges = report.attempts.iter_mut().filter_map(|a| a.exchange.as_mut());
@@ -282,6 +325,23 @@ fn is_exempt((host, port): (&Host, u16), list: &str) -> bool {
             }
         }
     })
+}
+
+/// The request for the root of what a host serves.
+fn request(host: &Host, port: u16) -> Vec<u8> {
+    let authority = match (host, port) {
+        (Host::Addr(IpAddr::V6(addr), _), 80) => format!("[{addr}]"),
+        (Host::Addr(IpAddr::V6(addr), _), port) => format!("[{addr}]:{port}"),
+        (Host::Addr(addr, _), 80) => addr.to_string(),
+        (Host::Name(name), 80) => name.clone(),
+        (Host::Addr(addr, _), port) => format!("{addr}:{port}"),
+        (Host::Name(name), port) => format!("{name}:{port}"),
+    };
+    format!(
+        "GET / HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: vision\r\nAccept: */*\r\n\
+         Connection: close\r\n\r\n"
+    )
+    .into_bytes()
 }
 
 /// Tells whether a name is a domain or below it.

@@ -11,6 +11,7 @@ mod talk;
 mod tests;
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
@@ -190,6 +191,14 @@ impl TcpProbe {
         self
     }
 
+    /// Asks the peer for segments of at most this many bytes, and sends no larger ones (`TCP_MAXSEG`).
+    ///
+    /// An answer that comes in small segments only tells of a way that loses large packets.
+    pub fn segment_bytes(mut self, bytes: u16) -> Self {
+        self.options.segment_bytes = Some(bytes);
+        self
+    }
+
     /// Starts connecting and hands over a stream of attempts as they are decided.
     ///
     /// # Errors
@@ -213,6 +222,7 @@ impl TcpProbe {
             let why = format!("{:?} is below the polite floor of 2ms", self.interval);
             return Err(Error::invalid("interval", why));
         }
+        check_segment(&self.options)?;
         let exchange = self.exchange.iter();
         let payloads = exchange.flat_map(|e| [Some(&e.send), e.expect.as_ref()]).flatten();
         match payloads.map(|p| p.as_bytes().len()).find(|length| *length > KEPT_BYTES) {
@@ -221,6 +231,21 @@ impl TcpProbe {
                 let why = format!("{length} bytes to send or expect exceed {KEPT_BYTES}");
                 Err(Error::invalid("payload size", why))
             }
+        }
+    }
+}
+
+/// Segments that the kernel takes (tcp.h: `TCP_MIN_MSS`, `MAX_TCP_WINDOW`).
+const SEGMENTS: RangeInclusive<u16> = 88..=32_767;
+
+/// Refuses a size of segments that setsockopt(2) would, by name.
+pub(crate) fn check_segment(options: &Options) -> Result<()> {
+    match options.segment_bytes.filter(|bytes| !SEGMENTS.contains(bytes)) {
+        None => Ok(()),
+        Some(bytes) => {
+            let (least, most) = SEGMENTS.into_inner();
+            let why = format!("{bytes} bytes; TCP takes {least} to {most}");
+            Err(Error::invalid("segment size", why))
         }
     }
 }

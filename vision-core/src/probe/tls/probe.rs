@@ -6,7 +6,7 @@ use super::{Authorities, TlsReport};
 use crate::base::{Budget, Error, Host, Result};
 use crate::netns::Target;
 use crate::probe::driver::Session;
-use crate::probe::tcp::{TcpChannel, Then};
+use crate::probe::tcp::{TcpChannel, Then, check_segment};
 use crate::probe::{Anchor, Probe};
 use crate::socket::Options;
 
@@ -35,6 +35,7 @@ pub struct TlsProbe {
     pub(super) wait: Duration,
     pub(super) authorities: Authorities,
     name: Option<Host>,
+    options: Options,
 }
 
 impl TlsProbe {
@@ -42,7 +43,7 @@ impl TlsProbe {
     /// [`Authorities::built_in`].
     pub fn new(to: SocketAddr) -> Self {
         let (wait, authorities) = (Duration::from_secs(2), Authorities::built_in());
-        Self { to, scope: 0, wait, authorities, name: None }
+        Self { to, scope: 0, wait, authorities, name: None, options: Options::default() }
     }
 
     /// Asks for this name, and expects it in the certificate, instead of the address.
@@ -65,6 +66,14 @@ impl TlsProbe {
         Self { scope: ifindex, ..self }
     }
 
+    /// Asks the peer for segments of at most this many bytes, as [`TcpProbe::segment_bytes`] does.
+    ///
+    /// [`TcpProbe::segment_bytes`]: crate::probe::TcpProbe::segment_bytes
+    pub fn segment_bytes(mut self, bytes: u16) -> Self {
+        self.options.segment_bytes = Some(bytes);
+        self
+    }
+
     pub(super) fn asked(&self) -> Host {
         let address: IpAddr = self.to.ip();
         self.name.clone().unwrap_or(Host::Addr(address, None))
@@ -75,16 +84,16 @@ impl Probe for TlsProbe {
     type Report = TlsReport;
 
     /// # Errors
-    /// [`Error::Invalid`] for a name that no certificate can have.
+    /// [`Error::Invalid`] for a name that no certificate can have, or a size of segments that TCP does not take.
     fn run(&self, target: &Target, budget: &Budget) -> Result<TlsReport> {
         if let Host::Name(name) = self.asked()
             && !super::hello::is_name(&name)
         {
             return Err(Error::invalid("TLS name", format!("`{}`", name.escape_debug())));
         }
+        check_segment(&self.options)?;
         let netns = target.open()?;
-        let options = Options::default();
-        let channel = TcpChannel::open(netns.clone(), options, Then::Talk, None)?;
+        let channel = TcpChannel::open(netns.clone(), self.options.clone(), Then::Talk, None)?;
         let now = crate::probe::driver::now();
         let machine = TlsMachine::new(self, netns.id(), Anchor::now(), now);
         Session::new(machine, channel, target)?.run(budget)
