@@ -210,8 +210,9 @@ fn verdict(scene: &Scene<'_>, findings: &[Finding]) -> Verdict {
                 scene.target.full_size(flow.dst).is_some_and(FullSizeRecord::is_swallowed)
             };
             let spoke = |flow: &Flow<'_>| !matches!(greeting(scene, flow), Greeting::Bad(_));
-            let works =
-                |flow: &Flow<'_>| flow.outcome == Outcome::Works && !vanish(flow) && spoke(flow);
+            let works = |flow: &Flow<'_>| {
+                flow.outcome == Outcome::Works && !flow.faltered && !vanish(flow) && spoke(flow)
+            };
             match scene.destinations().any(works) {
                 true => Verdict::Healthy,
                 false => Verdict::Inconclusive,
@@ -292,10 +293,24 @@ fn unspoken(scene: &Scene<'_>, findings: &[Finding]) -> Vec<Unchecked> {
     all
 }
 
+/// Destinations that were silent at first and answered when asked again.
+fn faltered(scene: &Scene<'_>) -> impl Iterator<Item = Unchecked> {
+    let faltered = scene.destinations().filter(|flow| flow.faltered);
+    faltered.map(|flow| Unchecked {
+        what: rules::question(flow),
+        why: "there was no answer at first, and one when asked again; nothing seen explains it"
+            .to_owned(),
+        needs: None,
+    })
+}
+
 /// What no rule of this version looks at, and what stood in the way of looking.
 fn unseen(scene: &Scene<'_>, verdict: Verdict, findings: &[Finding]) -> Vec<Unchecked> {
     let mut unseen = super::areas::unread_filters(scene, verdict);
     unseen.extend(unspoken(scene, findings));
+    if verdict == Verdict::Inconclusive {
+        unseen.extend(faltered(scene));
+    }
     let rounds = scene.case.vantages.iter().flat_map(|v| &v.rounds);
     let gaps = rounds.flat_map(|round| &round.gaps);
     let gaps = gaps.chain(scene.case.search.iter().flat_map(|search| &search.gaps));

@@ -40,7 +40,17 @@ pub(super) fn flows_of<'a>(
         let at = at.unwrap_or(case.at);
         let (hops, back) = (hops_to(case, target, dst, at), hops_back(case, target, dst, at));
         let doubtful = purpose == Purpose::Gateway && outcome.failed() && answers_arp(target, dst);
-        let mut flow = Flow { dst, purpose, outcome, mended: false, doubtful, at, hops, back };
+        let mut flow = Flow {
+            dst,
+            purpose,
+            outcome,
+            mended: false,
+            faltered: false,
+            doubtful,
+            at,
+            hops,
+            back,
+        };
         lead_on(case, &mut flow);
         answer_masks(case, &mut flow);
         flow
@@ -339,6 +349,7 @@ pub(super) fn unasked<'a>(
         purpose: Purpose::Destination(service),
         outcome: Outcome::Unasked,
         mended: false,
+        faltered: false,
         doubtful: false,
         at,
         hops: hops_to(case, target, dst, at),
@@ -390,5 +401,15 @@ pub(super) fn anywhere<'a>(
     if !health && outcome == Outcome::Works {
         return Vec::new();
     }
-    vec![Flow { dst, purpose, outcome, mended: false, doubtful: false, at, hops, back: Vec::new() }]
+    vec![Flow {
+        dst,
+        purpose,
+        outcome,
+        mended: false,
+        faltered: false,
+        doubtful: false,
+        at,
+        hops,
+        back: Vec::new(),
+    }]
 }

@@ -7,7 +7,7 @@ use super::case::{CaseFile, Vantage, VantageRole};
 use super::flows::{anywhere, flows_of, unasked};
 use super::wire::Wire;
 use crate::base::{Family, Reason, Timestamp, Ttl};
-use crate::inventory::{Link, Neighbour, RefusalCause, Route, RouteAnswer, RouteKind};
+use crate::inventory::{AddrFlags, Link, Neighbour, RefusalCause, Route, RouteAnswer, RouteKind};
 use crate::probe::{IcmpError, NeighReport};
 
 /// The whole case as the rules see it.
@@ -24,6 +24,8 @@ pub(super) struct Flow<'a> {
     pub(super) outcome: Outcome,
     /// It failed at first and works since the next hop was asked for: asking renewed the entry.
     pub(super) mended: bool,
+    /// It was silent at first and answered when asked again, by what is seen for no reason.
+    pub(super) faltered: bool,
     /// A gateway that answers for its address and to no packet: it may only be filtered.
     pub(super) doubtful: bool,
     pub(super) at: Timestamp,
@@ -173,6 +175,18 @@ pub(super) fn has_address(vantage: &Vantage, link: &Link, family: Family) -> boo
     })
 }
 
+/// Tells whether a service did not answer, and not because an address of the target had only just come. A host is
+/// asked in more than one way, and may keep silent about some.
+fn fell_silent(target: &Vantage, flow: &Flow<'_>) -> bool {
+    let asked = matches!(flow.purpose, Purpose::Destination(service) if service != Service::Host);
+    let addrs = target.rounds.iter().filter_map(|round| round.before.addrs.as_ref());
+    let own = addrs.flat_map(|dump| &dump.items).filter(|it| it.family == Family::of(flow.dst));
+    let mut flags = own.map(|addr| addr.flags);
+    asked
+        && flow.outcome == Outcome::Silent
+        && !flags.any(|flags| flags.contains(AddrFlags::TENTATIVE))
+}
+
 impl<'a> Scene<'a> {
     pub(super) fn of(case: &'a CaseFile) -> Option<Self> {
         let target = case.target()?;
@@ -197,6 +211,7 @@ impl<'a> Scene<'a> {
                 Some(later) if later.outcome == Outcome::Works && flow.outcome.failed() => {
                     let next = later.hops.first().and_then(Hop::next_hop);
                     later.mended |= next.is_some_and(|next| target.disputes(next));
+                    later.faltered |= fell_silent(target, &flow) && !later.mended;
                 }
                 Some(_) => {}
             }

@@ -7,7 +7,7 @@ use super::case::{ProbeRecord, Vantage, VantageRole};
 use super::report::Confidence;
 use super::scene::{Flow, Hop, Outcome, Purpose, Scene};
 use super::train::{RETRIED, TrainRecord, was_retried};
-use super::walls::{MetRule, Walls, Way};
+use super::walls::{MetRule, UNREAD_QUEUE, Walls, Way};
 use crate::inventory::CtEntry;
 use crate::probe::TcpAttempt;
 
@@ -192,9 +192,9 @@ fn fits(flow: &Flow<'_>, rule: &MetRule) -> bool {
     match (rule.outcome.as_str(), flow.outcome) {
         (_, Outcome::Silent) => true,
         // Of those that are lost, what was asked met one or not.
-        ("drop", Outcome::Works) => true,
-        ("drop", Outcome::Local(reason)) => reason.errno == nix::libc::EPERM,
-        ("drop", _) => false,
+        ("drop" | UNREAD_QUEUE, Outcome::Works) => true,
+        ("drop" | UNREAD_QUEUE, Outcome::Local(reason)) => reason.errno == nix::libc::EPERM,
+        ("drop" | UNREAD_QUEUE, _) => false,
         (_, Outcome::Refused { .. } | Outcome::Unreachable(_) | Outcome::Local(_)) => true,
         _ => false,
     }
@@ -228,7 +228,7 @@ fn weigh<'a>(
         (Some(n), _) => (Confidence::Likely, Counted::Rule(n)),
         // The own kernel said on sending that a filter forbids it.
         (None, _) if certain && refused_here => (Confidence::Proved, Counted::Nothing),
-        (None, Some(n)) if n < need && rule.outcome == "drop" => return None,
+        (None, Some(n)) if n < need && rule.outcome != "reject" => return None,
         (None, Some(n)) if certain => (Confidence::Proved, Counted::Lost(n)),
         (None, Some(n)) if rule.stray && invalid(walls) >= need => {
             (Confidence::Proved, Counted::Lost(n))

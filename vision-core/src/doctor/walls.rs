@@ -83,7 +83,8 @@ pub struct MetRule {
     pub chain: String,
     /// The rule; none for a chain's policy.
     pub handle: Option<u64>,
-    /// `accept`, `drop`, `reject`, `translate`, `queue`, `jump CHAIN` and so on.
+    /// `accept`, `drop`, `reject`, `translate`, `queue`, `jump CHAIN` and so on; `unread queue` where no program
+    /// reads the one that packets are handed to, which drops them.
     pub outcome: String,
     /// Whether the packet meets it for certain, by all that is known of it.
     pub certain: bool,
@@ -115,6 +116,9 @@ pub struct Endpoint {
     /// The port.
     pub port: Option<u16>,
 }
+
+/// What becomes of packets that a rule hands to a program which is not there: they are dropped.
+pub(crate) const UNREAD_QUEUE: &str = "unread queue";
 
 /// Which way a packet goes.
 // closed: there are two.
@@ -211,7 +215,7 @@ impl MetRule {
 
     /// Tells whether it ends the way of a packet.
     pub(super) fn stops(&self) -> bool {
-        matches!(self.outcome.as_str(), "drop" | "reject")
+        matches!(self.outcome.as_str(), "drop" | "reject" | UNREAD_QUEUE)
     }
 
     /// Tells whether a part of the rule has one of these names.

@@ -277,16 +277,25 @@ fn queue(rev: u8, info: &[u8]) -> Option<Words> {
     let first = u16(info)?;
     let count = if rev == 0 { 1 } else { u16(info.get(2..)?)? };
     let flags = if rev < 2 { 0 } else { u16(info.get(4..)?)? };
-    let mut out = match count {
-        0 | 1 => format!("--queue-num {first}"),
-        _ => format!("--queue-balance {first}:{}", first.checked_add(count - 1)?),
+    let (mut iptables, mut nft) = match count {
+        0 | 1 => (format!("--queue-num {first}"), format!("queue num {first}")),
+        _ => {
+            let last = first.checked_add(count - 1)?;
+            (format!("--queue-balance {first}:{last}"), format!("queue num {first}-{last}"))
+        }
     };
-    for (bit, word) in [(1, " --queue-bypass"), (2, " --queue-cpu-fanout")] {
+    let mut between = ' ';
+    for (bit, long, word) in
+        [(1, " --queue-bypass", "bypass"), (2, " --queue-cpu-fanout", "fanout")]
+    {
         if flags & bit != 0 {
-            out.push_str(word);
+            iptables.push_str(long);
+            nft.push(between);
+            nft.push_str(word);
+            between = ',';
         }
     }
-    only(out)
+    Some(Words { iptables, nft: Some(nft), ..Words::default() })
 }
 
 /// `struct nf_nat_ipv4_multi_range_compat`: the network is all that differs in no bit.

@@ -6,6 +6,7 @@ mod examine;
 mod follow;
 mod forgetful;
 mod full_size;
+mod handed;
 mod legacy;
 mod neighbours;
 mod probes;

@@ -255,6 +255,7 @@ pub(super) fn after(
         tracking.outdated = old_ways;
     }
     count(&mut walls.met, old, &new);
+    super::handed::mark_unread(&mut walls.met, &mut site.inventory, budget);
     walls.met.extend(led);
     trim(&mut walls);
     Some(walls)

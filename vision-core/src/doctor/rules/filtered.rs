@@ -4,7 +4,7 @@ use super::text::{Draft, evidence, symptom};
 use super::{Answer, Hit};
 use crate::doctor::scene::{Flow, Outcome, Scene};
 use crate::doctor::stop::{Counted, Stop, StopKind, invalid, is_lossy, stops, walls_of};
-use crate::doctor::walls::{MetRule, Way};
+use crate::doctor::walls::{MetRule, UNREAD_QUEUE, Way};
 use crate::doctor::{Cause, Confidence, Risk, Severity, SubjectKind};
 
 /// Finds the failing flows that a rule of one kind stopped.
@@ -66,6 +66,9 @@ fn hit(flow: &Flow<'_>, n: usize, cause: Cause, stop: &Stop<'_>) -> Hit {
         draft = draft.evidence(place(asked, format!("moved by {seen}")));
     }
     let draft = match stop.kind {
+        _ if rule.outcome == UNREAD_QUEUE => {
+            draft.prose("start the program that reads the queue, or have the rule say `bypass`")
+        }
         StopKind::Drop | StopKind::Policy | StopKind::Reject => {
             draft.command(exception(rule), Risk::Manual)
         }
@@ -133,6 +136,11 @@ fn summary(stop: &Stop<'_>) -> String {
         "reject" => "refuses",
         _ => "drops",
     };
+    if rule.outcome == UNREAD_QUEUE {
+        return format!(
+            "{place}: a rule in {chain} hands {packets} to a program that is not there: no one reads its queue"
+        );
+    }
     match stop.kind {
         StopKind::Drop | StopKind::Reject => {
             format!("{place}: a rule in {chain} {stops} {packets}")

@@ -31,7 +31,25 @@ pub(super) const ALL: &[Scenario] = &[
         .or(&["socket.no-listener"])
         .related(&["socket.no-listener"])
         .seen(),
+    Scenario::fault(RULE, "router hands them to a program that is not there", unread_queue).seen(),
+    Scenario::healthy("router would hand them to a program, and does without", bypassed).seen(),
 ];
+
+/// A router whose packets for port 80 are to be judged by a program that nobody started.
+fn judged_elsewhere(lab: &Lab, options: &str) -> Built {
+    let [a, r, b] = lab.chain(["a", "r", "b"])?;
+    let server = listen(&b, 80)?;
+    r.try_sh(&format!("iptables-nft -A FORWARD -p tcp --dport 80 -j NFQUEUE {options}"))?;
+    Ok(Site::at(&a).keep(server).ask_tcp(b.v4(), 80).blame(&r))
+}
+
+fn unread_queue(lab: &Lab) -> Built {
+    judged_elsewhere(lab, "--queue-num 3")
+}
+
+fn bypassed(lab: &Lab) -> Built {
+    judged_elsewhere(lab, "--queue-balance 3:4 --queue-bypass")
+}
 
 /// `a - r - b`, and `s` between `r` and `b` as a second way.
 fn two_ways(lab: &Lab) -> Result<[Node; 4]> {

@@ -47,7 +47,16 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::unnamed("far side has no way back", &["route.return-missing"], no_way_back),
     Scenario::unnamed("far side pins us wrongly", &["neigh.wrong-static"], pinned_far_side),
     Scenario::unnamed("on-link address nobody has", &["neigh.no-answer"], nobody_there),
+    Scenario::unnamed("silent at first, answers when asked again", DROPS, silent_at_first),
 ];
+
+/// Two SYNs are dropped, those of the first connect, and no more.
+fn silent_at_first(lab: &Lab) -> Built {
+    let [a, b] = lab.pair()?;
+    let server = listen(&b, 443)?;
+    b.try_sh("nft 'table inet t { chain c { type filter hook input priority 0; tcp dport 443 quota until 130 bytes drop; }; }'")?;
+    Ok(Site::at(&a).keep(server).ask_tcp(b.v4(), 443))
+}
 
 fn drop(hook: Hook, proto: Proto, dport: Option<u16>) -> Fault<'static> {
     Fault::Drop { hook, proto, dport }
