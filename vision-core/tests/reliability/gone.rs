@@ -70,16 +70,18 @@ fn has(host: &Node, dev: &str) -> bool {
 /// programs, so that no time of its own is a bound: namespaces let go later than the pod are
 /// the clock, for none goes before one that nothing holds. A socket holds its namespace until
 /// a grace period after it was closed, in which the first of them may be overtaken.
-fn survived(lab: &Lab, look: Look) -> End {
+fn survived(lab: &Lab, (what, look): (&str, Look)) -> End {
     let [pod, host] = lab.pair().expect("two nodes");
     let process = pod.sleeper();
-    let budget = Budget::within(Duration::from_secs(20));
-    let target = Target::resolve(&Selector::Pid(process.pid()), &budget).expect("alive");
+    let all = Budget::within(Duration::from_secs(20));
+    let target = Target::resolve(&Selector::Pid(process.pid()), &all).expect("alive");
     // Questions are to stay without an answer.
     host.sh("nft 'add table inet t; add chain inet t i { type filter hook input priority 0; }; \
              add rule inet t i udp dport 53 drop'");
     lab.let_go(&pod);
     drop(pod);
+    // From here: what came before may have waited for namespaces that are taken down.
+    let budget = Budget::within(Duration::from_secs(20));
     std::thread::scope(|scope| {
         let looking = scope.spawn(|| look(&target, &host, &budget));
         std::thread::sleep(Duration::from_millis(30));
@@ -87,7 +89,7 @@ fn survived(lab: &Lab, look: Look) -> End {
         let died = Instant::now();
         let ended = looking.join().expect("no panic");
         let told = died.elapsed();
-        assert!(matches!(ended, Err(Error::TargetExited(_))), "{ended:?}");
+        assert!(matches!(ended, Err(Error::TargetExited(_))), "{what} for {told:?}: {ended:?}");
         let ended = Instant::now();
         for witness in ["witness1", "witness2", "witness3"] {
             let node = lab.node_raw(witness).expect("a namespace");
@@ -114,7 +116,7 @@ fn of_a_hundred_dead_pods_none_is_kept() {
         let lab = require(Lab::numbered_after(thread * 40))?;
         let rounds = (usize::from(thread)..).step_by(beside.into()).take(20);
         let looks = rounds.map(|round| round % LOOKS.len());
-        Some(looks.map(|at| (at, survived(&lab, LOOKS[at].1))).collect())
+        Some(looks.map(|at| (at, survived(&lab, LOOKS[at]))).collect())
     };
     let all: Option<Vec<_>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..beside).map(|n| scope.spawn(move || one(n))).collect();

@@ -92,6 +92,8 @@ pub(super) struct Links {
     events: KernelSocket,
     buffer: Vec<u8>,
     pub(super) known: BTreeMap<u32, Link>,
+    /// Events were lost and what there is could not be read since.
+    stale: bool,
 }
 
 impl Links {
@@ -101,14 +103,14 @@ impl Links {
         events.join(group::LINK)?;
         let requests = Channel::new(KernelSocket::open(netns, Protocol::Route, EVENTS)?);
         let buffer = Vec::with_capacity(DATAGRAM);
-        let mut links = Self { requests, events, buffer, known: BTreeMap::new() };
-        links.known = links.read()?;
+        let mut links = Self { requests, events, buffer, known: BTreeMap::new(), stale: false };
+        links.known = links.read(LOCKED)?;
         Ok(links)
     }
 
-    fn read(&mut self) -> Result<BTreeMap<u32, Link>> {
+    fn read(&mut self, within: Duration) -> Result<BTreeMap<u32, Link>> {
         let mut known = BTreeMap::new();
-        let budget = Budget::within(ANSWER);
+        let budget = Budget::within(within);
         self.requests.ask(link::dump(), &budget, |message| known.extend(linked(message)))?;
         Ok(known)
     }
@@ -137,6 +139,9 @@ impl Links {
     /// Takes in what happened and tells what of it concerns `watched`.
     pub(super) fn changes(&mut self, watched: Option<u32>) -> Result<Vec<Notice>> {
         let mut notices = Vec::new();
+        if self.stale {
+            self.read_again(watched, &mut notices)?;
+        }
         loop {
             match self.events.recv(&mut self.buffer) {
                 Ok(0) => {}
@@ -164,10 +169,18 @@ impl Links {
         }
     }
 
-    /// Events were lost: what there is now tells what they were.
+    /// Events were lost: what there is now tells what they were. With the next event, if the kernel does not say it
+    /// at once.
     fn read_again(&mut self, watched: Option<u32>, notices: &mut Vec<Notice>) -> Result<()> {
-        let before = std::mem::take(&mut self.known);
-        self.known = self.read()?;
+        let now = match self.read(ANSWER) {
+            Err(Error::Elapsed) => {
+                self.stale = true;
+                return Ok(());
+            }
+            read => read?,
+        };
+        self.stale = false;
+        let before = std::mem::replace(&mut self.known, now);
         let Some(index) = watched else { return Ok(()) };
         match (before.get(&index), self.known.get(&index)) {
             (Some(before), Some(now)) => notices.extend(between(before, now)),
@@ -221,5 +234,8 @@ fn between(before: &Link, now: &Link) -> Vec<Notice> {
 const EVENTS: usize = 1 << 20;
 /// The largest datagram the kernel sends of itself.
 const DATAGRAM: usize = 1 << 16;
-/// The kernel answers at once.
+/// The kernel answers at once, as a rule.
 const ANSWER: Duration = Duration::from_secs(2);
+/// It answers when its lock on all links is free, which it holds for seconds while it takes namespaces down
+/// (net/core/net_namespace.c `cleanup_net`).
+const LOCKED: Duration = Duration::from_secs(30);
