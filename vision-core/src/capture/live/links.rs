@@ -172,14 +172,18 @@ impl Links {
     /// Events were lost: what there is now tells what they were. With the next event, if the kernel does not say it
     /// at once.
     fn read_again(&mut self, watched: Option<u32>, notices: &mut Vec<Notice>) -> Result<()> {
-        let now = match self.read(ANSWER) {
-            Err(Error::Elapsed) => {
-                self.stale = true;
-                return Ok(());
-            }
-            read => read?,
+        let now = self.read(ANSWER);
+        // An answer that came too late may stand in the way of the next one.
+        let busy = |source: &io::Error| source.raw_os_error() == Some(libc::EBUSY);
+        self.stale = match &now {
+            Err(Error::Elapsed) => true,
+            Err(Error::Netlink { source, .. }) => busy(source),
+            _ => false,
         };
-        self.stale = false;
+        if self.stale {
+            return Ok(());
+        }
+        let now = now?;
         let before = std::mem::replace(&mut self.known, now);
         let Some(index) = watched else { return Ok(()) };
         match (before.get(&index), self.known.get(&index)) {
