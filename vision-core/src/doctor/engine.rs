@@ -135,12 +135,13 @@ fn add_beyond(found: &mut Vec<(usize, Finding)>, hit: Hit) {
     let cause = hit.finding.cause;
     let silent = cause == Cause::TlsSilent
         || cause == Cause::AppSlow && hit.finding.severity == Severity::Error;
-    // Who does not accept or read does not answer, nor does an answer come that is too large for the way: that
-    // breaks what was asked, then.
+    // Who does not accept or read does not answer, nor does an answer come that is too large for the way or to a
+    // question that was dropped: that breaks what was asked, then.
     let deaf = |f: &Finding| {
         let sockets = [Cause::SocketFdLimit, Cause::SocketAcceptQueueFull, Cause::SocketNotReading];
         let lost = f.cause.class() == Class::Mtu && f.severity != Severity::Note;
-        lost || sockets.contains(&f.cause)
+        let dropped = f.cause == Cause::FirewallRuleDrop && f.severity == Severity::Warning;
+        lost || dropped || sockets.contains(&f.cause)
     };
     if let Some((_, reason)) = found.iter_mut().find(|(_, f)| silent && deaf(f)) {
         reason.severity = Severity::Error;

@@ -71,7 +71,9 @@ pub(super) fn stops<'a>(scene: &Scene<'a>, flow: &Flow<'a>) -> Vec<Stop<'a>> {
         let Some(walls) = walls_of(vantage) else { continue };
         for rule in walls.met.iter().filter(|rule| rule.stops() && is_of(rule, flow)) {
             let roles = hooks(scene, vantage, flow, rule.way);
-            if roles.contains(&rule.hook.as_str()) && fits(flow, rule) {
+            // Which hooks of a bridge frames pass was seen to when they were walked.
+            let passed = rule.family == "bridge" || roles.contains(&rule.hook.as_str());
+            if passed && fits(flow, rule) {
                 found.extend(weigh(scene, flow, (index, vantage), walls, rule));
             }
         }
@@ -221,7 +223,9 @@ fn weigh<'a>(
     let matching = |n: u64| n >= need && n <= sent.most.max(need);
     let certain = rule.certain && !rule.stray;
     let refused_here = matches!(flow.outcome, Outcome::Local(r) if r.errno == nix::libc::EPERM);
-    let lost = lost(vantage, &rule.hook, flow.dst);
+    // What a bridge stops, the counters of IP do not show.
+    let bridged = rule.family == "bridge";
+    let lost = lost(vantage, &rule.hook, flow.dst).filter(|_| !bridged);
     let (confidence, counted) = match (rule.moved(), lost) {
         (Some(n), _) if n < need => return None,
         (Some(n), _) if certain || matching(n) => (Confidence::Proved, Counted::Rule(n)),

@@ -16,7 +16,7 @@ pub struct Walls {
     pub unread: bool,
     /// Rules and policies that the probed packets could meet, in the order of the way.
     pub met: Vec<MetRule>,
-    /// Rules that translate other ports of an address that was asked for.
+    /// Rules that translate other ports of an address that was asked for, or other addresses near it: their `dst`.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub beside: Vec<MetRule>,
     /// A rule that masks sources on their way out, if there is one.
@@ -115,6 +115,15 @@ pub struct Endpoint {
     pub addr: IpAddr,
     /// The port.
     pub port: Option<u16>,
+}
+
+/// Tells how many bits two addresses begin with alike.
+pub(crate) fn common_bits(one: IpAddr, other: IpAddr) -> u32 {
+    match (one, other) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+        _ => 0,
+    }
 }
 
 /// What becomes of packets that a rule hands to a program which is not there: they are dropped.

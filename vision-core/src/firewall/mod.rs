@@ -7,6 +7,7 @@
 //! else.
 #![deny(clippy::indexing_slicing)]
 
+mod aims;
 mod expr;
 mod flow;
 pub mod ipset;
@@ -29,6 +30,7 @@ mod xt_hashlimit;
 mod xt_more;
 mod xt_rare;
 
+pub(crate) use aims::{Aim, aims};
 pub use expr::Expression;
 pub use flow::{Flow, FlowPart};
 pub use model::{Chain, Counter, Element, Flowtable, FwFamily, Hook, Object, Rule, Set, Table};

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::flow::Flow;
+use super::flow::{Flow, FlowPart};
 use super::model::{Chain, FwFamily};
 use super::paper::{Does, Paper};
 use super::text::Text;
@@ -101,7 +101,10 @@ fn sees(chain: &Chain, hook: &str, flow: &Flow) -> bool {
         FwFamily::Ip6 => flow.src.is_ipv6(),
         family => matches!(family, FwFamily::Inet | FwFamily::Netdev),
     };
-    family && chain.hook.as_ref().is_some_and(|it| it.name == hook)
+    // A connection is translated once, by its first packet (net/netfilter/nf_nat_core.c `nf_nat_inet_fn`).
+    let nat = chain.kind.as_ref().is_some_and(|kind| *kind == *"nat");
+    let translated = nat && flow.part != FlowPart::First;
+    family && !translated && chain.hook.as_ref().is_some_and(|it| it.name == hook)
 }
 
 /// How a chain ended.

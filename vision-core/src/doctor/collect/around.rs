@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use super::Site;
 use super::walk::Walk;
 use super::walls::{Devices, Probed, bridge_calls};
-use crate::doctor::Wire;
 use crate::doctor::case::{CaseFile, ProbeRecord, Vantage};
 use crate::doctor::walls::{Endpoint, Way};
+use crate::doctor::{Wire, WireLink};
 use crate::firewall::FlowPart;
 use crate::inventory::{Link, RouteAnswer};
 use crate::netns::NetnsId;
@@ -37,12 +37,39 @@ struct Sought {
     devices: Devices,
 }
 
-/// A bridge that frames pass from port to port on their way from the target.
+/// A bridge that frames pass on their way from the target, from port to port; where a port is missing, the bridge
+/// itself is an end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Bridged {
     at: NetnsId,
     bridge: String,
-    ports: [String; 2],
+    ports: [Option<String>; 2],
+}
+
+impl Bridged {
+    /// The hooks of the bridge family that frames pass one way (net/bridge/br_input.c, br_forward.c).
+    fn hooks(&self, way: Way) -> &'static [&'static str] {
+        match (&self.ports, way) {
+            ([Some(_), Some(_)], _) => &["prerouting", "forward", "postrouting"],
+            ([Some(_), None], Way::There) | ([None, _], Way::Back) => &["prerouting", "input"],
+            ([Some(_), None], Way::Back) | ([None, _], Way::There) => &["output", "postrouting"],
+        }
+    }
+
+    /// Walks frames through the tables of the bridge family, and keeps what they pass.
+    fn walk(&self, walk: &mut Walk<'_>, packet: &Probed, way: Way, part: FlowPart) {
+        let from = walk.met.len();
+        walk.bridged = true;
+        let [before, after] = self.ports.clone();
+        walk.walk(packet, way, part, (before, after));
+        walk.bridged = false;
+        let hooks = self.hooks(way);
+        let mut at = 0;
+        walk.met.retain(|met| {
+            at += 1;
+            at <= from || hooks.contains(&met.hook.as_str())
+        });
+    }
 }
 
 /// ICMPv6 type of a neighbour solicitation (RFC 4861 §4.3).
@@ -61,11 +88,11 @@ impl Around {
         let away = case.wires.iter().filter(|w| !target.is_some_and(|v| v.owns(w.neighbour)));
         let mut bridged: Vec<Bridged> = Vec::new();
         for crossing in away.flat_map(Wire::crossings) {
-            let (Some(before), Some(after)) = (crossing.before, crossing.after) else { continue };
+            let port = |step: Option<&WireLink>| step.map(|step| name(&step.link));
             let found = Bridged {
                 at: crossing.bridge.netns,
                 bridge: name(&crossing.bridge.link),
-                ports: [name(&before.link), name(&after.link)],
+                ports: [port(crossing.before), port(crossing.after)],
             };
             if !bridged.contains(&found) {
                 bridged.push(found);
@@ -95,25 +122,21 @@ impl Around {
             walk.walk(&it.packet, Way::There, FlowPart::Solicitation, it.devices.clone());
             walk.walk(&it.packet, Way::Back, FlowPart::Advertisement, it.devices.clone());
         }
-        let here = || self.bridged.iter().filter(|it| it.at == vantage.netns);
-        walk.bridged = true;
-        for (it, question) in here().flat_map(|it| self.sought.iter().map(move |q| (it, q))) {
-            let [before, after] = it.ports.clone().map(Some);
-            let devices = (before, after);
-            walk.walk(&question.packet, Way::There, FlowPart::Solicitation, devices.clone());
-            walk.walk(&question.packet, Way::Back, FlowPart::Advertisement, devices);
-        }
-        walk.bridged = false;
-        for (it, packet) in here().flat_map(|it| packets.iter().map(move |packet| (it, packet))) {
-            let [before, after] = it.ports.clone().map(Some);
-            walk.bridged = true;
-            both_ways(walk, packet, &(before, after));
-            let tool = if packet.src.is_ipv6() { "ip6tables" } else { "iptables" };
-            walk.bridged = false;
-            // Rules for IP see the bridge as the device on both sides (br_netfilter_hooks.c).
-            if bridge_calls(&site.inventory, tool) == Some(true) {
-                let bridge = Some(it.bridge.clone());
-                both_ways(walk, packet, &(bridge.clone(), bridge));
+        for it in self.bridged.iter().filter(|it| it.at == vantage.netns) {
+            for question in &self.sought {
+                it.walk(walk, &question.packet, Way::There, FlowPart::Solicitation);
+                it.walk(walk, &question.packet, Way::Back, FlowPart::Advertisement);
+            }
+            for packet in packets {
+                it.walk(walk, packet, Way::There, FlowPart::First);
+                it.walk(walk, packet, Way::Back, FlowPart::Answer);
+                let tool = if packet.src.is_ipv6() { "ip6tables" } else { "iptables" };
+                // Rules for IP see the bridge as the device on both sides (br_netfilter_hooks.c).
+                let passes = it.ports.iter().all(Option::is_some);
+                if passes && bridge_calls(&site.inventory, tool) == Some(true) {
+                    let bridge = Some(it.bridge.clone());
+                    both_ways(walk, packet, &(bridge.clone(), bridge));
+                }
             }
         }
     }

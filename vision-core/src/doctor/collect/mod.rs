@@ -11,6 +11,7 @@ mod legacy;
 mod neighbours;
 mod probes;
 mod segment;
+mod services;
 mod survey;
 mod traffic;
 mod train;

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::walls::{Devices, Probed};
 use crate::base::Untrusted;
 use crate::doctor::walls::{Endpoint, MetRule, Way};
-use crate::firewall::{Flow, FlowPart, FwFamily, Met, Rule, Ruleset, Text, why};
+use crate::firewall::{Aim, Flow, FlowPart, FwFamily, Met, Rule, Ruleset, Text, aims, why};
 use crate::inventory::Link;
 
 /// One ruleset, walked through by several packets.
@@ -122,6 +122,10 @@ impl<'r> Walk<'r> {
     fn rule(&self, met: &Met) -> Option<&'r Rule> {
         let table = Untrusted::from(met.table.as_bytes());
         self.by_handle.get(&(met.family, table.as_bytes(), met.handle?)).copied()
+    }
+
+    pub(super) fn aims(&self) -> Vec<Aim> {
+        aims(self.ruleset)
     }
 
     pub(super) fn targets(&self) -> Vec<Endpoint> {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::around::Around;
 use super::walk::{Walk, without_counts};
-use super::{Site, legacy};
+use super::{Site, legacy, services};
 use crate::base::{Budget, Error, Gap, Prefix, Result, Untrusted};
 use crate::doctor::case::{CaseFile, ProbeRecord, Vantage, VantageRole};
 use crate::doctor::flows::{is_asked, nameservers};
@@ -248,8 +248,8 @@ pub(super) fn after(
     walls.rules = new.rules.len();
     walls.masks = masks(&new, &walk.text);
     walls.met = std::mem::take(&mut walk.met);
-    walls.beside =
-        packets.iter().flat_map(|packet| other_ports(&mut walk, &walls, packet)).collect();
+    let beside = |packet| services::beside(&mut walk, &walls, vantage, packet);
+    walls.beside = packets.iter().flat_map(beside).collect();
     let old_ways = outdated(&mut site.inventory, &walls.met, packets, budget);
     if let Some(tracking) = &mut walls.tracking {
         tracking.outdated = old_ways;
@@ -259,29 +259,6 @@ pub(super) fn after(
     walls.met.extend(led);
     trim(&mut walls);
     Some(walls)
-}
-
-/// Rules that translate other ports of an address, where none translates the port asked for.
-fn other_ports(walk: &mut Walk<'_>, walls: &Walls, packet: &Probed) -> Vec<MetRule> {
-    let served = |rule: &MetRule| rule.dst == packet.asked.0 && !rule.to.is_empty();
-    if packet.dst.addr != packet.asked.0
-        || packet.dst.port.is_none()
-        || walls.met.iter().any(served)
-    {
-        return Vec::new();
-    }
-    let any = Probed { dst: Endpoint { port: None, ..packet.dst }, ..packet.clone() };
-    walk.walk(&any, Way::There, FlowPart::First, (None, None));
-    let met = std::mem::take(&mut walk.met);
-    let address = packet.asked.0.to_string();
-    // A rule for every address says nothing about this one.
-    let named = |rule: &MetRule| {
-        rule.outcome != "accept" && rule.text.split(' ').any(|word| word == address)
-    };
-    match met.iter().any(|rule| !rule.to.is_empty()) {
-        true => met.into_iter().filter(named).take(4).collect(),
-        false => Vec::new(),
-    }
 }
 
 /// Whether bridges hand what passes them to the rules of `tool`: for IPv4 `iptables`, for IPv6

@@ -1,5 +1,6 @@
 use nix::libc;
 
+use super::content::dropped;
 use super::filtered;
 use super::text::{Draft, moved, symptom};
 use super::{Answer, Hit, Rule, RuleMeta};
@@ -16,7 +17,7 @@ datagrams fail at once with EPERM.
 How it is proved: the rule is one that the probed packets meet, at a hook they come through, and its
 counter moved with them. A rule without a counter is proved by the namespace's own counters: packets
 reached its IP layer and did not leave it. Where neither can be read it is `likely`. A drop rule whose
-counter stays still is not to blame. A rule that hands packets to a queue (`NFQUEUE`) drops them where no
+counter stays still is not to blame. Of rules that look into packets, `likely`: connects pass, and what is said then is lost. A rule that hands packets to a queue (`NFQUEUE`) drops them where no
 program reads it. Where the rules may not be read, EPERM shows that one of the own namespace drops
 them: `likely`, and which is not known.
 What to do: let the flow pass before the rule, or take the rule away if nothing needs it.";
@@ -35,7 +36,10 @@ impl Rule for FirewallRuleDrop {
         let unread = scene.flows.iter().enumerate().filter_map(|(n, flow)| unread(scene, n, flow));
         match (filtered::check(scene, META.cause, StopKind::Drop), unread.collect::<Vec<_>>()) {
             (found @ Answer::Confirmed(_), _) => found,
-            (other, hits) => Answer::from_hits(hits, || other),
+            (other, mut hits) => {
+                hits.extend(dropped(scene, META.cause));
+                Answer::from_hits(hits, || other)
+            }
         }
     }
 }

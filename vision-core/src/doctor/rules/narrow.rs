@@ -1,6 +1,7 @@
 //! Listeners that are there, but not for whoever asks.
 
 use super::Answer;
+use super::redirected::end;
 use super::serving::led_to;
 use super::socket_no_listener::{listeners, reaction, refused_port};
 use super::text::{Draft, evidence, symptom};
@@ -29,7 +30,8 @@ pub(super) fn check(scene: &Scene<'_>, narrow: &Narrow) -> Answer {
         let Some(((protocol, port), target)) = asked else { continue };
         // What was translated came to another's port.
         let direct = scene.owner(flow.dst).map(|owner| (owner, flow.dst, port));
-        let Some((owner, addr, port)) = led_to(scene, flow).or(direct) else { continue };
+        let led = || led_to(scene, flow).or_else(|| end(scene, flow));
+        let Some((owner, addr, port)) = led().or(direct) else { continue };
         let all = listeners(owner, protocol, port);
         seen = true;
         // One that would have accepted speaks against this cause.

@@ -4,17 +4,17 @@ use std::net::IpAddr;
 
 use super::filtered::{named, subject};
 use super::socket_no_listener::listeners;
-use super::text::{Draft, evidence, look_up, symptom};
+use super::text::{Draft, evidence, symptom};
 use super::{Answer, Hit};
 use crate::doctor::case::{Vantage, VantageRole};
 use crate::doctor::scene::{Flow, Hop, Outcome, Scene};
-use crate::doctor::stop::{entries, hop_of, kinds, met, walls_of};
+use crate::doctor::stop::{entries, hop_of, met, walls_of};
 use crate::doctor::walls::{Endpoint, MetRule};
 use crate::doctor::{Cause, Confidence, Evidence, SubjectKind};
 use crate::inventory::{CtEntry, SockProtocol};
 
 /// A translation of a failing flow's destination in one namespace.
-struct Served<'a> {
+pub(super) struct Served<'a> {
     hop: Hop<'a>,
     position: usize,
     rule: &'a MetRule,
@@ -23,7 +23,7 @@ struct Served<'a> {
     given: Option<&'a CtEntry>,
 }
 
-fn served<'a>(scene: &Scene<'a>, flow: &Flow<'a>) -> Option<Served<'a>> {
+pub(super) fn served<'a>(scene: &Scene<'a>, flow: &Flow<'a>) -> Option<Served<'a>> {
     let mut all = scene.case.vantages.iter().enumerate();
     all.find_map(|(position, vantage)| {
         let walls = walls_of(vantage)?;
@@ -96,7 +96,7 @@ impl Served<'_> {
     }
 }
 
-fn owner<'a>(scene: &Scene<'a>, addr: IpAddr) -> Option<&'a Vantage> {
+pub(super) fn owner<'a>(scene: &Scene<'a>, addr: IpAddr) -> Option<&'a Vantage> {
     scene.case.vantages.iter().find(|vantage| vantage.owns(addr))
 }
 
@@ -276,37 +276,6 @@ fn asked(rule: &MetRule) -> String {
         Some(port) => format!("{} port {port}", rule.dst),
         None => rule.dst.to_string(),
     }
-}
-
-pub(super) fn no_rule(scene: &Scene<'_>, cause: Cause) -> Answer {
-    each(scene, "no rule leads other ports of the address elsewhere", |flow| {
-        if served(scene, flow).is_some() || owner(scene, flow.dst).is_some() {
-            return None;
-        }
-        let mut all = scene.case.vantages.iter().enumerate();
-        let (position, vantage, rule) = all.find_map(|(position, vantage)| {
-            let rule = walls_of(vantage)?.beside.iter().find(|rule| rule.dst == flow.dst)?;
-            Some((position, vantage, rule))
-        })?;
-        let hop = hop_of(flow, vantage);
-        let (_, port) = kinds(flow).into_iter().next()?;
-        let summary = format!(
-            "{}: the service address {} has no rule for port {}",
-            vantage.name,
-            flow.dst,
-            port.unwrap_or_default()
-        );
-        let mut draft = Draft::new(cause, &hop, subject(rule), summary);
-        if let Some(target) = flow.hops.first() {
-            draft = draft.evidence(symptom(flow, target));
-        }
-        let draft = draft
-            .evidence(evidence(&hop, flow.at, format!("rules for {}", flow.dst), rule.text.clone()))
-            .evidence(look_up(&hop))
-            .confidence(Confidence::Likely)
-            .prose("ask for a port that the service has, or add the port to the service");
-        Some((draft, position))
-    })
 }
 
 pub(super) fn table_full(scene: &Scene<'_>, cause: Cause) -> Answer {

@@ -80,7 +80,16 @@ impl<'r> Machine<'r> {
         }
     }
 
+    /// Keeps what cannot be said in nft's words: of extensions of iptables in theirs.
     pub(super) fn lose(&mut self, expr: &Expression) {
+        if let Some(words) = super::super::xt::words(expr, self.is_six()) {
+            let name = expr.text("name").map(|name| name.escaped().to_string());
+            let name = name.unwrap_or_default();
+            let text = format!("[{} {name} {}]", expr.name, words.iptables).replace(" ]", "]");
+            self.words.begin().push_str(&text);
+            self.lost.push(text);
+            return;
+        }
         let fields = expr.fields.iter().map(|(name, value)| match value {
             Value::Number(number) => format!(" {name} {number}"),
             Value::Text(text) => format!(" {name} {}", text.escaped()),
