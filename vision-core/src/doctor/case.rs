@@ -200,6 +200,15 @@ impl FullSizeRecord {
         self.fragmented.as_deref().is_some_and(lost)
     }
 
+    /// Tells whether somebody said that they are too large: the kernel remembers that for later packets.
+    pub(crate) fn was_told(&self) -> bool {
+        self.large.echoes.iter().any(|echo| match echo.outcome {
+            EchoOutcome::Unreachable(icmp) => icmp.mtu_bytes.is_some(),
+            EchoOutcome::LocalError { reason, .. } => reason.errno == nix::libc::EMSGSIZE,
+            _ => false,
+        })
+    }
+
     /// Tells whether large packets vanish without a word while small ones are answered.
     pub(crate) fn is_swallowed(&self) -> bool {
         // The other end of a veth pair that takes less makes the sender's kernel say ENOBUFS.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::case::ProbeRecord;
+use super::case::{FullSizeRecord, ProbeRecord};
 use super::scene::{Flow, Hop, Outcome, Purpose, Scene};
 use super::{Cause, Class, Service};
 use crate::base::{Escaped, Host, Timestamp, Untrusted};
@@ -63,8 +63,14 @@ pub(super) fn small_only<'a>(
         _ => None,
     });
     let small = small.filter(|small| small.first_byte.is_some())?;
-    let answers = || scene.target.probes().filter_map(|probe| was_answered(probe, flow.dst));
-    answers().all(|answered| !answered).then(|| (small, answers().count()))
+    let is_small = |probe: &&ProbeRecord| matches!(probe, ProbeRecord::SmallSegments(_));
+    let heard = |probe| was_answered(probe, flow.dst);
+    let before = || scene.target.probes().take_while(|probe| !is_small(probe)).filter_map(heard);
+    let later = || scene.target.probes().skip_while(|probe| !is_small(probe)).filter_map(heard);
+    // What the large echo request learned of the way there, the connections that follow offer for the way back.
+    let learned = scene.target.full_size(flow.dst).is_some_and(FullSizeRecord::was_told);
+    let silent = before().all(|answered| !answered) && (learned || later().all(|it| !it));
+    silent.then(|| (small, before().chain(later()).filter(|it| !it).count()))
 }
 
 /// Whether a destination answered what was said over an open connection; none if nothing was.

@@ -159,6 +159,7 @@ fn leads_further(cause: Cause) -> bool {
         Cause::NeighGatewayNoAnswer,
         Cause::DnsServerSilent,
         Cause::DnsPortClosed,
+        Cause::DnsReplyWrongSource,
         Cause::SocketNotReading,
         Cause::TlsSilent,
         Cause::AppSlow,

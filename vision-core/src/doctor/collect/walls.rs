@@ -342,7 +342,7 @@ pub(super) fn masked(site: &mut Site, packet: &Probed, budget: &Budget) -> Optio
     all.iter().map(|entry| entry.reply.dst).find(|source| *source != packet.src)
 }
 
-/// UDP entries that were translated by rules of the past and that nobody answered.
+/// UDP entries that were translated by rules of the past.
 fn outdated(
     inventory: &mut Inventory,
     met: &[MetRule],
@@ -358,8 +358,7 @@ fn outdated(
         }
         let led_by_none = |entry: &CtEntry| {
             let back = &entry.reply;
-            entry.is_unreplied()
-                && back.src != entry.original.dst
+            back.src != entry.original.dst
                 && !to.iter().any(|to| {
                     to.addr == back.src && (to.port.is_none() || to.port == back.src_port)
                 })

@@ -4,7 +4,7 @@ use crate::doctor::case::Vantage;
 use crate::doctor::scene::{Flow, Outcome, Purpose, Scene};
 use crate::doctor::stop::{hop_of, met, walls_of};
 use crate::doctor::{Cause, Confidence, Risk, Service, Severity, SubjectKind};
-use crate::inventory::{CtEntry, Sections};
+use crate::inventory::{CtEntry, NeighState, Sections};
 
 const DOCS: &str = "\
 A UDP client keeps sending to a backend of the past: the entry of its connection was made when the
@@ -36,7 +36,9 @@ impl Rule for ConntrackStaleNat {
                 let Some(walls) = walls_of(vantage) else { continue };
                 translated |= met(walls, flow).any(|rule| !rule.to.is_empty());
                 let outdated = walls.tracking.iter().flat_map(|t| &t.outdated);
-                let own = outdated.filter(|e| e.original.dst == flow.dst && is_open(scene, e));
+                let own = outdated.filter(|e| {
+                    e.original.dst == flow.dst && is_open(scene, e) && is_dead(vantage, e)
+                });
                 if let Some(entry) = own.min_by_key(|entry| entry.id) {
                     hits.extend(finding(flow, position, vantage, entry));
                     break;
@@ -60,6 +62,14 @@ fn is_open(scene: &Scene<'_>, entry: &CtEntry) -> bool {
     })
 }
 
+/// Tells whether nobody answered, or the one who did is not found on the link any more.
+fn is_dead(vantage: &Vantage, entry: &CtEntry) -> bool {
+    let table = vantage.state().and_then(|state| state.neighbours.as_ref());
+    let mut entries = table.map_or(&[][..], |dump| &dump.items).iter();
+    let sought = |state| matches!(state, NeighState::Failed | NeighState::Incomplete);
+    entry.is_unreplied() || entries.any(|it| it.dst == entry.reply.src && sought(it.state))
+}
+
 fn finding(flow: &Flow<'_>, position: usize, vantage: &Vantage, entry: &CtEntry) -> Option<Hit> {
     let hop = hop_of(flow, vantage);
     let rule = met(walls_of(vantage)?, flow).find(|rule| !rule.to.is_empty())?;
@@ -77,7 +87,10 @@ fn finding(flow: &Flow<'_>, position: usize, vantage: &Vantage, entry: &CtEntry)
         .evidence(symptom(flow, flow.hops.first()?))
         .evidence(place(
             format!("connection table, from port {sport}"),
-            format!("leads to {old}, unanswered"),
+            match entry.is_unreplied() {
+                true => format!("leads to {old}, unanswered"),
+                false => format!("leads to {old}, which answers no ARP or ND any more"),
+            },
         ))
         .evidence(place(super::filtered::named(rule), rule.text.clone()));
     // That a new port is answered shows that the service itself is well.

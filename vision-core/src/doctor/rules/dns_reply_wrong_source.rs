@@ -4,6 +4,7 @@ use super::dns::{about_server, exchange, reports};
 use super::{Answer, Rule, RuleMeta, SAID_FIRST};
 use crate::doctor::Cause;
 use crate::doctor::scene::{Purpose, Scene};
+use crate::doctor::stop::walls_of;
 use crate::inventory::Sections;
 
 const DOCS: &str = "\
@@ -42,6 +43,11 @@ impl Rule for DnsReplyWrongSource {
         };
         let (place, server) = (&scene.target.name, first.server.ip());
         let from = first.ignored.first.as_ref().and_then(|reply| reply.from);
+        if let Some(from) = from.filter(|from| is_led_to(scene, server, from.ip())) {
+            return Answer::RuledOut(format!(
+                "a host on the way leads {server} to {from}, whose answers pass it by"
+            ));
+        }
         let from = from.map_or_else(|| "another address".to_owned(), |from| from.to_string());
         let summary = format!("{place}: replies of the nameserver {server} come from {from}");
         let draft = about_server(scene, META.cause, server, summary)
@@ -51,6 +57,16 @@ impl Rule for DnsReplyWrongSource {
         hit.overrides = true;
         Answer::Confirmed(vec![hit])
     }
+}
+
+/// Tells whether a host in sight translates what goes to an address to another, and saw no answer to it.
+fn is_led_to(scene: &Scene<'_>, server: IpAddr, backend: IpAddr) -> bool {
+    let tracked =
+        scene.case.vantages.iter().filter_map(|vantage| walls_of(vantage)?.tracking.as_ref());
+    tracked.flat_map(|tracking| &tracking.entries).any(|entry| {
+        let led = entry.original.dst == server && entry.reply.src == backend;
+        led && entry.is_unreplied()
+    })
 }
 
 fn flow_of(scene: &Scene<'_>, server: IpAddr) -> usize {
