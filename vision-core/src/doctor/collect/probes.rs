@@ -17,7 +17,7 @@ use crate::inventory::{
 use crate::netns::FileOrigin;
 use crate::probe::{
     DnsQuery, EchoOutcome, HostsTable, Ping, Probe, ResetTtl, Resolution, Resolve, ResolverConfig,
-    TcpOutcome, TcpProbe, UdpProbe,
+    TcpOutcome, TcpProbe, UdpPayload, UdpProbe,
 };
 use crate::wire::dns::{Name, RecordType};
 
@@ -345,7 +345,9 @@ impl<'a> Prober<'a> {
     }
 
     pub(super) fn udp(&mut self, addr: IpAddr, port: u16) -> Result<()> {
-        let probe = UdpProbe::new(addr, port).scope(self.scope);
+        // A service of a known kind is silent about what is no question of its own.
+        let question = UdpPayload::usual(port);
+        let probe = UdpProbe::new(addr, port).scope(self.scope).payload(question.bytes());
         match probe.run(&self.site.target, self.budget) {
             Ok(report) => {
                 self.sent += report.sent.len();

@@ -3,6 +3,7 @@ use std::net::IpAddr;
 use super::filtered;
 use super::latency_queue::{congested, queues};
 use super::text::{Draft, evidence, link_subject, shown, symptom};
+use super::route_multipath_dead_hop::is_split;
 use super::{Answer, Hit, Rule, RuleMeta};
 use crate::doctor::case::FullSizeRecord;
 use crate::doctor::scene::{Flow, Hop, Outcome, Purpose, Scene};
@@ -51,6 +52,8 @@ impl Rule for LossPath {
             let lossy = train.is_lossy() || is_full(scene, flow);
             if !lossy || !matches!(flow.purpose, Purpose::Destination(_)) {
                 passed = Some(train);
+            } else if is_split(flow) {
+                passed = None;
             } else if stops(scene, flow).is_empty() && congested(scene, flow).is_none() {
                 hits.push(measured(scene, n, flow, train));
             }

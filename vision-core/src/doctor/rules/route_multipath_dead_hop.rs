@@ -47,6 +47,14 @@ impl Rule for RouteMultipathDeadHop {
     }
 }
 
+/// Tells whether a multipath route on the way leads a share of all flows to nobody.
+pub(super) fn is_split(flow: &Flow<'_>) -> bool {
+    flow.hops.iter().chain(&flow.back).any(|hop| {
+        let (dead, alive) = next_hops(hop);
+        !dead.is_empty() && !alive.is_empty()
+    })
+}
+
 type Way = (IpAddr, u32);
 
 /// The next hops of the multipath route that were asked for: silent ones, and those that answered.
