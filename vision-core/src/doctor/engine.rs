@@ -140,7 +140,8 @@ fn add_beyond(found: &mut Vec<(usize, Finding)>, hit: Hit) {
     let deaf = |f: &Finding| {
         let sockets = [Cause::SocketFdLimit, Cause::SocketAcceptQueueFull, Cause::SocketNotReading];
         let lost = f.cause.class() == Class::Mtu && f.severity != Severity::Note;
-        let dropped = f.cause == Cause::FirewallRuleDrop && f.severity == Severity::Warning;
+        let filters = [Cause::FirewallRuleDrop, Cause::FirewallCtInvalid];
+        let dropped = filters.contains(&f.cause) && f.severity == Severity::Warning;
         lost || dropped || sockets.contains(&f.cause)
     };
     if let Some((_, reason)) = found.iter_mut().find(|(_, f)| silent && deaf(f)) {
@@ -160,8 +161,10 @@ fn add_beyond(found: &mut Vec<(usize, Finding)>, hit: Hit) {
     }
 }
 
+/// What is concluded from nothing else being seen, or says less than why.
 fn is_vague(hit: &Hit) -> bool {
-    hit.finding.cause == Cause::NeighNoAnswer && hit.finding.confidence == Confidence::Likely
+    let vague = [Cause::NeighNoAnswer, Cause::NatMasqueradeMissing];
+    vague.contains(&hit.finding.cause) && hit.finding.confidence == Confidence::Likely
 }
 
 /// A fault that does not break what was asked is a note; one of several servers is a warning.

@@ -62,7 +62,10 @@ fn others(walk: &mut Walk<'_>, vantage: &Vantage, packet: &Probed) -> Vec<MetRul
     let family = Family::of(asked);
     let other = |aim: &Aim| Family::of(aim.addr) == family && !vantage.owns(aim.addr);
     let mut aims: Vec<Aim> = walk.aims().into_iter().filter(other).collect();
-    aims.sort_by_key(|aim| std::cmp::Reverse(common_bits(asked, aim.addr)));
+    // What is named with its port is known better.
+    aims.sort_by_key(|aim| {
+        (std::cmp::Reverse(common_bits(asked, aim.addr)), aim.addr, aim.port.is_none())
+    });
     aims.dedup_by_key(|aim| aim.addr);
     let rules = aims.into_iter().take(TRIED).filter_map(|aim| {
         let protocol = aim.protocol.unwrap_or(packet.asked.1);

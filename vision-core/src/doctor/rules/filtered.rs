@@ -3,8 +3,8 @@
 use super::text::{Draft, evidence, symptom};
 use super::{Answer, Hit};
 use crate::doctor::scene::{Flow, Outcome, Scene};
-use crate::doctor::stop::{Counted, Stop, StopKind, invalid, is_lossy, stops, walls_of};
-use crate::doctor::walls::{MetRule, UNREAD_QUEUE, Way};
+use crate::doctor::stop::{Counted, Stop, StopKind, invalid, is_lossy, met, stops, walls_of};
+use crate::doctor::walls::{Endpoint, MetRule, UNREAD_QUEUE, Way};
 use crate::doctor::{Cause, Confidence, Risk, Severity, SubjectKind};
 
 /// Finds the failing flows that a rule of one kind stopped.
@@ -69,9 +69,12 @@ fn hit(flow: &Flow<'_>, n: usize, cause: Cause, stop: &Stop<'_>) -> Hit {
         _ if rule.outcome == UNREAD_QUEUE => {
             draft.prose("start the program that reads the queue, or have the rule say `bypass`")
         }
-        StopKind::Drop | StopKind::Policy | StopKind::Reject => {
-            draft.command(exception(rule), Risk::Manual)
-        }
+        StopKind::Drop | StopKind::Policy | StopKind::Reject => match owner(rule) {
+            Some(owner) => draft.prose(format!(
+                "change what {owner} made the rule of: what is put into its chains by hand is overwritten"
+            )),
+            None => draft.command(exception(rule, translated(stop, flow)), Risk::Manual),
+        },
         StopKind::NoEndpoints => draft.prose(
             "start what serves it, or correct which pods the service selects and their readiness",
         ),
@@ -165,11 +168,38 @@ fn summary(stop: &Stop<'_>) -> String {
     }
 }
 
+/// The program that writes the rules of a chain again and again, by the names it gives.
+fn owner(rule: &MetRule) -> Option<&'static str> {
+    let prefixes = [
+        ("KUBE-POD-FW-", "kube-router from a NetworkPolicy"),
+        ("KUBE-NWPLCY-", "kube-router from a NetworkPolicy"),
+        ("KUBE-ROUTER-", "kube-router"),
+        ("KUBE-", "kube-proxy"),
+        ("cali-", "Calico from a policy"),
+        ("CILIUM_", "Cilium"),
+        ("WEAVE-NPC", "Weave from a NetworkPolicy"),
+        ("ISTIO_", "Istio"),
+    ];
+    let by_chain = prefixes.iter().find(|(prefix, _)| rule.chain.starts_with(prefix));
+    let of_table = (rule.table == "kube-proxy").then_some("kube-proxy");
+    of_table.or(by_chain.map(|(_, owner)| *owner))
+}
+
+/// What the namespace makes of the destination before the rule is met, where that is one address.
+fn translated(stop: &Stop<'_>, flow: &Flow<'_>) -> Option<Endpoint> {
+    let behind = ["input", "forward", "postrouting"].contains(&stop.rule.hook.as_str());
+    let walls = walls_of(stop.hop.vantage).filter(|_| behind)?;
+    let mut all = met(walls, flow).flat_map(|rule| &rule.to).filter(|to| to.addr != flow.dst);
+    let first = all.next()?;
+    all.all(|other| other == first).then_some(*first)
+}
+
 /// A rule that would let the flow pass, put where it is met in time.
-fn exception(rule: &MetRule) -> String {
+fn exception(rule: &MetRule, translated: Option<Endpoint>) -> String {
     // Behind a translation the rule sees the address it was translated to.
-    let dst = rule.led.map_or(rule.dst, |led| led.addr);
-    let port = rule.led.and_then(|led| led.port).or(rule.port);
+    let led = rule.led.or(translated);
+    let dst = led.map_or(rule.dst, |led| led.addr);
+    let port = led.and_then(|led| led.port).or(rule.port);
     let v6 = dst.is_ipv6();
     let (saddr, sport) = match rule.way {
         Way::There => ("daddr", "dport"),

@@ -1,3 +1,4 @@
+use super::content::{Dropped, dropped};
 use super::filtered;
 use super::{Answer, Rule, RuleMeta};
 use crate::doctor::Cause;
@@ -9,7 +10,8 @@ const DOCS: &str = "\
 A rule drops packets that connection tracking cannot place (ct state invalid).
 
 How it shows: connections hang although rules accept the port: answers that take another way than the
-packets, connections older than the table, checksums that are wrong where they are looked at.
+packets, connections older than the table, checksums that are wrong where they are looked at. Or connects work
+and nothing that is said then is answered.
 How it is proved: the tracker's count of invalid packets moved together with the rule's counter.
 What to do: let both ways of a connection pass the same filter, or exempt the flow from tracking.";
 
@@ -24,6 +26,10 @@ impl Rule for FirewallCtInvalid {
     }
 
     fn check(&self, scene: &Scene<'_>) -> Answer {
-        filtered::check(scene, META.cause, StopKind::Invalid)
+        match filtered::check(scene, META.cause, StopKind::Invalid) {
+            found @ Answer::Confirmed(_) => found,
+            // A tracker that sees one way of a connect only drops what follows it.
+            other => Answer::from_hits(dropped(scene, META.cause, Dropped::Strays), || other),
+        }
     }
 }

@@ -1,6 +1,6 @@
 use nix::libc;
 
-use super::content::dropped;
+use super::content::{Dropped, dropped};
 use super::filtered;
 use super::text::{Draft, moved, symptom};
 use super::{Answer, Hit, Rule, RuleMeta};
@@ -37,7 +37,7 @@ impl Rule for FirewallRuleDrop {
         match (filtered::check(scene, META.cause, StopKind::Drop), unread.collect::<Vec<_>>()) {
             (found @ Answer::Confirmed(_), _) => found,
             (other, mut hits) => {
-                hits.extend(dropped(scene, META.cause));
+                hits.extend(dropped(scene, META.cause, Dropped::Content));
                 Answer::from_hits(hits, || other)
             }
         }

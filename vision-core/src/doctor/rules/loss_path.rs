@@ -2,8 +2,9 @@ use std::net::IpAddr;
 
 use super::filtered;
 use super::latency_queue::{congested, queues};
-use super::text::{Draft, evidence, link_subject, shown, symptom};
 use super::route_multipath_dead_hop::is_split;
+use super::serving::dead_share;
+use super::text::{Draft, evidence, link_subject, shown, symptom};
 use super::{Answer, Hit, Rule, RuleMeta};
 use crate::doctor::case::FullSizeRecord;
 use crate::doctor::scene::{Flow, Hop, Outcome, Purpose, Scene};
@@ -52,7 +53,7 @@ impl Rule for LossPath {
             let lossy = train.is_lossy() || is_full(scene, flow);
             if !lossy || !matches!(flow.purpose, Purpose::Destination(_)) {
                 passed = Some(train);
-            } else if is_split(flow) {
+            } else if is_split(flow) || dead_share(scene, flow) {
                 passed = None;
             } else if stops(scene, flow).is_empty() && congested(scene, flow).is_none() {
                 hits.push(measured(scene, n, flow, train));

@@ -50,7 +50,7 @@ fn missing(scene: &Scene<'_>, flow: &Flow<'_>) -> Option<(Draft, usize)> {
     let (position, vantage, rule) = all.find_map(|(position, vantage)| {
         let beside = &walls_of(vantage)?.beside;
         let same = beside.iter().find(|rule| rule.dst == flow.dst);
-        let rule = same.or_else(|| neighbour(scene, flow, beside))?;
+        let rule = same.or_else(|| neighbour(scene, flow, (position, beside)))?;
         Some((position, vantage, rule))
     })?;
     let hop = hop_of(flow, vantage);
@@ -85,8 +85,13 @@ fn missing(scene: &Scene<'_>, flow: &Flow<'_>) -> Option<(Draft, usize)> {
 }
 
 /// A service whose address is of the same network, by its bits: clusters use a /12 to /24, and in IPv6 a /108 to
-/// /112. Who has a route of its own to the address means a host, and a rule that stopped the packets is a reason.
-fn neighbour<'a>(scene: &Scene<'_>, flow: &Flow<'_>, beside: &'a [MetRule]) -> Option<&'a MetRule> {
+/// /112. Who has a route of its own to the address means a host, and a rule that stopped the packets before
+/// they left is a reason.
+fn neighbour<'a>(
+    scene: &Scene<'_>,
+    flow: &Flow<'_>,
+    (position, beside): (usize, &'a [MetRule]),
+) -> Option<&'a MetRule> {
     let alike = |addr: IpAddr| common_bits(addr, flow.dst) >= if addr.is_ipv4() { 16 } else { 108 };
     let held = |addr: IpAddr| {
         let found = scene.case.search.as_ref().is_some_and(|search| search.held.contains(&addr));
@@ -99,5 +104,6 @@ fn neighbour<'a>(scene: &Scene<'_>, flow: &Flow<'_>, beside: &'a [MetRule]) -> O
         !route.is_default() && route.dst.contains(flow.dst) && !nowhere.contains(&route.kind)
     };
     let routed = known.flat_map(|dump| &dump.items).any(leads);
-    (!routed && !held(flow.dst) && stops(scene, flow).is_empty()).then_some(rule)
+    let stopped = stops(scene, flow).iter().any(|stop| stop.position <= position);
+    (!routed && !held(flow.dst) && !stopped).then_some(rule)
 }

@@ -6,11 +6,12 @@ use super::filtered::{named, subject};
 use super::socket_no_listener::listeners;
 use super::text::{Draft, evidence, symptom};
 use super::{Answer, Hit};
+use crate::base::Prefix;
 use crate::doctor::case::{Vantage, VantageRole};
 use crate::doctor::scene::{Flow, Hop, Outcome, Scene};
-use crate::doctor::stop::{entries, hop_of, met, walls_of};
-use crate::doctor::walls::{Endpoint, MetRule};
-use crate::doctor::{Cause, Confidence, Evidence, SubjectKind};
+use crate::doctor::stop::{entries, hop_of, is_lossy, met, walls_of};
+use crate::doctor::walls::{Endpoint, MetRule, Walls};
+use crate::doctor::{Cause, Confidence, Evidence, Severity, SubjectKind};
 use crate::inventory::{CtEntry, SockProtocol};
 
 /// A translation of a failing flow's destination in one namespace.
@@ -61,15 +62,16 @@ impl Served<'_> {
         asked.is_some_and(|report| report.answers.is_empty() && report.requests.len() > 1)
     }
 
-    /// The silent target that the probe was given, or any if all are silent.
-    fn silent(&self) -> Option<(IpAddr, Confidence)> {
+    /// The silent target that the probe was given, or any if all are silent or a share of the connects was lost.
+    fn silent(&self, share: bool) -> Option<(IpAddr, Confidence)> {
         if let Some(entry) = self.given.filter(|entry| entry.is_unreplied()) {
             let target = entry.reply.src;
             return self.is_silent(target).then_some((target, Confidence::Proved));
         }
-        let all = self.targets.iter().all(|target| self.is_silent(target.addr));
-        let first = self.targets.first()?.addr;
-        all.then_some((first, Confidence::Proved))
+        let mut silent = self.targets.iter().filter(|target| self.is_silent(target.addr));
+        let first = silent.next()?.addr;
+        let all = silent.count() + 1 == self.targets.len();
+        (all || share).then_some((first, Confidence::Proved))
     }
 
     /// The socket that an endpoint lacks.
@@ -107,10 +109,14 @@ pub(super) fn each<'a>(
     test: impl Fn(&Flow<'a>) -> Option<(Draft, usize)>,
 ) -> Answer {
     let mut hits: Vec<Hit> = Vec::new();
-    for (n, flow) in scene.flows.iter().enumerate().filter(|(_, flow)| flow.outcome.failed()) {
+    let ails = |flow: &Flow<'_>| flow.outcome.failed() || dead_share(scene, flow);
+    for (n, flow) in scene.flows.iter().enumerate().filter(|(_, flow)| ails(flow)) {
         if let Some((draft, position)) = test(flow) {
             let proved = draft.finding.confidence == Confidence::Proved;
             let mut hit = draft.hit(n, position);
+            if !flow.outcome.failed() {
+                hit.finding.severity = Severity::Warning;
+            }
             let weighed =
                 [Cause::ServiceNoRule, Cause::ServiceStaleTarget, Cause::ServiceDeadEndpoint];
             hit.overrides = proved || weighed.contains(&hit.finding.cause);
@@ -121,6 +127,18 @@ pub(super) fn each<'a>(
         Some(_) if scene.failing().next().is_some() => Answer::RuledOut(otherwise.to_owned()),
         _ => Answer::NotApplicable,
     })
+}
+
+/// Tells whether some connects of a flow failed, and others did not.
+fn is_shared_out(scene: &Scene<'_>, flow: &Flow<'_>) -> bool {
+    is_lossy(scene, flow) || flow.faltered
+}
+
+/// Tells whether one of several targets of a service is dead: what is led to it is lost, and the rest passes.
+pub(super) fn dead_share(scene: &Scene<'_>, flow: &Flow<'_>) -> bool {
+    is_shared_out(scene, flow)
+        && served(scene, flow)
+            .is_some_and(|served| served.targets.len() > 1 && served.silent(true).is_some())
 }
 
 pub(super) fn stale(scene: &Scene<'_>, cause: Cause) -> Answer {
@@ -145,7 +163,7 @@ pub(super) fn stale(scene: &Scene<'_>, cause: Cause) -> Answer {
 
 /// A target on the link that was asked for in vain.
 fn unanswered(served: &Served<'_>) -> Option<(IpAddr, (String, String), Confidence)> {
-    let (target, confidence) = served.silent()?;
+    let (target, confidence) = served.silent(false)?;
     let asked = format!("{} for {target}", super::text::solicitation(target));
     Some((target, (asked, "no answer".to_owned()), confidence))
 }
@@ -166,7 +184,7 @@ fn nowhere(flow: &Flow<'_>, served: &Served<'_>) -> Option<(IpAddr, (String, Str
 pub(super) fn dead(scene: &Scene<'_>, cause: Cause) -> Answer {
     each(scene, "no endpoint that the probes were given is dead", |flow| {
         let served = served(scene, flow)?;
-        let (target, what, seen, confidence) = match served.silent() {
+        let (target, what, seen, confidence) = match served.silent(is_shared_out(scene, flow)) {
             Some((target, confidence)) => {
                 let asked = super::text::solicitation(target);
                 (
@@ -196,7 +214,12 @@ pub(super) fn dead(scene: &Scene<'_>, cause: Cause) -> Answer {
             draft.finding.subject.place.clone_from(&owner.name);
             draft.finding.subject.kind = served.socket(target);
         }
-        let prose = format!("take {target} out of the service or bring it back");
+        let prose = match what == REFUSES {
+            true => format!(
+                "correct the service's target port, or start what should listen there; else take {target} out of the service"
+            ),
+            false => format!("take {target} out of the service or bring it back"),
+        };
         Some((draft.prose(prose), served.position))
     })
 }
@@ -344,12 +367,32 @@ pub(super) fn left_plain<'a>(scene: &Scene<'a>, flow: &Flow<'a>) -> Option<Plain
     // What the host could hand to nobody never left.
     let unheard = hop.solicited().is_some_and(|report| report.answers.is_empty());
     let kept = unheard || hop.egress().is_some_and(|link| !link.has_carrier());
-    // Of one that masks nobody it takes a destination that cannot answer to show that it should.
-    let shown = lost || tracked && mask.is_some();
+    // Of one that masks nobody it takes a destination that cannot answer to show that it should; so it does of
+    // one that can be seen, for the packets may be lost for other reasons.
+    let astray = flow.back.iter().any(Hop::has_no_route);
+    let public = !is_private(flow.dst);
+    let lost = lost || astray && public;
+    let open = end.is_none() || astray || public;
+    let shown = lost || tracked && mask.is_some() && open;
     if kept || translated || !silent || !shown || vantage.owns(flow.dst) {
         return None;
     }
+    if !public && is_exempt(walls, flow, mask) {
+        return None;
+    }
     Some(Plain { hop, position, source, mask, tracked, lost })
+}
+
+/// Tells whether the destination is not masked on purpose: it is of the network that is masked, or a rule passes it.
+fn is_exempt(walls: &Walls, flow: &Flow<'_>, mask: Option<&str>) -> bool {
+    let masked = mask
+        .and_then(|text| text.split_once("saddr "))
+        .and_then(|(_, behind)| behind.split(' ').next()?.parse::<Prefix>().ok());
+    let passes = |rule: &MetRule| {
+        let ends = rule.outcome == "return" || rule.outcome == "accept";
+        rule.hook == "postrouting" && rule.certain && ends && rule.text.contains("daddr")
+    };
+    masked.is_some_and(|network| network.contains(flow.dst)) || met(walls, flow).any(passes)
 }
 
 /// The host by which the packets leave a network of its own for others: it masks nobody and has the

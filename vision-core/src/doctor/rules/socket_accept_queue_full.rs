@@ -1,3 +1,4 @@
+use super::serving::led_to;
 use super::socket_no_listener::listeners;
 use super::text::{Draft, evidence, symptom};
 use super::{Answer, Rule, RuleMeta};
@@ -32,11 +33,12 @@ impl Rule for SocketAcceptQueueFull {
             scene.flows.iter().enumerate().filter(|(_, f)| f.outcome == Outcome::Silent)
         {
             let Purpose::Destination(service) = flow.purpose else { continue };
-            let (Some(port), Some(owner)) = (service.tcp_port(), scene.owner(flow.dst)) else {
-                continue;
-            };
+            let Some(port) = service.tcp_port() else { continue };
+            // What was translated came to another's port.
+            let direct = || Some((scene.owner(flow.dst)?, flow.dst, port));
+            let Some((owner, addr, port)) = led_to(scene, flow).or_else(direct) else { continue };
             let all = listeners(owner, SockProtocol::Tcp, port);
-            let Some(sock) = all.into_iter().find(|sock| sock.accepts(flow.dst)) else { continue };
+            let Some(sock) = all.into_iter().find(|sock| sock.accepts(addr)) else { continue };
             match sock.recv_q > sock.send_q {
                 true => hits.push(finding(flow, owner, sock).hit(n, flow.hops.len())),
                 false => room = Some(port),
