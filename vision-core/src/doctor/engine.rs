@@ -179,8 +179,11 @@ fn severity(scene: &Scene<'_>, hit: &Hit) -> Severity {
     if flow.mended {
         return Severity::Error;
     }
-    if scene.destinations().any(|f| works(&f)) {
-        return Severity::Note;
+    if let Some(other) = scene.destinations().find(works) {
+        return match is_hanging(scene, flow, other) {
+            true => Severity::Warning,
+            false => Severity::Note,
+        };
     }
     let sibling = scene.flows.iter().filter(|f| f.purpose == flow.purpose).any(|f| works(&f));
     match flow.purpose {
@@ -188,6 +191,18 @@ fn severity(scene: &Scene<'_>, hit: &Hit) -> Severity {
         Purpose::Gateway if is_spare(scene, flow) => Severity::Note,
         _ => Severity::Error,
     }
+}
+
+/// Tells whether programs try an address first that never answers, before one of the other family that does.
+pub(super) fn is_hanging(scene: &Scene<'_>, flow: &Flow<'_>, other: &Flow<'_>) -> bool {
+    let asked = matches!(flow.purpose, Purpose::Destination(_)) && flow.outcome == Outcome::Silent;
+    let mut named = scene.target.probes().filter_map(|probe| match probe {
+        ProbeRecord::Resolve(report) => Some(&report.addresses),
+        _ => None,
+    });
+    let both = [flow.dst, other.dst];
+    let first = named.find_map(|addrs| addrs.iter().find(|addr| both.contains(addr)));
+    asked && flow.dst.is_ipv6() != other.dst.is_ipv6() && first == Some(&flow.dst)
 }
 
 /// Tells whether another gateway is preferred to this one, and answers.

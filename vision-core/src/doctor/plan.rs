@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Cause;
 use super::case::{CaseFile, FullSizeRecord, ProbeRecord, Probing};
-use super::engine::judge;
+use super::engine::{is_hanging, judge};
 use super::greeting::{Greeting, greeting, wait_of};
 use super::report::{Class, Confidence, Severity, Verdict};
 use super::rules::stalled;
@@ -71,6 +71,7 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
     let sways = |flow: &Flow<'_>| scene.target.train(flow.dst).is_some_and(TrainRecord::is_swaying);
     let open = scene.destinations().any(|f| held(f) || torn(f) || sways(f) || is_late(&scene, f))
         || scene.flows.iter().any(|flow| flow.doubtful || is_disputed(&scene, flow))
+        || hangs_first(&scene)
         || may_be_forgotten(&scene).next().is_some();
     let well = diagnosis.verdict == Verdict::Healthy && !open;
     if well || proved {
@@ -96,6 +97,14 @@ pub fn plan(case: &CaseFile) -> Vec<Step> {
         }
     }
     once_each(steps)
+}
+
+/// Tells whether an address that programs try first is silent, and one of the other family answers.
+fn hangs_first(scene: &Scene<'_>) -> bool {
+    let mut working = scene.destinations().filter(|flow| flow.outcome == Outcome::Works);
+    working
+        .next()
+        .is_some_and(|works| scene.destinations().any(|flow| is_hanging(scene, flow, works)))
 }
 
 /// Connections that came about, on a machine of which some namespace would soon forget one.

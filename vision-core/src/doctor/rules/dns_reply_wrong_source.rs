@@ -1,6 +1,7 @@
 use std::net::IpAddr;
 
 use super::dns::{about_server, exchange, reports};
+use super::serving::owner;
 use super::{Answer, Rule, RuleMeta, SAID_FIRST};
 use crate::doctor::Cause;
 use crate::doctor::scene::{Purpose, Scene};
@@ -59,8 +60,11 @@ impl Rule for DnsReplyWrongSource {
     }
 }
 
-/// Tells whether a host in sight translates what goes to an address to another, and saw no answer to it.
+/// Tells whether a host in sight translates what goes to a service address to another, and saw no answer to it.
 fn is_led_to(scene: &Scene<'_>, server: IpAddr, backend: IpAddr) -> bool {
+    if owner(scene, server).is_some() {
+        return false;
+    }
     let tracked =
         scene.case.vantages.iter().filter_map(|vantage| walls_of(vantage)?.tracking.as_ref());
     tracked.flat_map(|tracking| &tracking.entries).any(|entry| {

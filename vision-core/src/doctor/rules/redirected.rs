@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::socket_no_listener::{listeners, reaction};
+use super::text::moved;
 use crate::doctor::Evidence;
 use crate::doctor::case::Vantage;
 use crate::doctor::scene::{Flow, Outcome, Scene};
@@ -42,6 +43,16 @@ pub(super) fn end<'a>(scene: &Scene<'a>, flow: &Flow<'a>) -> Option<(&'a Vantage
     let (vantage, _, rule, port) = led(scene, flow).filter(|found| !is_tproxy(found.2))?;
     let addr = rule.to.iter().map(|to| to.addr).next().unwrap_or(flow.dst);
     Some((vantage, addr, port))
+}
+
+/// The own namespace's counter of refusals, where its rules could not be read and it refused a flow itself: who
+/// connects to others sends no resets.
+pub(super) fn at_home(scene: &Scene<'_>, flow: &Flow<'_>) -> Option<Evidence> {
+    let hop = flow.hops.first()?;
+    let hidden = walls_of(scene.target).is_none_or(|walls| walls.unread);
+    let led = matches!(flow.outcome, Outcome::Refused { icmp: None, .. });
+    let away = !flow.dst.is_loopback() && !scene.target.owns(flow.dst) && !hop.is_local();
+    moved(hop, "Tcp", "OutRsts").filter(|_| hidden && led && away)
 }
 
 type Led<'a> = (&'a Vantage, usize, &'a MetRule, u16);

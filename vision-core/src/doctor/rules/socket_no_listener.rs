@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use super::filtered::named;
-use super::redirected::{Redirected, nowhere};
+use super::redirected::{Redirected, at_home, nowhere};
 use super::serving::published;
 use super::text::{Draft, evidence, look_up, symptom};
 use super::{Answer, Hit, Rule, RuleMeta};
@@ -43,6 +43,10 @@ impl Rule for SocketNoListener {
                 let position = found.position;
                 let draft = at_the_end_of_a_rule(flow, &found);
                 hits.push(Hit { overrides: true, ..draft.hit(n, position) });
+                continue;
+            }
+            if let Some(counter) = at_home(scene, flow) {
+                hits.extend(by_its_own_rule(flow, counter).map(|draft| draft.hit(n, 0)));
                 continue;
             }
             let Some((protocol, port)) = refused_port(flow) else {
@@ -172,6 +176,21 @@ fn finding(
     draft
         .all(counter)
         .prose(format!("start the service that should listen on port {port}, or correct the port"))
+}
+
+/// The own namespace refused what was meant for another: a rule redirects it, as a sidecar's do.
+fn by_its_own_rule(flow: &Flow<'_>, counter: Evidence) -> Option<Draft> {
+    let hop = flow.hops.first()?;
+    let (place, dst) = (&hop.vantage.name, flow.dst);
+    let summary = format!(
+        "{place} itself refuses what it sends to {dst}: a rule redirects it to a port on which nobody listens"
+    );
+    let draft = Draft::new(META.cause, hop, SubjectKind::Namespace, summary)
+        .confidence(Confidence::Likely)
+        .evidence(symptom(flow, hop))
+        .evidence(counter)
+        .prose("start the proxy or sidecar that should listen there; `vision fw` shows the rule to whoever may read it");
+    Some(draft)
 }
 
 /// Nobody listens where a rule leads the packets.

@@ -14,6 +14,7 @@ mod discovery;
 mod dns;
 mod frames;
 mod healthy;
+mod led;
 mod link;
 mod links;
 mod listeners;
@@ -72,6 +73,7 @@ const ONCE: &[&[Scenario]] = &[
     resolver::ALL,
     answers::ALL,
     astray::ALL,
+    led::ALL,
     listeners::ALL,
     unnamed::ALL,
     lookalikes::ALL,
