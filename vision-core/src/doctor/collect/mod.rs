@@ -9,6 +9,7 @@ mod full_size;
 mod handed;
 mod legacy;
 mod neighbours;
+mod past;
 mod probes;
 mod segment;
 mod services;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::around::Around;
 use super::walk::{Walk, without_counts};
-use super::{Site, legacy, services};
+use super::{Site, legacy, past, services};
 use crate::base::{Budget, Error, Gap, Prefix, Result, Untrusted};
 use crate::doctor::case::{CaseFile, ProbeRecord, Vantage, VantageRole};
 use crate::doctor::flows::{is_asked, nameservers};
@@ -40,7 +40,9 @@ const PACKETS: usize = 12;
 /// Rules kept of one namespace.
 const RULES: usize = 400;
 /// Connections kept of one namespace.
-const ENTRIES: usize = 16;
+pub(super) const ENTRIES: usize = 16;
+/// IPPROTO_UDP.
+pub(super) const UDP: u8 = 17;
 /// Earlier connections noted of one kind of packet.
 const KNOWN: usize = 10_000;
 
@@ -250,7 +252,7 @@ pub(super) fn after(
     walls.met = std::mem::take(&mut walk.met);
     let beside = |packet| services::beside(&mut walk, &walls, vantage, packet);
     walls.beside = packets.iter().flat_map(beside).collect();
-    let old_ways = outdated(&mut site.inventory, &walls.met, packets, budget);
+    let old_ways = past::outdated(site, &walls.met, packets, budget);
     if let Some(tracking) = &mut walls.tracking {
         tracking.outdated = old_ways;
     }
@@ -325,7 +327,7 @@ fn entries(
     found
 }
 
-fn tracked(inventory: &mut Inventory, packet: &Probed, budget: &Budget) -> Vec<CtEntry> {
+pub(super) fn tracked(inventory: &mut Inventory, packet: &Probed, budget: &Budget) -> Vec<CtEntry> {
     let (src, dst) = (Prefix::host(packet.src), Prefix::host(packet.dst.addr));
     let protocol = CtProtocol::from_raw(packet.asked.1);
     let filter = CtFilter::default().src(src).dst(dst).protocol(protocol);
@@ -341,36 +343,6 @@ pub(super) fn masked(site: &mut Site, packet: &Probed, budget: &Budget) -> Optio
     let all = tracked(&mut site.inventory, packet, budget);
     all.iter().map(|entry| entry.reply.dst).find(|source| *source != packet.src)
 }
-
-/// UDP entries that were translated by rules of the past.
-fn outdated(
-    inventory: &mut Inventory,
-    met: &[MetRule],
-    packets: &[Probed],
-    budget: &Budget,
-) -> Vec<CtEntry> {
-    let mut found = Vec::new();
-    for packet in packets.iter().filter(|p| p.asked.1 == UDP && p.dst.addr == p.asked.0) {
-        let own = met.iter().filter(|rule| rule.dst == packet.asked.0 && rule.protocol == UDP);
-        let to: Vec<Endpoint> = own.flat_map(|rule| rule.to.clone()).collect();
-        if to.is_empty() {
-            continue;
-        }
-        let led_by_none = |entry: &CtEntry| {
-            let back = &entry.reply;
-            back.src != entry.original.dst
-                && !to.iter().any(|to| {
-                    to.addr == back.src && (to.port.is_none() || to.port == back.src_port)
-                })
-        };
-        let all = tracked(inventory, packet, budget).into_iter().filter(led_by_none);
-        found.extend(all.take(ENTRIES / 2));
-    }
-    found
-}
-
-/// IPPROTO_UDP.
-const UDP: u8 = 17;
 
 /// The source ports that translated connections to a probed destination have.
 fn pool(inventory: &mut Inventory, packets: &[Probed], budget: &Budget) -> Option<PortPool> {

@@ -4,7 +4,7 @@ use crate::doctor::case::Vantage;
 use crate::doctor::scene::{Flow, Outcome, Purpose, Scene};
 use crate::doctor::stop::{hop_of, met, walls_of};
 use crate::doctor::{Cause, Confidence, Risk, Service, Severity, SubjectKind};
-use crate::inventory::{CtEntry, NeighState, Sections};
+use crate::inventory::{CtEntry, Sections};
 
 const DOCS: &str = "\
 A UDP client keeps sending to a backend of the past: the entry of its connection was made when the
@@ -36,9 +36,7 @@ impl Rule for ConntrackStaleNat {
                 let Some(walls) = walls_of(vantage) else { continue };
                 translated |= met(walls, flow).any(|rule| !rule.to.is_empty());
                 let outdated = walls.tracking.iter().flat_map(|t| &t.outdated);
-                let own = outdated.filter(|e| {
-                    e.original.dst == flow.dst && is_open(scene, e) && is_dead(vantage, e)
-                });
+                let own = outdated.filter(|e| e.original.dst == flow.dst && is_open(scene, e));
                 if let Some(entry) = own.min_by_key(|entry| entry.id) {
                     hits.extend(finding(flow, position, vantage, entry));
                     break;
@@ -60,14 +58,6 @@ fn is_open(scene: &Scene<'_>, entry: &CtEntry) -> bool {
         let remote = sock.remote.to_canonical();
         Some(sock.local_port) == there.src_port && (remote == there.dst || remote.is_unspecified())
     })
-}
-
-/// Tells whether nobody answered, or the one who did is not found on the link any more.
-fn is_dead(vantage: &Vantage, entry: &CtEntry) -> bool {
-    let table = vantage.state().and_then(|state| state.neighbours.as_ref());
-    let mut entries = table.map_or(&[][..], |dump| &dump.items).iter();
-    let sought = |state| matches!(state, NeighState::Failed | NeighState::Incomplete);
-    entry.is_unreplied() || entries.any(|it| it.dst == entry.reply.src && sought(it.state))
 }
 
 fn finding(flow: &Flow<'_>, position: usize, vantage: &Vantage, entry: &CtEntry) -> Option<Hit> {
