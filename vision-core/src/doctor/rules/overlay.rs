@@ -7,7 +7,7 @@ use super::Answer;
 use super::text::{Draft, evidence, shown, solicitation};
 use super::wires::{Stretch, stretches};
 use crate::base::LinkAddr;
-use crate::doctor::scene::Scene;
+use crate::doctor::scene::{Hop, Scene};
 use crate::doctor::wire::WireLink;
 use crate::doctor::{Cause, Confidence, Evidence};
 use crate::inventory::kind::Vxlan;
@@ -72,7 +72,8 @@ pub(super) fn check(
     for stretch in stretches(scene) {
         let Some(tunnels) = tunnels(&stretch) else { continue };
         seen = true;
-        let found = tunnels.iter().find_map(|tunnel| test(&stretch, tunnel));
+        let mut fit = tunnels.iter().filter(|tunnel| !is_misled(&stretch, tunnel));
+        let found = fit.find_map(|tunnel| test(&stretch, tunnel));
         hits.extend(found.map(|draft| stretch.hit(draft)));
     }
     Answer::from_hits(hits, || match seen {
@@ -97,6 +98,16 @@ fn tunnels<'a>(stretch: &Stretch<'a>) -> Option<[Tunnel<'a>; 2]> {
         Tunnel { from, own, to, theirs, lladdr: there, asks },
         Tunnel { from: to, own: theirs, to: from, theirs: own, lladdr: here, asks: false },
     ])
+}
+
+/// Tells whether the frames are for an address set by hand that nobody has: they are lost whatever the tunnel knows.
+fn is_misled(stretch: &Stretch<'_>, tunnel: &Tunnel<'_>) -> bool {
+    let from = (tunnel.from.netns, Some(tunnel.from.link.ifindex));
+    let leaves =
+        |hop: &&Hop<'_>| (hop.vantage.netns, hop.egress().map(|link| link.ifindex)) == from;
+    let mut hops = stretch.flow.hops.iter().chain(&stretch.flow.back).filter(leaves);
+    let entry = hops.find_map(Hop::entry).filter(|entry| entry.state == NeighState::Permanent);
+    entry.and_then(|entry| entry.lladdr).is_some_and(|lladdr| lladdr != tunnel.lladdr)
 }
 
 fn vxlan(step: &WireLink) -> Option<(&WireLink, &Vxlan)> {
