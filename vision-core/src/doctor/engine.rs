@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::areas::areas;
 use super::case::{CaseFile, FullSizeRecord, ProbeRecord, Probing};
-use super::greeting::{Greeting, fault, greeting, handshake, is_beyond, proxy};
+use super::greeting::{Greeting, fault, greeting, handshake, is_beyond, proxy, small_only};
 use super::report::{
     Class, Confidence, Consequence, Diagnosis, Finding, RuledOut, Severity, Unchecked, Verdict,
 };
@@ -228,7 +228,10 @@ fn verdict(scene: &Scene<'_>, findings: &[Finding]) -> Verdict {
             let vanish = |flow: &Flow<'_>| {
                 scene.target.full_size(flow.dst).is_some_and(FullSizeRecord::is_swallowed)
             };
-            let spoke = |flow: &Flow<'_>| !matches!(greeting(scene, flow), Greeting::Bad(_));
+            let spoke = |flow: &Flow<'_>| {
+                !matches!(greeting(scene, flow), Greeting::Bad(_))
+                    && small_only(scene, flow).is_none()
+            };
             let works = |flow: &Flow<'_>| {
                 flow.outcome == Outcome::Works && !flow.faltered && !vanish(flow) && spoke(flow)
             };

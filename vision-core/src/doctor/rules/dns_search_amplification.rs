@@ -27,7 +27,7 @@ const MANY: usize = 3;
 /// So many were never meant: the C library took no more than six domains until 2017 (resolv.conf(5)).
 const TOO_MANY: usize = 6;
 /// What a person begins to feel.
-const FELT: Duration = Duration::from_millis(100);
+pub(super) const FELT: Duration = Duration::from_millis(100);
 
 pub(super) struct DnsSearchAmplification;
 
@@ -40,7 +40,10 @@ impl Rule for DnsSearchAmplification {
         let Some(resolution) = resolution(scene) else { return Answer::NotApplicable };
         // Addresses of both kinds are asked for at the same time.
         let mut wasted: BTreeMap<String, Duration> = BTreeMap::new();
-        let vain = |tried: &&Tried| tried.search.is_some() && tried.addresses.is_empty();
+        // What was not answered at all is another matter.
+        let vain = |tried: &&Tried| {
+            tried.search.is_some() && tried.addresses.is_empty() && tried.rcode.is_some()
+        };
         for tried in resolution.tried.iter().filter(vain) {
             let took = wasted.entry(tried.name.to_string().to_lowercase()).or_default();
             *took = tried.elapsed.max(*took);

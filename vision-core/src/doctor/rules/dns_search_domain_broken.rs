@@ -1,7 +1,9 @@
 use super::dns::{about_server, broken_search, exchange, resolution, said_first};
-use super::{Answer, Rule, RuleMeta};
+use super::dns_search_amplification::FELT;
+use super::{Answer, Rule, RuleMeta, SAID_LAST};
+use crate::doctor::greeting::millis;
 use crate::doctor::scene::Scene;
-use crate::doctor::{Cause, Confidence};
+use crate::doctor::{Cause, Confidence, Severity};
 use crate::inventory::Sections;
 use crate::probe::ResolveOutcome;
 
@@ -13,7 +15,8 @@ How it shows: short names fail with `temporary failure`, names with a trailing d
 Why it happens: the domain is of a network that the nameserver cannot reach, or does not serve.
 How it is proved: the name with that domain got SERVFAIL, REFUSED, NOTIMP or FORMERR, another name got a proper
 answer from the same resolution, and no address was found. It is likely where the walk ended in a name that
-does not exist.
+does not exist. Where an address was found in the end, a search domain for which nobody answered at all held the
+name up: a warning.
 What to do: take the domain out of the search list, or have the server answer for it.";
 
 static META: RuleMeta =
@@ -29,10 +32,12 @@ impl Rule for DnsSearchDomainBroken {
     fn check(&self, scene: &Scene<'_>) -> Answer {
         let Some(resolution) = resolution(scene) else { return Answer::NotApplicable };
         let decided = [ResolveOutcome::Found, ResolveOutcome::NoAddress];
-        let broken = broken_search(resolution).next();
-        let Some((tried, domain)) = broken
-            .and_then(|tried| Some((tried, tried.search.as_ref()?)))
-            .filter(|_| !decided.contains(&resolution.outcome))
+        let decided = decided.contains(&resolution.outcome);
+        // Where the name is found in the end, whoever is silent about another holds every lookup up.
+        let mut broken = broken_search(resolution);
+        let broken =
+            broken.find(|tried| !decided || tried.rcode.is_none() && tried.elapsed >= FELT);
+        let Some((tried, domain)) = broken.and_then(|tried| Some((tried, tried.search.as_ref()?)))
         else {
             return Answer::RuledOut("no search domain keeps the name undecided".to_owned());
         };
@@ -43,8 +48,12 @@ impl Rule for DnsSearchDomainBroken {
             None => "does not answer".to_owned(),
         };
         let (place, name, server) = (&scene.target.name, &resolution.name, server.ip());
+        let what = match decided {
+            true => format!("holds {name} up for {}", millis(tried.elapsed)),
+            false => format!("leaves {name} undecided"),
+        };
         let summary = format!(
-            "{place}: the search domain {domain} leaves {name} undecided: {server} {said} for {}",
+            "{place}: the search domain {domain} {what}: {server} {said} for {}",
             tried.name
         );
         let all = || resolution.tried.iter().map(|tried| &tried.report);
@@ -57,6 +66,11 @@ impl Rule for DnsSearchDomainBroken {
             })
             .all(exchanges.take(4).map(|(report, attempt)| exchange(scene, report, attempt)))
             .prose(format!("take {domain} out of the search list in resolv.conf"));
+        if decided {
+            let mut hit = draft.hit(SAID_LAST, 0);
+            hit.finding.severity = Severity::Warning;
+            return Answer::Confirmed(vec![hit]);
+        }
         Answer::Confirmed(vec![said_first(draft)])
     }
 }

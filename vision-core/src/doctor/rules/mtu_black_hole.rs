@@ -114,7 +114,7 @@ fn on_the_way_back(
     (small, silent): (&SmallSegments, usize),
 ) -> Option<(usize, Draft)> {
     let target = flow.hops.first()?;
-    let size = target.egress()?.mtu_bytes?;
+    let size = target.egress().and_then(|link| link.mtu_bytes);
     let times = if silent == 1 { "once".to_owned() } else { format!("{silent} times") };
     let (segment, dst) = (small.segment_bytes, flow.dst);
     let facts = [
@@ -133,7 +133,8 @@ fn on_the_way_back(
                 .map_or_else(String::new, |it| format!("answered after {}", millis(it))),
         ),
     ];
-    let Some((position, hop, link)) = narrow_of(flow.back.iter().skip(1), size) else {
+    let narrow = size.and_then(|size| narrow_of(flow.back.iter().skip(1), size));
+    let Some((position, hop, link)) = narrow else {
         let summary = format!(
             "{}: large packets from {dst} vanish on the way back: it is heard in segments of {segment} bytes only",
             target.vantage.name
