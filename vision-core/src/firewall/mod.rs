@@ -7,6 +7,8 @@
 //! else.
 #![deny(clippy::indexing_slicing)]
 
+// What the doctor alone asks for.
+#[cfg(feature = "dns")]
 mod aims;
 mod expr;
 mod flow;
@@ -30,6 +32,7 @@ mod xt_hashlimit;
 mod xt_more;
 mod xt_rare;
 
+#[cfg(feature = "dns")]
 pub(crate) use aims::{Aim, aims};
 pub use expr::Expression;
 pub use flow::{Flow, FlowPart};
