@@ -105,7 +105,10 @@ fn silence(flow: &Flow<'_>, hop: &Hop<'_>) -> Silence {
             Some(NeighState::Reachable | NeighState::Permanent | NeighState::NoArp) => {
                 Silence::Heard
             }
-            Some(NeighState::Failed) if gave_up(flow, hop) => Silence::Silent,
+            // One that failed and is asked for once more is incomplete again.
+            Some(NeighState::Failed | NeighState::Incomplete) if gave_up(flow, hop) => {
+                Silence::Silent
+            }
             _ => Silence::NotAsked,
         },
     }
