@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use vision_core::firewall::{Flow, Met, Text, why};
+use vision_core::firewall::{Flow, FlowPart, Met, Text, why};
 use vision_lab::{Lab, Node, require};
 
 use super::round_trip::ruleset;
@@ -117,4 +117,42 @@ fn links_by_number_and_chains_of_a_device_at_its_egress_are_read() {
     for port in [7008, 7010] {
         assert!(!arrives(&node, port), "{port}");
     }
+}
+
+/// A chain of type nat counts the question and not the answer; so does the walk.
+#[test]
+fn chains_of_type_nat_are_met_by_the_first_packet_only() {
+    let Some(lab) = require(Lab::new()) else { return };
+    let node = lab.node("a").expect("a node");
+    // Connections are tracked, and translated, once a rule asks for it.
+    node.sh("nft 'table ip t { chain n { type nat hook output priority -100; counter; };
+      chain f { type filter hook output priority -90; ct state new,established,invalid counter; }; }'");
+    let met = |part: FlowPart| {
+        let ruleset = ruleset(&node);
+        let mut flow = "127.0.0.1:5000 -> 127.0.0.1:7000/udp".parse::<Flow>().expect("a flow");
+        flow.part = part;
+        let all = why(&ruleset, &Text::new(&ruleset), &flow);
+        let named = |chain: &str| all.iter().any(|met| met.chain == chain && met.handle.is_some());
+        [named("n"), named("f")]
+    };
+    assert_eq!(met(FlowPart::First), [true, true]);
+    assert_eq!(met(FlowPart::Answer), [false, true]);
+    assert_eq!(met(FlowPart::Stray), [false, true]);
+    node.enter(|| {
+        let server = UdpSocket::bind("127.0.0.1:7000").expect("a socket");
+        server.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+        let client = bound("127.0.0.1:5000");
+        client.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+        client.send_to(b"x", "127.0.0.1:7000").expect("sent");
+        let (_, from) = server.recv_from(&mut [0; 8]).expect("a question");
+        server.send_to(b"y", from).expect("sent");
+        client.recv(&mut [0; 8]).expect("an answer");
+    });
+    let counted = node.sh("nft list ruleset");
+    let packets = |chain: &str| {
+        let (_, behind) = counted.split_once(&format!("chain {chain} {{")).expect("the chain");
+        let (_, behind) = behind.split_once("counter packets ").expect("its counter");
+        behind.split(' ').next().map(str::to_owned)
+    };
+    assert_eq!((packets("n").as_deref(), packets("f").as_deref()), (Some("1"), Some("2")));
 }
