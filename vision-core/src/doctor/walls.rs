@@ -152,8 +152,7 @@ pub struct Tracking {
     pub after: TrackingCounts,
     /// Connections of the probes as they stood afterwards.
     pub entries: Vec<CtEntry>,
-    /// Entries of the probes' kind that lead where no rule leads any more: unanswered ones, and those whose backend
-    /// is silent when it is asked for on its link.
+    /// Entries of the probes' kind that lead where no rule leads any more.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub outdated: Vec<CtEntry>,
     /// Source ports in use towards the probes' destination, looked at if an entry found no place.

@@ -201,6 +201,8 @@ fn look_again(case: &mut CaseFile, here: &mut Site, survey: Option<&mut Survey>,
         (round.after, round.walls, round.traffic) = (after, filters, sockets);
         (round.overflowed, round.queues, round.throttled) = (overflowed, queues, throttled);
     }
+    // Without time or rights to ask, what is not known stays so.
+    let _ = past::ask(case, 0, here, &grace);
     let Some(survey) = survey else { return };
     for vantage in case.vantages.iter_mut().skip(1) {
         let Some(site) = survey.site(vantage.netns, &grace) else { continue };
@@ -212,6 +214,12 @@ fn look_again(case: &mut CaseFile, here: &mut Site, survey: Option<&mut Survey>,
         if let Some(round) = vantage.rounds.last_mut() {
             (round.after, round.walls, round.traffic) = (after, filters, sockets);
             (round.overflowed, round.queues, round.throttled) = (overflowed, queues, throttled);
+        }
+    }
+    let places: Vec<_> = case.vantages.iter().map(|vantage| vantage.netns).enumerate().collect();
+    for (index, id) in places.into_iter().skip(1) {
+        if let Some(site) = survey.site(id, &grace) {
+            let _ = past::ask(case, index, site, &grace);
         }
     }
 }

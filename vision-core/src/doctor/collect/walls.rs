@@ -252,7 +252,7 @@ pub(super) fn after(
     walls.met = std::mem::take(&mut walk.met);
     let beside = |packet| services::beside(&mut walk, &walls, vantage, packet);
     walls.beside = packets.iter().flat_map(beside).collect();
-    let old_ways = past::outdated(site, &walls.met, packets, budget);
+    let old_ways = past::outdated(&mut site.inventory, &walls.met, packets, budget);
     if let Some(tracking) = &mut walls.tracking {
         tracking.outdated = old_ways;
     }

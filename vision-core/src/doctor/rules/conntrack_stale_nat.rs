@@ -1,7 +1,7 @@
 use super::text::{Draft, evidence, symptom};
 use super::{Answer, Hit, Rule, RuleMeta, SAID_LAST};
 use crate::doctor::case::Vantage;
-use crate::doctor::scene::{Flow, Outcome, Purpose, Scene};
+use crate::doctor::scene::{Flow, Hop, Outcome, Purpose, Scene};
 use crate::doctor::stop::{hop_of, met, walls_of};
 use crate::doctor::{Cause, Confidence, Risk, Service, Severity, SubjectKind};
 use crate::inventory::{CtEntry, Sections};
@@ -36,7 +36,11 @@ impl Rule for ConntrackStaleNat {
                 let Some(walls) = walls_of(vantage) else { continue };
                 translated |= met(walls, flow).any(|rule| !rule.to.is_empty());
                 let outdated = walls.tracking.iter().flat_map(|t| &t.outdated);
-                let own = outdated.filter(|e| e.original.dst == flow.dst && is_open(scene, e));
+                let own = outdated.filter(|e| {
+                    e.original.dst == flow.dst
+                        && is_open(scene, e)
+                        && (e.is_unreplied() || is_gone(flow, vantage, e))
+                });
                 if let Some(entry) = own.min_by_key(|entry| entry.id) {
                     hits.extend(finding(flow, position, vantage, entry));
                     break;
@@ -58,6 +62,13 @@ fn is_open(scene: &Scene<'_>, entry: &CtEntry) -> bool {
         let remote = sock.remote.to_canonical();
         Some(sock.local_port) == there.src_port && (remote == there.dst || remote.is_unspecified())
     })
+}
+
+/// Tells whether the backend that once answered was asked for on its link, and nobody did.
+fn is_gone(flow: &Flow<'_>, vantage: &Vantage, entry: &CtEntry) -> bool {
+    let hop = Hop::new(vantage, entry.reply.src, flow.at);
+    let asked = hop.solicited().filter(|_| !hop.via_gateway());
+    asked.is_some_and(|report| report.answers.is_empty() && report.requests.len() > 1)
 }
 
 fn finding(flow: &Flow<'_>, position: usize, vantage: &Vantage, entry: &CtEntry) -> Option<Hit> {

@@ -70,8 +70,8 @@ fn hit(flow: &Flow<'_>, n: usize, cause: Cause, stop: &Stop<'_>) -> Hit {
             draft.prose("start the program that reads the queue, or have the rule say `bypass`")
         }
         StopKind::Drop | StopKind::Policy | StopKind::Reject => match owner(rule) {
-            Some(owner) => draft.prose(format!(
-                "change what {owner} made the rule of: what is put into its chains by hand is overwritten"
+            Some((program, source)) => draft.prose(format!(
+                "change the {source} that {program} wrote the rule for: what is put into its chains by hand is overwritten"
             )),
             None => draft.command(exception(rule, translated(stop, flow)), Risk::Manual),
         },
@@ -168,21 +168,21 @@ fn summary(stop: &Stop<'_>) -> String {
     }
 }
 
-/// The program that writes the rules of a chain again and again, by the names it gives.
-fn owner(rule: &MetRule) -> Option<&'static str> {
-    let prefixes = [
-        ("KUBE-POD-FW-", "kube-router from a NetworkPolicy"),
-        ("KUBE-NWPLCY-", "kube-router from a NetworkPolicy"),
-        ("KUBE-ROUTER-", "kube-router"),
-        ("KUBE-", "kube-proxy"),
-        ("cali-", "Calico from a policy"),
-        ("CILIUM_", "Cilium"),
-        ("WEAVE-NPC", "Weave from a NetworkPolicy"),
-        ("ISTIO_", "Istio"),
+/// The program that writes the rules of a chain again and again, by the names it gives, and what it writes them for.
+fn owner(rule: &MetRule) -> Option<(&'static str, &'static str)> {
+    const BY_PREFIX: [(&str, &str, &str); 8] = [
+        ("KUBE-POD-FW-", "kube-router", "NetworkPolicy"),
+        ("KUBE-NWPLCY-", "kube-router", "NetworkPolicy"),
+        ("KUBE-ROUTER-", "kube-router", "NetworkPolicy"),
+        ("KUBE-", "kube-proxy", "service"),
+        ("cali-", "Calico", "policy"),
+        ("CILIUM_", "Cilium", "policy"),
+        ("WEAVE-NPC", "Weave", "NetworkPolicy"),
+        ("ISTIO_", "Istio", "mesh's setting"),
     ];
-    let by_chain = prefixes.iter().find(|(prefix, _)| rule.chain.starts_with(prefix));
-    let of_table = (rule.table == "kube-proxy").then_some("kube-proxy");
-    of_table.or(by_chain.map(|(_, owner)| *owner))
+    let named = BY_PREFIX.iter().find(|(prefix, ..)| rule.chain.starts_with(prefix));
+    let own = (rule.table == "kube-proxy").then_some(("kube-proxy", "service"));
+    own.or(named.map(|(_, program, source)| (*program, *source)))
 }
 
 /// What the namespace makes of the destination before the rule is met, where that is one address.

@@ -17,9 +17,10 @@ datagrams fail at once with EPERM.
 How it is proved: the rule is one that the probed packets meet, at a hook they come through, and its
 counter moved with them. A rule without a counter is proved by the namespace's own counters: packets
 reached its IP layer and did not leave it. Where neither can be read it is `likely`. A drop rule whose
-counter stays still is not to blame. Of rules that look into packets, `likely`: connects pass, and what is said then is lost. A rule that hands packets to a queue (`NFQUEUE`) drops them where no
-program reads it. Where the rules may not be read, EPERM shows that one of the own namespace drops
-them: `likely`, and which is not known.
+counter stays still is not to blame. A rule that looks into packets is `likely`: connects pass, and what is
+said then is lost. A rule that hands packets to a queue (`NFQUEUE`) drops them where no program reads it.
+Where the rules may not be read, EPERM shows that one of the own namespace drops them: `likely`, and which is
+not known.
 What to do: let the flow pass before the rule, or take the rule away if nothing needs it.";
 
 static META: RuleMeta =
